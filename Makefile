@@ -1,0 +1,68 @@
+# What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help deps run build test test-all format check-format tidy clean
+
+PORT ?= 2181
+DATA ?= ./data
+FUZZ_SECONDS ?= 20
+SEEDS ?= 1:100000
+
+# Everything from Debian 12 that building, running and testing needs; nothing is downloaded otherwise.
+# docs/architecture.md says what each library is for. ccache only makes the second build quicker.
+PACKAGES := \
+  g++ cmake ninja-build ccache \
+  libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev \
+  libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
+  clang-14 libclang-rt-14-dev clang-format clang-tidy \
+  python3 python3-kazoo zookeeper
+
+SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
+
+help:
+	@echo 'make run       build, and serve on 127.0.0.1:$(PORT) with data in $(DATA)  (PORT=, DATA=)'
+	@echo 'make test      install what is missing, build, run the tests (under 25 minutes from nothing)'
+	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
+	@echo 'make build     the release preset alone, programs in build/release/bin'
+	@echo 'make deps      the Debian packages; make format, tidy, clean'
+
+deps:
+	@missing=$$(for package in $(PACKAGES); do \
+	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null)" = installed ] \
+	      || echo "$$package"; done); \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:" $$missing; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	  $$sudo apt-get update && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
+	fi
+
+build: deps
+	cmake --preset release
+	cmake --build --preset release
+
+run: deps
+	cmake --preset release
+	cmake --build --preset release --target vivariumd
+	@echo 'Try it from a second terminal:' \
+	  '/usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:$(PORT) create /hello world'
+	@exec build/release/bin/vivariumd --data-dir '$(DATA)' --client-port '$(PORT)' --listen 127.0.0.1
+
+test: deps
+	tests/run
+
+test-all: deps
+	FUZZ_SECONDS=$(FUZZ_SECONDS) SEEDS=$(SEEDS) tests/run all
+
+format:
+	clang-format -i $(SOURCES)
+
+check-format:
+	@clang-format --dry-run -Werror $(SOURCES) && echo 'format: $(words $(SOURCES)) files are well'
+
+tidy: deps
+	cmake --preset clang
+	run-clang-tidy-14 -quiet -p build/clang '/(core|sim|net|disk)/'
+
+clean:
+	rm -rf build

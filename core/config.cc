@@ -1,0 +1,453 @@
+#include "core/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+
+#include "core/base/check.h"
+#include "core/config_keys.h"
+#include "core/properties.h"
+#include "core/wire/host_port.h"
+
+namespace vivarium {
+namespace {
+
+using Properties = std::map<std::string, std::string>;
+
+std::optional<int64_t> parse_number(std::string_view text) {
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
+// --- keys whose value is one number
+
+struct NumberKey {
+  std::string_view key;
+  int64_t min;
+  int64_t max;
+  void (*set)(Config& config, int64_t value);
+};
+
+constexpr int64_t kMsMax = INT32_MAX;
+constexpr int64_t kTicksMax = 1'000'000;
+constexpr int64_t kKiBMax = 4 << 20;
+constexpr uint32_t kSnapshotsKeptMin = 3;
+
+constexpr NumberKey kNumberKeys[] = {
+    {"tickTime", 1, 3'600'000, [](Config& c, int64_t v) { c.tick_ms = v; }},
+    {"initLimit", 1, kTicksMax, [](Config& c, int64_t v) { c.init_limit_ticks = v; }},
+    {"syncLimit", 1, kTicksMax, [](Config& c, int64_t v) { c.sync_limit_ticks = v; }},
+    {"minSessionTimeout", -1, kMsMax, [](Config& c, int64_t v) { c.session_timeout_min_ms = v; }},
+    {"maxSessionTimeout", -1, kMsMax, [](Config& c, int64_t v) { c.session_timeout_max_ms = v; }},
+    {"maxClientCnxns", 0, INT32_MAX,
+     [](Config& c, int64_t v) {  // 0: as many as come
+       c.connections_per_address_max = v == 0 ? UINT32_MAX : static_cast<uint32_t>(v);
+     }},
+    {"maxCnxns", 0, INT32_MAX,
+     [](Config& c, int64_t v) { c.connections_max = static_cast<uint32_t>(v); }},
+    {"globalOutstandingLimit", 1, INT32_MAX,
+     [](Config& c, int64_t v) { c.outstanding_requests_max = static_cast<uint32_t>(v); }},
+    {"jute.maxbuffer", 1024, 1 << 30,
+     [](Config& c, int64_t v) { c.packet_bytes_max = static_cast<uint32_t>(v); }},
+    {"nio.sessionlessCnxnTimeout", 1, kMsMax,
+     [](Config& c, int64_t v) { c.handshake_deadline_ms = v; }},
+    {"preAllocSize", 16, kKiBMax,
+     [](Config& c, int64_t v) { c.log_prealloc_bytes = static_cast<uint64_t>(v) << 10; }},
+    {"txnLogSizeLimitInKb", -1, kKiBMax,
+     [](Config& c, int64_t v) {  // not above 0: no limit of the operator's
+       if (v > 0) c.log_segment_bytes_max = static_cast<uint64_t>(v) << 10;
+     }},
+    {"snapCount", 2, INT32_MAX,
+     [](Config& c, int64_t v) { c.snapshot_every_txns = static_cast<uint32_t>(v); }},
+    {"commitLogCount", 1, kTicksMax,
+     [](Config& c, int64_t v) { c.history_txns_max = static_cast<uint32_t>(v); }},
+    {"autopurge.snapRetainCount", 0, INT32_MAX,
+     [](Config& c, int64_t v) {  // ZooKeeper, too, raises smaller numbers to 3
+       c.snapshots_kept = std::max(kSnapshotsKeptMin, static_cast<uint32_t>(v));
+     }},
+    {"fastleader.minNotificationInterval", 1, kMsMax,
+     [](Config& c, int64_t v) { c.notification_min_ms = v; }},
+    {"fastleader.maxNotificationInterval", 1, kMsMax,
+     [](Config& c, int64_t v) { c.notification_max_ms = v; }},
+};
+
+const NumberKey* find_number_key(std::string_view key) {
+  for (const NumberKey& number : kNumberKeys) {
+    if (number.key == key) return &number;
+  }
+  return nullptr;
+}
+
+Result<int64_t> number_value(std::string_view key, std::string_view value, int64_t min,
+                             int64_t max) {
+  const std::optional<int64_t> number = parse_number(value);
+  if (!number || *number < min || *number > max) {
+    return fail(fmt::format("{}: '{}' is not a whole number from {} to {}", key, value, min, max));
+  }
+  return *number;
+}
+
+// --- server.N=host:quorumPort:electionPort[:role][;[clientHost:]clientPort]
+
+constexpr std::string_view kServerPrefix = "server.";
+
+// Takes ":text" off the front, up to the next colon.
+std::string_view take_field(std::string_view& text) {
+  if (text.empty()) return {};
+  CHECK(text.front() == ':');
+  text.remove_prefix(1);
+  const std::string_view field = text.substr(0, text.find(':'));
+  text.remove_prefix(field.size());
+  return trimmed(field);
+}
+
+std::optional<bool> parse_role(std::string_view role) {
+  const auto is = [&](std::string_view word) {
+    return role.size() == word.size() &&
+           std::equal(role.begin(), role.end(), word.begin(), [](char a, char b) {
+             return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+           });
+  };
+  if (role.empty() || is("participant")) return false;
+  if (is("observer")) return true;
+  return std::nullopt;
+}
+
+std::optional<Address> parse_client_address(std::string_view text) {
+  if (const std::optional<uint16_t> port = parse_port(text)) return Address{"0.0.0.0", *port};
+  const std::optional<HostPort> address = parse_host_port(text);
+  if (!address) return std::nullopt;
+  return Address{std::string(address->host), address->port};
+}
+
+Result<Member> parse_member(std::string_view key, std::string_view value) {
+  const auto malformed = [&](std::string_view what) {
+    return fail(fmt::format("{}={}: {}", key, value, what));
+  };
+  const std::optional<int64_t> id = parse_number(key.substr(kServerPrefix.size()));
+  if (!id || *id < 0 || *id == INT64_MAX) return malformed("the id is no whole number");
+  Member member;
+  member.id = ServerId{*id};
+
+  std::string_view rest = value.substr(0, value.find(';'));
+  std::string_view client_part = value.substr(rest.size());
+  rest = trimmed(rest);
+  if (rest.find('|') != std::string_view::npos) {
+    return malformed("several addresses per server are not supported");
+  }
+  const std::optional<std::string_view> host = take_host(rest);
+  if (!host) return malformed("expected host:quorumPort:electionPort[:role][;clientPort]");
+  const std::optional<uint16_t> quorum_port = parse_port(take_field(rest));
+  const std::optional<uint16_t> election_port = parse_port(take_field(rest));
+  if (!quorum_port || !election_port) {
+    return malformed("expected host:quorumPort:electionPort with ports from 1 to 65535");
+  }
+  const std::optional<bool> observer = parse_role(take_field(rest));
+  if (!observer || !rest.empty()) return malformed("the role is participant or observer");
+  member.quorum = {std::string(trimmed(*host)), *quorum_port};
+  member.election = {member.quorum.host, *election_port};
+  member.observer = *observer;
+
+  if (!client_part.empty()) {
+    client_part = trimmed(client_part.substr(1));
+    if (client_part.find(';') != std::string_view::npos) {
+      return malformed("a port for TLS clients is not supported");
+    }
+    const std::optional<Address> client = parse_client_address(client_part);
+    if (!client) return malformed("expected [clientHost:]clientPort behind the ';'");
+    member.client = *client;
+  }
+  return member;
+}
+
+// The first line of the file, as ZooKeeper reads it.
+Result<ServerId> parse_my_id(std::string_view my_id) {
+  const std::string_view line = trimmed(my_id.substr(0, my_id.find('\n')));
+  if (line.empty()) return fail("myid: the file is missing or empty in dataDir");
+  const std::optional<int64_t> id = parse_number(line);
+  if (!id || *id < 0) return fail(fmt::format("myid: '{}' is no server id", line));
+  return ServerId{*id};
+}
+
+// --- the file as a whole
+
+class ServerFileParser {
+ public:
+  explicit ServerFileParser(std::string_view my_id) : my_id_(my_id) {}
+
+  Result<ServerFile> parse(const Properties& properties) {
+    for (const auto& property : properties) {
+      if (const auto error = take(property.first, property.second)) return tl::unexpected(*error);
+    }
+    for (const auto step :
+         {&ServerFileParser::finish_directories, &ServerFileParser::finish_members,
+          &ServerFileParser::finish_client_address}) {
+      if (const auto error = (this->*step)()) return tl::unexpected(*error);
+    }
+    const Result<Config> config = checked(file_.config);
+    if (!config) return tl::unexpected<Error>(config.error());
+    return file_;
+  }
+
+ private:
+  using Failure = std::optional<Error>;
+  static Failure failure(std::string message) { return Error{std::move(message)}; }
+
+  Failure take(std::string_view key, std::string_view value) {
+    // In a properties file the prefix of the system property is allowed and changes nothing.
+    constexpr std::string_view kPropertyPrefix = "zookeeper.";
+    if (key.starts_with(kPropertyPrefix)) key.remove_prefix(kPropertyPrefix.size());
+    if (key.starts_with(kServerPrefix)) return take_member(key, value);
+    if (key == "dataDir") {
+      file_.data_dir = value;
+    } else if (key == "dataLogDir") {
+      file_.data_log_dir = value;
+    } else if (key == "clientPort") {
+      const std::optional<uint16_t> port = parse_port(value);
+      if (!port) return failure(fmt::format("clientPort: '{}' is no port from 1 to 65535", value));
+      file_.client.port = *port;
+    } else if (key == "clientPortAddress") {
+      file_.client.host = unbracketed(value);
+    } else if (key == "peerType") {
+      peer_is_observer_ = parse_role(value);
+      if (value.empty() || !peer_is_observer_) {
+        return failure(fmt::format("peerType: '{}' is neither participant nor observer", value));
+      }
+    } else if (key == "standaloneEnabled") {
+      if (value != "true" && value != "false") {
+        return failure(fmt::format("standaloneEnabled: '{}' is neither true nor false", value));
+      }
+      standalone_enabled_ = value == "true";
+    } else if (const NumberKey* number = find_number_key(key)) {
+      return take_number(*number, value);
+    } else {
+      return take_other(key, value);
+    }
+    return std::nullopt;
+  }
+
+  static std::string unbracketed(std::string_view host) {
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+      host = host.substr(1, host.size() - 2);
+    }
+    return std::string(host);
+  }
+
+  Failure take_member(std::string_view key, std::string_view value) {
+    const Result<Member> member = parse_member(key, value);
+    if (!member) return member.error();
+    file_.config.members.push_back(*member);
+    return std::nullopt;
+  }
+
+  Failure take_number(const NumberKey& number, std::string_view value) {
+    const Result<int64_t> parsed = number_value(number.key, value, number.min, number.max);
+    if (!parsed) return parsed.error();
+    number.set(file_.config, *parsed);
+    has_init_limit_ = has_init_limit_ || number.key == "initLimit";
+    has_sync_limit_ = has_sync_limit_ || number.key == "syncLimit";
+    if (number.key == "autopurge.snapRetainCount" && *parsed < kSnapshotsKeptMin) {
+      warn(fmt::format("{}={} is ignored: {} snapshots are kept", number.key, value,
+                       kSnapshotsKeptMin));
+    }
+    return std::nullopt;
+  }
+
+  Failure take_other(std::string_view key, std::string_view value) {
+    const KeyRuling ruling = rule_on_key(key, value);
+    switch (ruling.verdict) {
+      case KeyVerdict::Unknown:
+        return failure(fmt::format("{}: unknown key", key));
+      case KeyVerdict::Refused:
+        return failure(fmt::format("{}={}: {}", key, value, ruling.reason));
+      case KeyVerdict::Ignored:
+        warn(fmt::format("{} is ignored", key));
+        return std::nullopt;
+      case KeyVerdict::Harmless:
+        return std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  void warn(std::string line) { file_.warnings.push_back(std::move(line)); }
+
+  Failure finish_directories() {
+    if (file_.data_dir.empty()) return failure("dataDir is not set");
+    if (file_.data_log_dir.empty()) file_.data_log_dir = file_.data_dir;
+    return std::nullopt;
+  }
+
+  // As ZooKeeper: one participant alone is a standalone server, whatever its line says.
+  Failure finish_members() {
+    Config& config = file_.config;
+    std::sort(config.members.begin(), config.members.end(),
+              [](const Member& a, const Member& b) { return a.id < b.id; });
+    const size_t voters = config.voter_count();
+    if (voters < 2 && !standalone_enabled_) {
+      return failure("standaloneEnabled=false: a quorum of one server is not supported");
+    }
+    if (voters < 2 && config.members.size() > voters) {
+      return failure("observers need at least two participants");
+    }
+    if (config.members.empty()) {
+      if (peer_is_observer_) warn("peerType is ignored: there are no server lines");
+      return std::nullopt;
+    }
+    if (config.members.size() == 1) {
+      own_ = config.members.front();
+      warn(fmt::format("server.{} is ignored: a single server runs standalone", own_->id.value));
+      config.members.clear();
+      return std::nullopt;
+    }
+    return finish_quorum();
+  }
+
+  Failure finish_quorum() {
+    Config& config = file_.config;
+    if (!has_init_limit_) return failure("initLimit is not set");
+    if (!has_sync_limit_) return failure("syncLimit is not set");
+    const Result<ServerId> id = parse_my_id(my_id_);
+    if (!id) return id.error();
+    config.id = *id;
+    const Member* own = config.find(config.id);
+    if (own == nullptr) {
+      return failure(fmt::format("myid: there is no line server.{}", config.id.value));
+    }
+    own_ = *own;
+    if (peer_is_observer_ && *peer_is_observer_ != own->observer) {
+      warn(fmt::format("peerType is ignored: server.{} says {}", config.id.value,
+                       own->observer ? "observer" : "participant"));
+    }
+    return std::nullopt;
+  }
+
+  // The own server line may name the client's address instead of clientPort; both must agree.
+  Failure finish_client_address() {
+    Address& client = file_.client;
+    const auto any = [](const std::string& host) {
+      return host.empty() || host == "0.0.0.0" || host == "::";
+    };
+    if (client.port == 0 && !client.host.empty()) {
+      return failure("clientPortAddress is set but clientPort is not");
+    }
+    if (own_ && own_->client.port != 0) {
+      const bool agree = client.port == own_->client.port &&
+                         (any(client.host) || client.host == own_->client.host);
+      if (client.port != 0 && !agree) {
+        return failure(fmt::format(
+            "clientPort and clientPortAddress differ from what server.{} says", own_->id.value));
+      }
+      client = own_->client;
+    }
+    if (client.port == 0) return failure("clientPort is not set");
+    if (any(client.host) && client.host != "::") client.host.clear();
+    return std::nullopt;
+  }
+
+  std::string_view my_id_;
+  ServerFile file_;
+  std::optional<Member> own_;
+  std::optional<bool> peer_is_observer_;
+  bool standalone_enabled_ = true;
+  bool has_init_limit_ = false;
+  bool has_sync_limit_ = false;
+};
+
+std::optional<Error> check_ranges(const Config& c) {
+  const auto between = [](int64_t v, int64_t min, int64_t max) { return v >= min && v <= max; };
+  if (!between(c.tick_ms, 1, 3'600'000)) return Error{"the tick is out of range"};
+  if (!between(c.init_limit_ticks, 1, kTicksMax)) return Error{"initLimit is out of range"};
+  if (!between(c.sync_limit_ticks, 1, kTicksMax)) return Error{"syncLimit is out of range"};
+  if (c.session_timeout_min_ms == 0 || c.session_timeout_max_ms == 0) {
+    return Error{"a session timeout of 0 is out of range"};
+  }
+  if (c.min_session_timeout() > c.max_session_timeout()) {
+    return Error{fmt::format("minSessionTimeout {} is above maxSessionTimeout {}",
+                             c.min_session_timeout(), c.max_session_timeout())};
+  }
+  if (c.max_session_timeout() > kMsMax) return Error{"maxSessionTimeout is out of range"};
+  if (c.packet_bytes_max < 64 || c.packet_bytes_max > (1U << 30)) {
+    return Error{"the largest packet is out of range"};
+  }
+  if (c.snapshot_every_txns < 2) return Error{"snapCount is below 2"};
+  if (c.snapshots_kept < 1) return Error{"at least one snapshot has to be kept"};
+  if (c.log_segment_bytes_max == 0) return Error{"a log segment has no room"};
+  if (c.notification_min_ms < 1 || c.finalize_wait_ms < 0 ||
+      c.notification_min_ms > c.notification_max_ms) {
+    return Error{"the election's intervals are out of range"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_members(const Config& c) {
+  if (c.standalone()) return std::nullopt;
+  std::vector<std::pair<std::string, uint16_t>> addresses;
+  for (size_t i = 0; i < c.members.size(); ++i) {
+    const Member& m = c.members[i];
+    if (i > 0 && c.members[i - 1].id == m.id) {
+      return Error{fmt::format("there are two servers with the id {}", m.id.value)};
+    }
+    if (i > 0 && m.id < c.members[i - 1].id) return Error{"servers are not in the order of ids"};
+    for (const Address* address : {&m.quorum, &m.election}) {
+      if (address->host.empty() || address->port == 0) {
+        return Error{fmt::format("server.{} lacks an address", m.id.value)};
+      }
+      addresses.emplace_back(address->host, address->port);
+    }
+  }
+  std::sort(addresses.begin(), addresses.end());
+  const auto twice = std::adjacent_find(addresses.begin(), addresses.end());
+  if (twice != addresses.end()) {
+    return Error{fmt::format("the address {}:{} stands in the server lines twice",
+                             bracketed_host(twice->first), twice->second)};
+  }
+  if (c.voter_count() == 0) return Error{"there is no participant among the servers"};
+  if (c.find(c.id) == nullptr) {
+    return Error{fmt::format("server {} is none of the configured servers", c.id.value)};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const Member* Config::find(ServerId member_id) const {
+  for (const Member& member : members) {
+    if (member.id == member_id) return &member;
+  }
+  return nullptr;
+}
+
+size_t Config::voter_count() const {
+  size_t voters = 0;
+  for (const Member& member : members) voters += member.observer ? 0 : 1;
+  return voters;
+}
+
+Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_id) {
+  const Result<Properties> properties = parse_properties(text);
+  if (!properties) return tl::unexpected<Error>(properties.error());
+  return ServerFileParser(my_id).parse(*properties);
+}
+
+Result<std::string> parse_data_dir(std::string_view text) {
+  const Result<Properties> properties = parse_properties(text);
+  if (!properties) return tl::unexpected<Error>(properties.error());
+  const auto found = properties->find("dataDir");
+  if (found == properties->end() || found->second.empty()) return fail("dataDir is not set");
+  return found->second;
+}
+
+Result<Config> checked(Config config) {
+  if (const std::optional<Error> error = check_ranges(config)) return tl::unexpected(*error);
+  if (const std::optional<Error> error = check_members(config)) return tl::unexpected(*error);
+  return config;
+}
+
+}  // namespace vivarium

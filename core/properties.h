@@ -1,0 +1,20 @@
+// Java properties syntax, as zoo.cfg and its relatives have it: '#' and '!' comments, '=', ':' or
+// blanks between key and value, backslash escapes and continued lines, later keys win. As ZooKeeper
+// does, keys and values are trimmed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace vivarium {
+
+// Errors: a broken \u escape.
+Result<std::map<std::string, std::string>> parse_properties(std::string_view text);
+
+// Without blanks at both ends.
+std::string_view trimmed(std::string_view text);
+
+}  // namespace vivarium

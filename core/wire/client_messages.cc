@@ -1,0 +1,259 @@
+#include "core/wire/client_messages.h"
+
+#include "core/wire/acl_codec.h"
+#include "core/wire/jute.h"
+
+namespace vivarium {
+namespace {
+
+constexpr int32_t kStateSyncConnected = 3;
+constexpr size_t kPasswordBytes = 16;
+
+template <class T>
+std::optional<T> if_whole(const JuteReader& in, T&& record) {
+  if (!in.ok()) return std::nullopt;
+  return std::forward<T>(record);
+}
+
+// A null path in a request is as bad as a truncated one (client-protocol section 8).
+std::string_view read_path(JuteReader& in) {
+  bool null = false;
+  const std::string_view path = in.string(&null);
+  if (null) in.set_failed();
+  return path;
+}
+
+void write_data(ByteView data, bool null, JuteWriter& out) {
+  CHECK(!null || data.empty());
+  if (null) {
+    out.null_buffer();
+  } else {
+    out.buffer(data);
+  }
+}
+
+}  // namespace
+
+std::optional<ConnectRequest> decode_connect_request(ByteView in) {
+  JuteReader reader(in);
+  ConnectRequest r;
+  r.protocol_version = reader.i32();
+  r.last_zxid_seen = Zxid::from_wire(reader.i64());
+  r.timeout_ms = reader.i32();
+  r.session = SessionId{reader.i64()};
+  r.password = reader.buffer(&r.null_password);
+  if (reader.ok() && reader.left() > 0) {
+    r.has_read_only = true;
+    r.read_only = reader.boolean();
+  }
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const ConnectRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(r.protocol_version);
+  writer.i64(r.last_zxid_seen.wire());
+  writer.i32(r.timeout_ms);
+  writer.i64(r.session.value);
+  write_data(r.password, r.null_password, writer);
+  if (r.has_read_only) writer.boolean(r.read_only);
+}
+
+std::optional<ConnectResponse> decode_connect_response(ByteView in) {
+  JuteReader reader(in);
+  ConnectResponse r;
+  reader.i32();  // protocol version, always 0
+  r.timeout_ms = reader.i32();
+  r.session = SessionId{reader.i64()};
+  const ByteView password = reader.buffer();
+  r.password.assign(password.begin(), password.end());
+  if (reader.ok() && reader.left() > 0) {
+    r.has_read_only = true;
+    r.read_only = reader.boolean();
+  }
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const ConnectResponse& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(0);
+  writer.i32(r.timeout_ms);
+  writer.i64(r.session.value);
+  writer.buffer(r.password);
+  if (r.has_read_only) writer.boolean(r.read_only);
+}
+
+std::optional<RequestHeader> decode_request_header(ByteView in) {
+  JuteReader reader(in);
+  RequestHeader r;
+  r.xid = reader.i32();
+  r.type = reader.i32();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const RequestHeader& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(r.xid);
+  writer.i32(r.type);
+}
+
+std::optional<ReplyHeader> decode_reply_header(ByteView in) {
+  JuteReader reader(in);
+  ReplyHeader r;
+  r.xid = reader.i32();
+  r.zxid = reader.i64();
+  r.error = static_cast<ErrorCode>(reader.i32());
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const ReplyHeader& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(r.xid);
+  writer.i64(r.zxid);
+  writer.i32(static_cast<int32_t>(r.error));
+}
+
+std::optional<Stat> decode_stat(ByteView in) {
+  JuteReader reader(in);
+  Stat s;
+  s.czxid = Zxid::from_wire(reader.i64());
+  s.mzxid = Zxid::from_wire(reader.i64());
+  s.ctime_ms = reader.i64();
+  s.mtime_ms = reader.i64();
+  s.version = reader.i32();
+  s.cversion = reader.i32();
+  s.aversion = reader.i32();
+  s.ephemeral_owner = reader.i64();
+  s.data_length = reader.i32();
+  s.num_children = reader.i32();
+  s.pzxid = Zxid::from_wire(reader.i64());
+  return if_whole(reader, std::move(s));
+}
+
+void encode(const Stat& s, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i64(s.czxid.wire());
+  writer.i64(s.mzxid.wire());
+  writer.i64(s.ctime_ms);
+  writer.i64(s.mtime_ms);
+  writer.i32(s.version);
+  writer.i32(s.cversion);
+  writer.i32(s.aversion);
+  writer.i64(s.ephemeral_owner);
+  writer.i32(s.data_length);
+  writer.i32(s.num_children);
+  writer.i64(s.pzxid.wire());
+}
+
+std::optional<WatcherEvent> decode_watch_event(ByteView in) {
+  JuteReader reader(in);
+  WatcherEvent event;
+  event.type = static_cast<WatchEvent>(reader.i32());
+  event.state = reader.i32();
+  event.path = read_path(reader);
+  return if_whole(reader, std::move(event));
+}
+
+void encode_watch_event(WatchEvent type, std::string_view path, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(static_cast<int32_t>(type));
+  writer.i32(kStateSyncConnected);
+  writer.string(path);
+}
+
+std::optional<CreateRequest> decode_create_request(ByteView in) {
+  JuteReader reader(in);
+  CreateRequest r;
+  r.path = read_path(reader);
+  r.data = reader.buffer(&r.null_data);
+  r.acl = decode_acl(reader, &r.null_acl);
+  r.flags = reader.i32();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const CreateRequest& r, Bytes& out) {
+  CHECK(!r.null_acl || r.acl.empty());
+  JuteWriter writer(out);
+  writer.string(r.path);
+  write_data(r.data, r.null_data, writer);
+  if (r.null_acl) {
+    writer.i32(-1);
+  } else {
+    encode_acl(r.acl, writer);
+  }
+  writer.i32(r.flags);
+}
+
+std::optional<PathVersionRequest> decode_path_version_request(ByteView in) {
+  JuteReader reader(in);
+  PathVersionRequest r;
+  r.path = read_path(reader);
+  r.version = reader.i32();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const PathVersionRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.string(r.path);
+  writer.i32(r.version);
+}
+
+std::optional<PathWatchRequest> decode_path_watch_request(ByteView in) {
+  JuteReader reader(in);
+  PathWatchRequest r;
+  r.path = read_path(reader);
+  r.watch = reader.boolean();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const PathWatchRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.string(r.path);
+  writer.boolean(r.watch);
+}
+
+std::optional<SetDataRequest> decode_set_data_request(ByteView in) {
+  JuteReader reader(in);
+  SetDataRequest r;
+  // A null path is an invalid path here, not a malformed request: it is answered like "".
+  r.path = reader.string();
+  r.data = reader.buffer(&r.null_data);
+  r.version = reader.i32();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const SetDataRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.string(r.path);
+  write_data(r.data, r.null_data, writer);
+  writer.i32(r.version);
+}
+
+std::optional<SyncRequest> decode_sync_request(ByteView in) {
+  JuteReader reader(in);
+  SyncRequest r;
+  r.path = reader.string(&r.null_path);
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const SyncRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  write_data(as_bytes(r.path), r.null_path, writer);
+}
+
+Bytes apache_session_password(SessionId session) {
+  constexpr uint64_t kSuperSecret = 0xB3415C00ULL;
+  constexpr uint64_t kMultiplier = 0x5DEECE66DULL;
+  constexpr uint64_t kMask = (uint64_t{1} << 48) - 1;
+  uint64_t state = ((static_cast<uint64_t>(session.value) ^ kSuperSecret) ^ kMultiplier) & kMask;
+  Bytes password;
+  while (password.size() < kPasswordBytes) {
+    state = (state * kMultiplier + 0xB) & kMask;
+    for (unsigned shift = 16; shift < 48; shift += 8) {
+      password.push_back(static_cast<Byte>(state >> shift));
+    }
+  }
+  return password;
+}
+
+}  // namespace vivarium

@@ -1,0 +1,662 @@
+#include "core/zab/leader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/storage/snapshot.h"
+#include "core/zab/apply.h"
+#include "core/zab/membership.h"
+#include "core/zab/sync_plan.h"
+
+namespace vivarium {
+namespace {
+
+constexpr size_t kLearnersMax = 256;
+// A learner further behind than this in what the network has taken from us is dropped (hazards L1).
+constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
+// Epochs have 31 bits; nobody reaches half of them by elections (RULES 20).
+constexpr Epoch kEpochMax = Epoch{1} << 30;
+constexpr std::string_view kSnapSignature = "BenWasHere";
+
+}  // namespace
+
+Leader::Leader(Parts& parts) : quorum_(parts.config), self_(parts.config.id) {
+  const Instant now = parts.world.now();
+  sessions_ = SessionTracker(parts.config.tick());
+  phase_deadline_ = now + parts.config.tick() * parts.config.init_limit_ticks;
+  next_ping_ = now + parts.config.tick() / 2;
+  next_check_ = now + parts.config.tick();
+  CHECK(parts.storage.last_logged() == parts.storage.last_durable());
+  initial_last_ = parts.storage.last_logged();
+  last_proposed_ = initial_last_;
+  if (parts.config.standalone()) {
+    epoch_ = initial_last_.epoch();
+    own_epoch_acked_ = true;
+    phase_ = Phase::NewLeader;
+  } else {
+    choose_epoch(parts);
+  }
+}
+
+void Leader::over(std::string why) {
+  if (over_.empty()) over_ = std::move(why);
+}
+
+// --- links
+
+Leader::Peer* Leader::find_peer(LinkId link) {
+  for (Peer& peer : peers_) {
+    if (peer.link.id() == link && !peer.dropped) return &peer;
+  }
+  return nullptr;
+}
+
+bool Leader::step(const Event& event, Parts& parts) {
+  if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
+    if (accepted->door != Door::Quorum) return false;
+    accept(*accepted, parts);
+    return true;
+  }
+  if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
+    Peer* peer = find_peer(bytes->link);
+    if (peer == nullptr) return false;
+    const int64_t limit = peer->stage == Peer::Stage::Synced ? parts.config.sync_limit_ticks
+                                                             : parts.config.init_limit_ticks;
+    peer->deadline = parts.world.now() + parts.config.tick() * limit;
+    peer->link.receive(bytes->bytes);
+    read_packets(*peer, parts);
+    return true;
+  }
+  if (const auto* down = std::get_if<LinkDown>(&event)) {
+    Peer* peer = find_peer(down->link);
+    if (peer == nullptr) return false;
+    peer->dropped = true;
+    return true;
+  }
+  if (const auto* drained = std::get_if<LinkDrained>(&event)) {
+    return find_peer(drained->link) != nullptr;
+  }
+  return false;
+}
+
+void Leader::accept(const LinkAccepted& event, Parts& parts) {
+  if (peers_.size() >= kLearnersMax) {
+    parts.world.log(LogLevel::Warn, "too many learners: connection closed");
+    parts.world.close(event.link, false);
+    return;
+  }
+  Peer peer;
+  // Learners send requests and touch tables: nothing above a client's frame and its identities.
+  peer.link = QuorumLink(event.link, 2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
+  peer.deadline = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+  peers_.push_back(std::move(peer));
+}
+
+void Leader::drop(Peer& peer, std::string_view why, Parts& parts) {
+  if (peer.dropped) return;
+  parts.world.log(LogLevel::Warn, fmt::format("learner {} dropped: {}", peer.id.value, why));
+  parts.world.close(peer.link.id(), false);
+  peer.dropped = true;
+}
+
+void Leader::sweep_dropped() {
+  peers_.erase(std::remove_if(peers_.begin(), peers_.end(), [](const Peer& p) { return p.dropped; }),
+               peers_.end());
+}
+
+void Leader::leave(Parts& parts) {
+  if (established()) parts.user.serving_stopped();
+  for (Peer& peer : peers_) {
+    if (!peer.dropped) parts.world.close(peer.link.id(), false);
+  }
+  peers_.clear();
+}
+
+void Leader::read_packets(Peer& peer, Parts& parts) {
+  while (!peer.dropped && over_.empty()) {
+    QuorumPacket packet;
+    size_t used = 0;
+    switch (peer.link.peek(packet, used)) {
+      case Decoded::NeedMore:
+        return;
+      case Decoded::Bad:
+        return drop(peer, "bytes that are no packet", parts);
+      case Decoded::Ok:
+        on_packet(peer, packet, parts);
+        peer.link.consume(used);
+        break;
+    }
+  }
+}
+
+void Leader::on_packet(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  using Stage = Peer::Stage;
+  switch (packet.type) {
+    case PacketType::FollowerInfo:
+    case PacketType::ObserverInfo:
+      if (peer.stage != Stage::Info) break;
+      return on_follower_info(peer, packet, parts);
+    case PacketType::AckEpoch:
+      if (peer.stage != Stage::AckEpoch) break;
+      return on_ack_epoch(peer, packet, parts);
+    case PacketType::Ack:
+      if (peer.stage != Stage::NewLeader && peer.stage != Stage::Synced) break;
+      return on_ack(peer, packet, parts);
+    case PacketType::Ping:
+      if (peer.stage != Stage::NewLeader && peer.stage != Stage::Synced) break;
+      return on_ping(peer, packet, parts);
+    case PacketType::Request:
+      if (!peer.up_to_date) break;
+      return on_request(peer, packet, parts);
+    case PacketType::Revalidate:
+      if (!peer.up_to_date) break;
+      return on_revalidate(peer, packet, parts);
+    case PacketType::Proposal:
+    case PacketType::Commit:
+    case PacketType::Sync:
+    case PacketType::Inform:
+    case PacketType::CommitAndActivate:
+    case PacketType::NewLeader:
+    case PacketType::UpToDate:
+    case PacketType::Diff:
+    case PacketType::Trunc:
+    case PacketType::Snap:
+    case PacketType::LeaderInfo:
+    case PacketType::InformAndActivate:
+      break;
+  }
+  drop(peer, fmt::format("packet {} out of place", static_cast<int>(packet.type)), parts);
+}
+
+// --- discovery
+
+// CEPOCH(f.p): the learner's promise.
+void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  const std::optional<LearnerInfo> info = decode_learner_info(packet.data);
+  if (!info) return drop(peer, "LearnerInfo does not decode", parts);
+  if (info->protocol_version < kLeaderProtocolVersion) {
+    return drop(peer, "a learner older than ZooKeeper 3.4", parts);
+  }
+  for (Peer& other : peers_) {
+    if (&other != &peer && other.id == info->id && other.stage != Peer::Stage::Info) {
+      drop(other, "it connected again", parts);
+    }
+  }
+  peer.id = info->id;
+  peer.follower = packet.type == PacketType::FollowerInfo;
+  peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
+  peer.accepted_epoch = Zxid::from_wire(packet.zxid).epoch();
+  if (peer.accepted_epoch >= kEpochMax) return drop(peer, "its epoch is beyond all reason", parts);
+  peer.stage = Peer::Stage::LeaderInfo;
+  choose_epoch(parts);
+  announce_epoch(parts);
+}
+
+// e' > every promise of a quorum that includes this server; the own promise is durable before anybody
+// hears of it (hazards D1, D2, D3).
+void Leader::choose_epoch(Parts& parts) {
+  if (phase_ != Phase::Promise || epoch_chosen_) return;
+  const auto reported = [&](ServerId id) {
+    if (id == self_) return true;
+    return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+      return p.voter && !p.dropped && p.id == id && p.stage == Peer::Stage::LeaderInfo;
+    });
+  };
+  if (!quorum_.is_voter(self_) || !quorum_.holds(reported)) return;
+  Epoch highest = std::max(parts.storage.accepted_epoch(), parts.storage.current_epoch());
+  highest = std::max(highest, parts.storage.last_logged().epoch());
+  for (const Peer& peer : peers_) {
+    if (peer.voter && !peer.dropped) highest = std::max(highest, peer.accepted_epoch);
+  }
+  epoch_ = highest + 1;
+  epoch_chosen_ = true;
+  parts.storage.save_accepted_epoch(parts.world, epoch_);
+}
+
+// NEWEPOCH(e').
+void Leader::announce_epoch(Parts& parts) {
+  if (!epoch_chosen_ || parts.storage.accepted_epoch() < epoch_) return;
+  if (phase_ == Phase::Promise) phase_ = Phase::AckEpoch;
+  for (Peer& peer : peers_) {
+    if (peer.stage != Peer::Stage::LeaderInfo || peer.dropped) continue;
+    Bytes data;
+    JuteWriter(data).i32(kLeaderProtocolVersion);
+    encode_packet(PacketType::LeaderInfo, Zxid(epoch_, 0).wire(), data, peer.link.out());
+    peer.stage = Peer::Stage::AckEpoch;
+  }
+}
+
+// ACK-E(currentEpoch, lastZxid).
+void Leader::on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  JuteReader in(packet.data);
+  const int32_t current = in.i32();
+  if (!in.ok()) return drop(peer, "ACKEPOCH does not decode", parts);
+  if (packet.zxid != kNoZxidWire) peer.last_zxid = Zxid::from_wire(packet.zxid);
+  peer.stage = Peer::Stage::Plan;
+  if (phase_ == Phase::AckEpoch && !own_epoch_acked_ && current >= 0 && peer.last_zxid && peer.voter) {
+    const auto theirs = std::pair(static_cast<Epoch>(current), *peer.last_zxid);
+    const auto ours = std::pair(parts.storage.current_epoch(), initial_last_);
+    if (theirs > ours) {
+      return over(fmt::format("server {} has a more recent history", peer.id.value));
+    }
+    peer.counts_epoch = true;
+  }
+  begin_new_leader(parts);
+  if (phase_ >= Phase::NewLeader) synchronise(peer, parts);
+}
+
+// A quorum follows and nobody in it is more recent: only now does the epoch become the current one
+// (hazards D4, D5), durably, and that is this server's own ACK of NEWLEADER.
+void Leader::begin_new_leader(Parts& parts) {
+  if (phase_ != Phase::AckEpoch) return;
+  if (!own_epoch_acked_) {
+    const auto acked = [&](ServerId id) {
+      if (id == self_) return true;
+      return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+        return p.counts_epoch && p.voter && !p.dropped && p.id == id;
+      });
+    };
+    if (!quorum_.holds(acked)) return;
+    own_epoch_acked_ = true;
+    parts.storage.save_current_epoch(parts.world, epoch_);
+  }
+  if (parts.storage.current_epoch() < epoch_) return;
+  phase_ = Phase::NewLeader;
+  committed_ = initial_last_;
+  commits_sent_ = initial_last_;
+  for (Peer& peer : peers_) {
+    if (peer.stage == Peer::Stage::Plan && !peer.dropped) synchronise(peer, parts);
+  }
+}
+
+// --- synchronisation
+
+// Cut point, plan and subscription are one step: what is in the log now is sent here, everything later is
+// forwarded (hazards S1).
+void Leader::synchronise(Peer& peer, Parts& parts) {
+  if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
+  const History& history = parts.storage.history();
+  const SyncPlan plan = plan_sync(peer.last_zxid, history, committed_);
+  Zxid from = plan.from;
+  switch (plan.kind) {
+    case SyncPlan::Kind::Diff:
+      encode_packet(PacketType::Diff, plan.packet_zxid.wire(), peer.link.out());
+      break;
+    case SyncPlan::Kind::Trunc:
+      encode_packet(PacketType::Trunc, plan.packet_zxid.wire(), peer.link.out());
+      break;
+    case SyncPlan::Kind::Snap:
+      from = parts.tree.last_applied();
+      send_snapshot(peer, parts);
+      break;
+  }
+  parts.world.log(LogLevel::Info,
+                  fmt::format("learner {} at {}: {} {:x}", peer.id.value,
+                              peer.last_zxid ? fmt::format("{:x}", peer.last_zxid->value) : "-",
+                              plan.kind == SyncPlan::Kind::Diff    ? "DIFF"
+                              : plan.kind == SyncPlan::Kind::Trunc ? "TRUNC"
+                                                                   : "SNAP",
+                              plan.kind == SyncPlan::Kind::Snap ? from.value : plan.packet_zxid.value));
+  CHECK(from >= history.base());
+  peer.sent = std::max(from, peer.last_zxid.value_or(from));
+  if (plan.kind != SyncPlan::Kind::Diff) peer.sent = from;
+  for (size_t i = history.upper_bound(from); i < history.size(); ++i) {
+    const History::Item& item = history[i];
+    if (item.zxid > commits_sent_ && !peer.follower) break;
+    encode_packet(PacketType::Proposal, item.zxid.wire(), *item.entry, peer.link.out());
+    peer.sent = std::max(peer.sent, item.zxid);
+    if (item.zxid <= commits_sent_) {
+      encode_packet(PacketType::Commit, item.zxid.wire(), peer.link.out());
+    }
+  }
+  Bytes config;
+  append_bytes(config, as_bytes(membership_text(parts.config)));
+  encode_packet(PacketType::NewLeader, Zxid(epoch_, 0).wire(), config, peer.link.out());
+  peer.newleader_sent = peer.sent;
+  peer.stage = Peer::Stage::NewLeader;
+}
+
+void Leader::send_snapshot(Peer& peer, Parts& parts) {
+  encode_packet(PacketType::Snap, parts.tree.last_applied().wire(), peer.link.out());
+  Bytes body;
+  encode_snapshot_body(parts.tree, body);
+  JuteWriter(body).string(kSnapSignature);
+  peer.link.send_shared(parts.world, share(std::move(body)));
+}
+
+bool Leader::is_synced_voter(ServerId id) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+    return p.voter && !p.dropped && p.id == id && p.stage == Peer::Stage::Synced;
+  });
+}
+
+// A quorum has the initial history durably under this epoch: it is committed, and clients are served.
+void Leader::establish(Parts& parts) {
+  if (phase_ != Phase::NewLeader) return;
+  if (parts.config.standalone()) {
+    committed_ = initial_last_;
+    commits_sent_ = initial_last_;
+  } else {
+    const auto synced = [&](ServerId id) {
+      return id == self_ ? parts.storage.current_epoch() >= epoch_ : is_synced_voter(id);
+    };
+    if (!quorum_.holds(synced)) return;
+    last_proposed_ = Zxid(epoch_, 0);
+  }
+  phase_ = Phase::Broadcast;
+  apply_committed(committed_, parts, effects_, [](const Effects&) {});
+  CHECK(parts.tree.last_applied() == initial_last_);
+  const Instant now = parts.world.now();
+  for (const auto& [session, timeout] : parts.tree.sessions()) sessions_.add(session, timeout, now);
+  parts.world.log(LogLevel::Info, fmt::format("leading epoch {} from zxid {:x}", epoch_,
+                                              initial_last_.value));
+  for (Peer& peer : peers_) {
+    if (peer.stage == Peer::Stage::Synced && !peer.dropped) send_up_to_date(peer, parts);
+  }
+  parts.user.serving_started();
+}
+
+void Leader::send_up_to_date(Peer& peer, Parts& parts) {
+  encode_packet(PacketType::UpToDate, -1, peer.link.out());
+  peer.up_to_date = true;
+  peer.deadline = parts.world.now() + parts.config.tick() * parts.config.sync_limit_ticks;
+}
+
+// --- broadcast
+
+void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  const Zxid zxid = Zxid::from_wire(packet.zxid);
+  if (zxid == Zxid(epoch_, 0)) {
+    if (peer.stage == Peer::Stage::Synced) return;  // UPTODATE's
+    // ACK-LD: everything sent before NEWLEADER is durable there.
+    peer.stage = Peer::Stage::Synced;
+    peer.acked = peer.newleader_sent;
+    if (established()) {
+      send_up_to_date(peer, parts);
+      advance_commit(parts);
+    } else {
+      establish(parts);
+    }
+    return;
+  }
+  if (peer.stage != Peer::Stage::Synced) return drop(peer, "ACK before that of NEWLEADER", parts);
+  if (zxid > peer.sent) return drop(peer, "ACK of a txn that it was not sent", parts);
+  if (zxid <= peer.acked) return;
+  peer.acked = zxid;
+  advance_commit(parts);
+}
+
+void Leader::submit(const WriteRequest& request, Parts& parts) {
+  CHECK(established());
+  if (!over_.empty()) return;
+  if (last_proposed_.counter() >= parts.config.counter_max - 1 && !parts.config.standalone()) {
+    return over("the epoch's counter is used up");
+  }
+  const Zxid zxid = last_proposed_.next();
+  if (request.op == Op::CreateSession) {
+    JuteReader in(request.body);
+    const int32_t timeout = in.i32();
+    sessions_.add(request.session, timeout, parts.world.now());
+    sessions_.set_owner(request.session, request.owner);
+  }
+  SharedBytes entry = share(
+      prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_));
+  last_proposed_ = zxid;
+  for (Peer& peer : peers_) {
+    if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
+    encode_packet(PacketType::Proposal, zxid.wire(), *entry, peer.link.out());
+    peer.sent = zxid;
+  }
+  parts.storage.append(parts.world, zxid, std::move(entry));
+}
+
+// The highest zxid that a quorum has durably, this server through the same fact as everybody else
+// (hazards B7), learners through ACKs given under this epoch only (B3).
+Zxid Leader::quorum_acked(const Parts& parts) const {
+  std::vector<Zxid> acked;
+  acked.reserve(quorum_.voters().size());
+  for (const ServerId id : quorum_.voters()) {
+    Zxid reached;
+    if (id == self_) {
+      reached = parts.storage.last_durable();
+    } else {
+      for (const Peer& peer : peers_) {
+        if (peer.voter && !peer.dropped && peer.id == id && peer.stage == Peer::Stage::Synced) {
+          reached = peer.acked;
+        }
+      }
+    }
+    acked.push_back(reached);
+  }
+  std::sort(acked.begin(), acked.end(), std::greater<>());
+  return acked[quorum_.voters().size() / 2];
+}
+
+void Leader::advance_commit(Parts& parts) {
+  if (!established()) return;
+  const Zxid reached = std::min(quorum_acked(parts), last_proposed_);
+  if (reached > committed_ && reached > initial_last_) {
+    committed_ = reached;
+    send_commits(commits_sent_, committed_, parts);
+    commits_sent_ = committed_;
+  }
+  apply(parts);
+}
+
+void Leader::send_commits(Zxid from, Zxid to, Parts& parts) {
+  const History& history = parts.storage.history();
+  for (size_t i = history.upper_bound(from); i < history.size() && history[i].zxid <= to; ++i) {
+    const History::Item& item = history[i];
+    for (Peer& peer : peers_) {
+      if (peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
+      if (peer.follower) {
+        encode_packet(PacketType::Commit, item.zxid.wire(), peer.link.out());
+      } else {
+        encode_packet(PacketType::Inform, item.zxid.wire(), *item.entry, peer.link.out());
+        peer.sent = item.zxid;
+      }
+    }
+  }
+}
+
+void Leader::apply(Parts& parts) {
+  apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
+    pending_.forget(effects.header.zxid);
+    if (effects.header.type == TxnType::CloseSession) sessions_.remove(effects.header.session);
+    parts.user.applied(effects);
+  });
+  release_syncs(parts);
+}
+
+uint64_t Leader::outstanding(const Parts& parts) const {
+  const History& history = parts.storage.history();
+  return history.size() - history.upper_bound(committed_);
+}
+
+void Leader::advance(Parts& parts) {
+  if (!over_.empty()) return;
+  sweep_dropped();
+  choose_epoch(parts);
+  announce_epoch(parts);
+  begin_new_leader(parts);
+  establish(parts);
+  advance_commit(parts);
+}
+
+// --- sync, pings, sessions
+
+void Leader::on_ping(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  if (!peer.pings.empty()) {
+    peer.confirmed_round = peer.pings.front();
+    peer.pings.pop_front();
+  }
+  const std::optional<std::vector<SessionTouch>> touches = decode_touches(packet.data);
+  if (!touches) return drop(peer, "touch table does not decode", parts);
+  for (const SessionTouch& t : *touches) sessions_.touch(t.session, t.timeout_ms, parts.world.now());
+  release_syncs(parts);
+}
+
+void Leader::on_request(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  const std::optional<ForwardedRequest> request = decode_forwarded_request(packet.data);
+  if (!request) return drop(peer, "REQUEST does not decode", parts);
+  if (request->op == Op::Sync) return queue_sync(peer.link.id(), 0);
+  WriteRequest write;
+  write.session = request->session;
+  write.cxid = request->cxid;
+  write.op = request->op;
+  write.body = request->body;
+  write.auth = packet.auth;
+  write.owner = peer.id;
+  submit(write, parts);
+}
+
+void Leader::on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts) {
+  const std::optional<SessionTouch> asked = decode_revalidate(packet.data);
+  if (!asked) return drop(peer, "REVALIDATE does not decode", parts);
+  const bool valid = sessions_.touch(asked->session, asked->timeout_ms, parts.world.now());
+  if (valid) sessions_.set_owner(asked->session, peer.id);
+  Bytes data;
+  JuteWriter out(data);
+  out.i64(asked->session.value);
+  out.boolean(valid);
+  encode_packet(PacketType::Revalidate, -1, data, peer.link.out());
+}
+
+void Leader::sync(uint64_t ticket) { queue_sync(LinkId{}, ticket); }
+
+// A barrier needs proof that this server still leads: a PING sent after the request arrived, answered by
+// a majority (RULES 15, hazards V1).
+void Leader::queue_sync(LinkId link, uint64_t ticket) {
+  PendingSync sync;
+  sync.link = link;
+  sync.ticket = ticket;
+  sync.barrier = last_proposed_.counter() == 0 ? committed_ : last_proposed_;
+  sync.round = round_ + 1;
+  round_wanted_ = true;
+  syncs_.push_back(sync);
+}
+
+void Leader::release_syncs(Parts& parts) {
+  while (!syncs_.empty()) {
+    const PendingSync& sync = syncs_.front();
+    const auto confirmed = [&](ServerId id) {
+      if (id == self_) return true;
+      return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
+        return p.voter && !p.dropped && p.id == id && p.stage == Peer::Stage::Synced &&
+               p.confirmed_round >= sync.round;
+      });
+    };
+    const bool alone = quorum_.voters().size() == 1;
+    if (!alone && !quorum_.holds(confirmed)) return;
+    if (sync.barrier > committed_) return;
+    if (!sync.link.valid()) {
+      if (parts.tree.last_applied() < sync.barrier) return;
+      const uint64_t ticket = sync.ticket;
+      syncs_.pop_front();
+      parts.user.synced(ticket);
+      continue;
+    }
+    Peer* peer = find_peer(sync.link);
+    if (peer != nullptr) encode_packet(PacketType::Sync, 0, peer->link.out());
+    syncs_.pop_front();
+  }
+}
+
+void Leader::send_pings(Parts& parts) {
+  ++round_;
+  round_wanted_ = false;
+  for (Peer& peer : peers_) {
+    if (peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
+    encode_packet(PacketType::Ping, last_proposed_.wire(), peer.link.out());
+    peer.pings.push_back(round_);
+  }
+  (void)parts;
+}
+
+void Leader::revalidate(SessionId session, int32_t timeout_ms, Parts& parts) {
+  const bool valid = sessions_.touch(session, timeout_ms, parts.world.now());
+  if (valid) sessions_.set_owner(session, self_);
+  parts.user.revalidated(session, valid);
+}
+
+bool Leader::touch(SessionId session, int32_t timeout_ms, Parts& parts) {
+  return sessions_.touch(session, timeout_ms, parts.world.now());
+}
+
+void Leader::expire_sessions(Parts& parts) {
+  if (!established() || sessions_.next_deadline() > parts.world.now()) return;
+  for (const SessionId session : sessions_.expire(parts.world.now())) {
+    WriteRequest close;
+    close.session = session;
+    close.op = Op::CloseSession;
+    close.owner = self_;
+    close.internal = true;
+    submit(close, parts);
+  }
+}
+
+// --- time
+
+void Leader::check_liveness(Parts& parts) {
+  const Instant now = parts.world.now();
+  const Duration sync_limit = parts.config.tick() * parts.config.sync_limit_ticks;
+  Zxid must_have;
+  while (samples_.size() > 1 && samples_[1].at + sync_limit <= now) samples_.pop_front();
+  if (!samples_.empty() && samples_.front().at + sync_limit <= now) {
+    must_have = samples_.front().proposed;
+  }
+  samples_.push_back({now, last_proposed_});
+  if (established() && must_have.counter() != 0 && parts.storage.last_durable() < must_have) {
+    return over("the log of this server is stuck");
+  }
+  for (Peer& peer : peers_) {
+    if (peer.dropped) continue;
+    if (peer.deadline <= now) {
+      drop(peer, "silent", parts);
+    } else if (peer.voter && peer.stage == Peer::Stage::Synced && must_have.counter() != 0 &&
+               peer.acked < must_have) {
+      drop(peer, "it acknowledges nothing", parts);
+    } else if (parts.world.unsent(peer.link.id()) > kLearnerUnsentBytesMax) {
+      drop(peer, "too slow", parts);
+    }
+  }
+  if (!established() || parts.config.standalone()) return;
+  const auto alive = [&](ServerId id) { return id == self_ || is_synced_voter(id); };
+  if (!quorum_.holds(alive)) over("no quorum of followers");
+}
+
+Instant Leader::deadline() const {
+  if (!over_.empty()) return Instant::never();
+  Instant at = std::min(next_ping_, next_check_);
+  if (!established()) at = std::min(at, phase_deadline_);
+  if (established()) at = std::min(at, sessions_.next_deadline());
+  return at;
+}
+
+void Leader::on_deadline(Parts& parts) {
+  const Instant now = parts.world.now();
+  if (!established() && phase_deadline_ <= now) return over("no quorum followed within initLimit");
+  if (next_ping_ <= now) {
+    next_ping_ = now + parts.config.tick() / 2;
+    send_pings(parts);
+  }
+  if (next_check_ <= now) {
+    next_check_ = now + parts.config.tick() / 2;
+    check_liveness(parts);
+  }
+}
+
+void Leader::end_turn(Parts& parts) {
+  // After all input of the turn, so that nobody expires whose touch was waiting to be read (RULES 16).
+  if (over_.empty()) expire_sessions(parts);
+  if (round_wanted_) send_pings(parts);
+  for (Peer& peer : peers_) {
+    if (peer.dropped) continue;
+    peer.link.replenish(parts.world, true);
+    peer.link.flush(parts.world);
+  }
+}
+
+}  // namespace vivarium

@@ -1,0 +1,156 @@
+// Leader: discovery, synchronisation and broadcast from the leading side, in the paper's order
+// (docs/zab.md). A standalone server is a leader without peers whose epoch is 0 and who is established at
+// once. Everything counted in a quorum is counted through Quorum, by voters' ids.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/event.h"
+#include "core/tree/prepare.h"
+#include "core/tree/sessions.h"
+#include "core/wire/jute.h"
+#include "core/wire/peer_messages.h"
+#include "core/zab/parts.h"
+#include "core/zab/quorum.h"
+#include "core/zab/quorum_link.h"
+
+namespace vivarium {
+
+class Leader {
+ public:
+  explicit Leader(Parts& parts);
+
+  bool step(const Event& event, Parts& parts);
+  void advance(Parts& parts);
+  void end_turn(Parts& parts);
+  Instant deadline() const;
+  void on_deadline(Parts& parts);
+
+  const std::string& over() const { return over_; }
+  bool established() const { return phase_ == Phase::Broadcast; }
+  Epoch epoch() const { return epoch_; }
+  Zxid committed() const { return established() ? committed_ : Zxid{}; }
+  void leave(Parts& parts);
+
+  void submit(const WriteRequest& request, Parts& parts);
+  void sync(uint64_t ticket);
+  void revalidate(SessionId session, int32_t timeout_ms, Parts& parts);
+  bool touch(SessionId session, int32_t timeout_ms, Parts& parts);
+  // Txns proposed and not yet committed.
+  uint64_t outstanding(const Parts& parts) const;
+
+ private:
+  enum class Phase : uint8_t {
+    Promise,    // FOLLOWERINFO from a quorum, then the promise durable here
+    AckEpoch,   // ACKEPOCH from a quorum, then currentEpoch durable here
+    NewLeader,  // ACK of NEWLEADER from a quorum
+    Broadcast   // established
+  };
+
+  // One learner's connection.
+  struct Peer {
+    enum class Stage : uint8_t {
+      Info,       // FOLLOWERINFO or OBSERVERINFO awaited
+      LeaderInfo, // it waits for LEADERINFO
+      AckEpoch,   // its ACKEPOCH is awaited
+      Plan,       // it waits for the epoch quorum
+      NewLeader,  // sync and NEWLEADER sent, its ACK awaited
+      Synced      // NEWLEADER acknowledged
+    };
+    QuorumLink link;
+    Stage stage = Stage::Info;
+    ServerId id;
+    bool voter = false;    // a voter of the configuration that came as a follower
+    bool follower = false; // gets PROPOSAL and COMMIT; otherwise INFORM
+    Epoch accepted_epoch = 0;
+    std::optional<Zxid> last_zxid;
+    bool counts_epoch = false;  // its ACKEPOCH counts for the quorum
+    Zxid acked;            // highest ACK, NEWLEADER's meaning all sent before it
+    Zxid sent;             // highest PROPOSAL or INFORM sent
+    Zxid newleader_sent;   // what had been sent when NEWLEADER was
+    bool up_to_date = false;
+    Instant deadline;      // silent until then: dropped
+    std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
+    uint64_t confirmed_round = 0;
+    bool dropped = false;
+  };
+
+  Peer* find_peer(LinkId link);
+  void accept(const LinkAccepted& event, Parts& parts);
+  void drop(Peer& peer, std::string_view why, Parts& parts);
+  void sweep_dropped();
+  void read_packets(Peer& peer, Parts& parts);
+  void on_packet(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_ping(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_request(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);
+
+  void choose_epoch(Parts& parts);
+  void announce_epoch(Parts& parts);
+  void begin_new_leader(Parts& parts);
+  void synchronise(Peer& peer, Parts& parts);
+  void send_snapshot(Peer& peer, Parts& parts);
+  void establish(Parts& parts);
+  void send_up_to_date(Peer& peer, Parts& parts);
+
+  void advance_commit(Parts& parts);
+  Zxid quorum_acked(const Parts& parts) const;
+  void send_commits(Zxid from, Zxid to, Parts& parts);
+  void apply(Parts& parts);
+  void release_syncs(Parts& parts);
+  void queue_sync(LinkId link, uint64_t ticket);
+  void send_pings(Parts& parts);
+  void check_liveness(Parts& parts);
+  void expire_sessions(Parts& parts);
+  bool is_synced_voter(ServerId id) const;
+  void over(std::string why);
+
+  Phase phase_ = Phase::Promise;
+  Epoch epoch_ = 0;
+  bool epoch_chosen_ = false;
+  bool own_epoch_acked_ = false;
+  Quorum quorum_;
+  ServerId self_;
+  std::vector<Peer> peers_;
+  std::string over_;
+  Instant phase_deadline_;
+  Instant next_ping_;
+  Instant next_check_;
+
+  Zxid initial_last_;  // end of the initial history
+  Zxid last_proposed_;
+  Zxid committed_;
+  Zxid commits_sent_;
+  // What had been proposed at past half ticks: whoever has not acknowledged a sample of sync_limit ago is
+  // stuck, be it a learner or our own log.
+  struct Sample {
+    Instant at;
+    Zxid proposed;
+  };
+  std::deque<Sample> samples_;
+
+  PendingChanges pending_;
+  SessionTracker sessions_;
+  Effects effects_;
+
+  struct PendingSync {
+    LinkId link;          // none: our own client's
+    uint64_t ticket = 0;
+    Zxid barrier;         // last proposal when it came
+    uint64_t round = 0;   // PING round that confirms our leadership
+  };
+  std::deque<PendingSync> syncs_;
+  uint64_t round_ = 0;        // last PING round sent
+  bool round_wanted_ = false; // a sync waits for the next one
+};
+
+}  // namespace vivarium

@@ -1,0 +1,504 @@
+#include "core/zab/learner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/zab/apply.h"
+
+namespace vivarium {
+namespace {
+
+constexpr int kConnectAttemptsMax = 5;
+constexpr Duration kConnectPause = milliseconds(100);
+// Ids of servers aside: above every id of a configuration, so that nobody counts them (RULES 10).
+constexpr int64_t kAsideIdBase = int64_t{1} << 40;
+// A proposal may be larger than the request it came from.
+constexpr size_t kPacketExtraBytes = 1 << 20;
+
+constexpr std::string_view kSnapSignature = "BenWasHere";
+
+Bytes epoch_bytes(int32_t epoch) {
+  Bytes data;
+  JuteWriter(data).i32(epoch);
+  return data;
+}
+
+}  // namespace
+
+Learner::Learner(ServerId leader, const Manner& manner, Parts& parts)
+    : leader_(leader), manner_(manner) {
+  give_up_ = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+  read_deadline_ = give_up_;
+  connect(parts);
+}
+
+void Learner::over(std::string why) {
+  if (over_.empty()) over_ = std::move(why);
+}
+
+// --- the link
+
+void Learner::connect(Parts& parts) {
+  const Member* member = parts.config.find(leader_);
+  CHECK(member != nullptr);
+  ++attempts_;
+  retry_at_ = Instant::never();
+  phase_ = Phase::Connecting;
+  link_ = QuorumLink(parts.world.connect(member->quorum),
+                     2 * size_t{parts.config.packet_bytes_max} + kPacketExtraBytes);
+  linked_ = true;
+}
+
+bool Learner::step(const Event& event, Parts& parts) {
+  if (const auto* up = std::get_if<LinkUp>(&event)) {
+    if (!linked_ || up->link != link_.id()) return false;
+    on_link_up(parts);
+  } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
+    if (!linked_ || bytes->link != link_.id()) return false;
+    const int64_t limit = phase_ < Phase::Broadcast ? parts.config.init_limit_ticks
+                                                    : parts.config.sync_limit_ticks;
+    read_deadline_ = parts.world.now() + parts.config.tick() * limit;
+    link_.receive(bytes->bytes);
+    read_packets(parts);
+  } else if (const auto* down = std::get_if<LinkDown>(&event)) {
+    if (!linked_ || down->link != link_.id()) return false;
+    on_link_down(parts);
+  } else if (const auto* drained = std::get_if<LinkDrained>(&event)) {
+    return linked_ && drained->link == link_.id();
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Learner::on_link_up(Parts& parts) {
+  if (phase_ != Phase::Connecting) return;
+  phase_ = Phase::Discovery;
+  // CEPOCH. A server aside has forgotten what it promised and promises nothing.
+  LearnerInfo info;
+  info.id = parts.config.id;
+  if (manner_.aside) info.id = ServerId{kAsideIdBase + parts.config.id.value};
+  Bytes data;
+  encode(info, data);
+  const Epoch accepted = manner_.aside ? 0 : parts.storage.accepted_epoch();
+  const bool observer = manner_.observer || manner_.aside;
+  encode_packet(observer ? PacketType::ObserverInfo : PacketType::FollowerInfo,
+                Zxid{accepted, 0}.wire(), data, link_.out());
+}
+
+void Learner::on_link_down(Parts& parts) {
+  linked_ = false;
+  if (phase_ > Phase::Discovery) return over("the leader closed the connection");
+  // The elected leader may not be listening yet.
+  if (attempts_ >= kConnectAttemptsMax) return over("the leader cannot be reached");
+  phase_ = Phase::Connecting;
+  retry_at_ = parts.world.now() + kConnectPause;
+}
+
+Instant Learner::deadline() const {
+  if (!over_.empty()) return Instant::never();
+  return std::min(retry_at_, phase_ == Phase::Connecting ? give_up_ : read_deadline_);
+}
+
+void Learner::on_deadline(Parts& parts) {
+  const Instant now = parts.world.now();
+  if (retry_at_ <= now) return connect(parts);
+  if (phase_ == Phase::Connecting && give_up_ <= now) return over("the leader cannot be reached");
+  if (phase_ != Phase::Connecting && read_deadline_ <= now) over("the leader is silent");
+}
+
+void Learner::leave(Parts& parts) {
+  if (serving_) {
+    serving_ = false;
+    parts.user.serving_stopped();
+  }
+  if (linked_) {
+    parts.world.close(link_.id(), false);
+    linked_ = false;
+  }
+  if (phase_ == Phase::Receiving) {
+    parts.storage.abort_install(parts.world);
+    install_.reset();
+  }
+}
+
+std::optional<Learner::Install> Learner::take_install() {
+  std::optional<Install> taken = std::move(install_);
+  install_.reset();
+  return taken;
+}
+
+void Learner::end_turn(Parts& parts) {
+  if (!linked_) return;
+  outbox_.release(parts.storage, link_.out());
+  link_.replenish(parts.world, may_read(parts));
+  link_.flush(parts.world);
+}
+
+// --- packets
+
+bool Learner::may_read(const Parts& parts) const {
+  return phase_ != Phase::Truncating && phase_ != Phase::Installing && !parts.storage.busy() &&
+         over_.empty();
+}
+
+void Learner::read_packets(Parts& parts) {
+  while (linked_ && may_read(parts)) {
+    if (phase_ == Phase::Receiving) {
+      const size_t before = link_.front().size();
+      on_snap_bytes(parts);
+      if (phase_ == Phase::Receiving && link_.front().size() == before) return;
+      continue;
+    }
+    QuorumPacket packet;
+    size_t used = 0;
+    switch (link_.peek(packet, used)) {
+      case Decoded::NeedMore:
+        return;
+      case Decoded::Bad:
+        return over("the leader sent bytes that are no packet");
+      case Decoded::Ok:
+        on_packet(packet, parts);
+        if (linked_) link_.consume(used);
+        break;
+    }
+  }
+}
+
+void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
+  const bool syncing = phase_ == Phase::Syncing;
+  const bool following = syncing || phase_ == Phase::Acking || phase_ == Phase::Broadcast;
+  bool expected = false;
+  switch (packet.type) {
+    case PacketType::LeaderInfo:
+      expected = phase_ == Phase::Discovery;
+      if (expected) on_leader_info(packet, parts);
+      break;
+    case PacketType::Diff:
+      expected = phase_ == Phase::Deciding;
+      if (expected) on_diff(packet);
+      break;
+    case PacketType::Trunc:
+      expected = phase_ == Phase::Deciding;
+      if (expected) on_trunc(packet, parts);
+      break;
+    case PacketType::Snap:
+      expected = phase_ == Phase::Deciding;
+      if (expected) on_snap(packet, parts);
+      break;
+    case PacketType::Proposal:
+      expected = following;
+      if (expected) on_proposal(packet, parts);
+      break;
+    case PacketType::Commit:
+      expected = following;
+      if (expected) on_commit(packet, parts);
+      break;
+    case PacketType::Inform:
+      expected = following && (manner_.observer || manner_.aside);
+      if (expected) on_inform(packet, parts);
+      break;
+    case PacketType::NewLeader:
+      expected = syncing;
+      if (expected) on_new_leader(packet, parts);
+      break;
+    case PacketType::UpToDate:
+      expected = phase_ == Phase::Acking && parts.storage.current_epoch() >= epoch_;
+      if (expected) on_up_to_date(parts);
+      break;
+    case PacketType::Ping:
+      expected = following;
+      if (expected) on_ping(packet, parts);
+      break;
+    case PacketType::Revalidate:
+      expected = phase_ == Phase::Broadcast;
+      if (expected) on_revalidate(packet, parts);
+      break;
+    case PacketType::Sync:
+      expected = phase_ == Phase::Broadcast;
+      if (expected) on_sync();
+      break;
+    case PacketType::Request:
+    case PacketType::Ack:
+    case PacketType::FollowerInfo:
+    case PacketType::ObserverInfo:
+    case PacketType::AckEpoch:
+    case PacketType::CommitAndActivate:
+    case PacketType::InformAndActivate:
+      break;
+  }
+  if (!expected) {
+    over(fmt::format("the leader sent packet {} out of place", static_cast<int>(packet.type)));
+  }
+}
+
+// --- discovery
+
+// NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
+void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
+  epoch_ = Zxid::from_wire(packet.zxid).epoch();
+  const bool no_claim = manner_.aside || manner_.force_snap;
+  const int64_t last = no_claim ? kNoZxidWire : parts.storage.last_logged().wire();
+  CHECK(parts.storage.last_logged() == parts.storage.last_durable());
+  phase_ = Phase::Deciding;
+  if (manner_.aside) {
+    encode_packet(PacketType::AckEpoch, last, epoch_bytes(-1), link_.out());
+    return;
+  }
+  const Epoch accepted = parts.storage.accepted_epoch();
+  if (epoch_ < accepted) return over("the leader's epoch is below one promised here");
+  if (epoch_ == accepted) {
+    // Promised before, perhaps to another: this answer must not be counted again.
+    return outbox_.when_accepted(epoch_, PacketType::AckEpoch, last, epoch_bytes(-1));
+  }
+  parts.storage.save_accepted_epoch(parts.world, epoch_);
+  const auto current = static_cast<int32_t>(parts.storage.current_epoch());
+  outbox_.when_accepted(epoch_, PacketType::AckEpoch, last, epoch_bytes(no_claim ? -1 : current));
+}
+
+// --- synchronisation
+
+void Learner::on_diff(const QuorumPacket& packet) {
+  committed_ = Zxid::from_wire(packet.zxid);
+  phase_ = Phase::Syncing;
+}
+
+void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
+  keep_ = Zxid::from_wire(packet.zxid);
+  committed_ = keep_;
+  if (keep_ > parts.storage.last_logged()) return over("TRUNC to a zxid that is not in the log");
+  phase_ = Phase::Truncating;
+  if (keep_ < parts.storage.last_logged()) {
+    parts.storage.truncate(parts.world, keep_, parts.tree);
+  }
+}
+
+void Learner::finish_truncation(Parts& parts) {
+  if (parts.storage.busy()) return;
+  if (parts.storage.last_logged() != keep_ || parts.tree.last_applied() > keep_) {
+    needs_snap_ = true;
+    return over("TRUNC cannot be carried out from the snapshots here");
+  }
+  phase_ = Phase::Syncing;
+  read_packets(parts);
+}
+
+void Learner::on_snap(const QuorumPacket& packet, Parts& parts) {
+  phase_ = Phase::Receiving;
+  install_.emplace();
+  install_->zxid = Zxid::from_wire(packet.zxid);
+  install_->tree.clear();
+  body_reader_ = SnapshotBodyReader{};
+  body_done_ = false;
+  committed_ = install_->zxid;
+  parts.storage.begin_install(parts.world, install_->zxid);
+}
+
+void Learner::on_snap_bytes(Parts& parts) {
+  if (!body_done_) {
+    size_t used = 0;
+    const Decoded state = body_reader_.feed(link_.front(), install_->tree, used);
+    if (state == Decoded::Bad) return over("bad SNAP: " + body_reader_.error());
+    parts.storage.install_bytes(parts.world, link_.front().first(used));
+    link_.consume(used);
+    body_done_ = state == Decoded::Ok;
+    if (!body_done_) return;
+  }
+  JuteReader tail(link_.front());
+  const std::string_view signature = tail.string();
+  if (link_.front().size() < 4 + kSnapSignature.size()) return;
+  if (!tail.ok() || signature != kSnapSignature) return over("bad SNAP: no signature");
+  link_.consume(tail.position());
+  install_->tree.set_last_applied(install_->zxid);
+  phase_ = Phase::Installing;
+  parts.storage.finish_install(parts.world, install_->tree);
+}
+
+void Learner::finish_install(Parts& parts) {
+  if (parts.storage.busy() || parts.storage.installing()) return;
+  if (parts.storage.last_logged() != install_->zxid) {
+    install_.reset();
+    return over("the SNAP could not be written");
+  }
+  parts.tree = std::move(install_->tree);
+  install_.reset();
+  phase_ = Phase::Syncing;
+  read_packets(parts);
+}
+
+bool Learner::append(const QuorumPacket& packet, Parts& parts) {
+  const Result<Txn> txn = decode_txn(packet.data);
+  const Zxid zxid = Zxid::from_wire(packet.zxid);
+  if (!txn || txn->header.zxid != zxid) {
+    over("the leader proposed something that is no txn");
+    return false;
+  }
+  const Storage& storage = parts.storage;
+  if (zxid <= storage.last_logged()) {
+    // Sent again: the same bytes are nothing new, others would bind one zxid twice.
+    const History& history = storage.history();
+    const size_t i = history.upper_bound(zxid);
+    const bool same = i > 0 && history[i - 1].zxid == zxid &&
+                      std::equal(packet.data.begin(), packet.data.end(),
+                                 history[i - 1].entry->begin(), history[i - 1].entry->end());
+    if (!same) over("the leader proposed another txn under a zxid of this log");
+    return same;
+  }
+  if (!zxid.follows(storage.last_logged())) {
+    over(fmt::format("gap: {:x} proposed after {:x}", zxid.value, storage.last_logged().value));
+    return false;
+  }
+  parts.storage.append(parts.world, zxid, share(Bytes(packet.data.begin(), packet.data.end())));
+  return true;
+}
+
+void Learner::on_proposal(const QuorumPacket& packet, Parts& parts) {
+  if (!append(packet, parts)) return;
+  const Zxid zxid = Zxid::from_wire(packet.zxid);
+  if (manner_.observer || manner_.aside) return;
+  if (phase_ == Phase::Syncing) {
+    unacked_.push_back(zxid);
+  } else {
+    outbox_.when_logged(zxid, PacketType::Ack, zxid.wire());
+  }
+}
+
+// A commit names a txn of this log, and after the synchronisation always the next one.
+void Learner::commit_to(Zxid zxid, Parts& parts) {
+  if (zxid <= committed_) {
+    if (phase_ == Phase::Broadcast) over("the leader committed a txn twice");
+    return;
+  }
+  const History& history = parts.storage.history();
+  const size_t next = history.upper_bound(committed_);
+  const bool known = next < history.size() && history.contains(zxid);
+  if (!known || (phase_ == Phase::Broadcast && history[next].zxid != zxid)) {
+    return over(fmt::format("COMMIT {:x} after {:x} does not fit this log", zxid.value,
+                            committed_.value));
+  }
+  committed_ = zxid;
+}
+
+void Learner::on_commit(const QuorumPacket& packet, Parts& parts) {
+  commit_to(Zxid::from_wire(packet.zxid), parts);
+}
+
+void Learner::on_inform(const QuorumPacket& packet, Parts& parts) {
+  if (append(packet, parts)) commit_to(Zxid::from_wire(packet.zxid), parts);
+}
+
+// NEWLEADER: history durable, then currentEpoch, then ACK-LD, then the ACKs of proposals; storage and
+// outbox keep that order.
+void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
+  const Zxid zxid = Zxid::from_wire(packet.zxid);
+  if (zxid != Zxid(epoch_, 0)) return over("NEWLEADER of another epoch");
+  phase_ = Phase::Acking;
+  parts.storage.save_accepted_epoch(parts.world, epoch_);
+  parts.storage.save_current_epoch(parts.world, epoch_);
+  outbox_.when_current(epoch_, PacketType::Ack, zxid.wire());
+  for (const Zxid proposal : unacked_) {
+    if (proposal > committed_) outbox_.when_logged(proposal, PacketType::Ack, proposal.wire());
+  }
+  unacked_.clear();
+}
+
+void Learner::on_up_to_date(Parts& parts) {
+  phase_ = Phase::Broadcast;
+  read_deadline_ = parts.world.now() + parts.config.tick() * parts.config.sync_limit_ticks;
+  encode_packet(PacketType::Ack, Zxid(epoch_, 0).wire(), link_.out());
+  serve_from_ = std::min(committed_, parts.storage.last_logged());
+}
+
+// --- broadcast
+
+void Learner::on_ping(const QuorumPacket& packet, Parts& parts) {
+  std::vector<SessionTouch> touches;
+  touches.reserve(touched_.size());
+  for (const auto& [session, timeout] : touched_) touches.push_back({session, timeout});
+  touched_.clear();
+  Bytes data;
+  encode_touches(touches, data);
+  encode_packet(PacketType::Ping, packet.zxid, data, link_.out());
+  (void)parts;
+}
+
+void Learner::on_revalidate(const QuorumPacket& packet, Parts& parts) {
+  const std::optional<RevalidateAnswer> answer = decode_revalidate_answer(packet.data);
+  if (!answer) return over("the leader sent a REVALIDATE that does not decode");
+  if (serving_) parts.user.revalidated(answer->session, answer->valid);
+}
+
+void Learner::on_sync() {
+  const auto waiting = std::find_if(syncs_.begin(), syncs_.end(),
+                                    [](const PendingSync& s) { return !s.at.has_value(); });
+  if (waiting != syncs_.end()) waiting->at = committed_;
+}
+
+void Learner::apply(Parts& parts) {
+  if (phase_ != Phase::Broadcast) return;
+  apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
+    if (serving_) parts.user.applied(effects);
+  });
+  if (!serving_ && !manner_.aside && parts.tree.last_applied() >= serve_from_) {
+    serving_ = true;
+    parts.user.serving_started();
+  }
+  while (!syncs_.empty() && syncs_.front().at && *syncs_.front().at <= parts.tree.last_applied()) {
+    const uint64_t ticket = syncs_.front().ticket;
+    syncs_.pop_front();
+    parts.user.synced(ticket);
+  }
+}
+
+void Learner::advance(Parts& parts) {
+  if (!over_.empty()) return;
+  if (phase_ == Phase::Truncating) finish_truncation(parts);
+  if (phase_ == Phase::Installing) finish_install(parts);
+  if (linked_) {
+    outbox_.release(parts.storage, link_.out());
+    read_packets(parts);
+  }
+  apply(parts);
+}
+
+// --- what the server above asks for
+
+void Learner::submit(const WriteRequest& request, Parts& parts) {
+  CHECK(serving_ && linked_);
+  Bytes data;
+  encode(ForwardedRequest{request.session, request.cxid, request.op, request.body}, data);
+  QuorumPacket packet;
+  packet.type = PacketType::Request;
+  packet.zxid = -1;
+  packet.null_data = false;
+  packet.data = data;
+  packet.null_auth = request.op == Op::CreateSession;
+  packet.auth = request.auth;
+  encode(packet, link_.out());
+  (void)parts;
+}
+
+void Learner::sync(SessionId session, int32_t cxid, uint64_t ticket, Parts& parts) {
+  CHECK(serving_ && linked_);
+  Bytes data;
+  encode(ForwardedRequest{session, cxid, Op::Sync, {}}, data);
+  encode_packet(PacketType::Request, -1, data, link_.out());
+  syncs_.push_back({ticket, std::nullopt});
+  (void)parts;
+}
+
+void Learner::revalidate(SessionId session, int32_t timeout_ms, Parts& parts) {
+  CHECK(serving_ && linked_);
+  Bytes data;
+  JuteWriter out(data);
+  out.i64(session.value);
+  out.i32(timeout_ms);
+  encode_packet(PacketType::Revalidate, -1, data, link_.out());
+  (void)parts;
+}
+
+void Learner::touch(SessionId session, int32_t timeout_ms) { touched_[session] = timeout_ms; }
+
+}  // namespace vivarium

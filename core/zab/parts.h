@@ -1,0 +1,35 @@
+// Parts: what a step of zab/ works on, lent for its duration; and ZabUser, the layer above.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/ids.h"
+#include "core/config.h"
+#include "core/storage/storage.h"
+#include "core/tree/data_tree.h"
+#include "core/world.h"
+
+namespace vivarium {
+
+class ZabUser {
+ public:
+  virtual ~ZabUser() = default;
+  // A committed txn was applied to the tree; called for every txn while serving, in zxid order.
+  virtual void applied(const Effects& effects) = 0;
+  // Clients may be served from now on (UPTODATE, or an established leader).
+  virtual void serving_started() = 0;
+  // The role is being left: close every client before the call returns (hazards W5).
+  virtual void serving_stopped() = 0;
+  virtual void revalidated(SessionId session, bool valid) = 0;
+  virtual void synced(uint64_t ticket) = 0;
+};
+
+struct Parts {
+  const Config& config;
+  World& world;
+  Storage& storage;
+  DataTree& tree;
+  ZabUser& user;
+};
+
+}  // namespace vivarium

@@ -1,0 +1,327 @@
+#include "core/zab/zab.h"
+
+#include <fmt/format.h>
+
+#include "core/base/check.h"
+#include "core/zab/apply.h"
+#include "core/zab/membership.h"
+
+namespace vivarium {
+namespace {
+
+constexpr Duration kWaitingLineEvery = milliseconds(10'000);
+// Appended and not yet durable: beyond this clients are not read.
+constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
+
+}  // namespace
+
+Zab::Zab(const Config& config) : election_(config), quorum_(config) {}
+
+void Zab::start(Parts& parts) {
+  started_at_ = parts.world.now();
+  waiting_line_at_ = started_at_ + kWaitingLineEvery;
+  parts.storage.recover(parts.world, parts.tree);
+}
+
+// --- events
+
+bool Zab::step(const Event& event, Parts& parts) {
+  if (parts.storage.step(event, parts.world, parts.tree)) return true;
+  if (election_.step(event, parts.world)) return true;
+  if (auto* learner = std::get_if<Learner>(&role_); learner != nullptr && learner->step(event, parts)) {
+    return true;
+  }
+  if (auto* leader = std::get_if<Leader>(&role_); leader != nullptr && leader->step(event, parts)) {
+    return true;
+  }
+  if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
+    if (accepted->door == Door::Client) return false;
+    // Not leading: as if nobody listened.
+    parts.world.close(accepted->link, false);
+    return true;
+  }
+  return false;
+}
+
+void Zab::advance(Parts& parts) {
+  if (stopping_) return;
+  adopt_install(parts);
+  if (std::holds_alternative<Recovering>(role_)) {
+    if (!parts.storage.recovering()) on_recovered(parts);
+  } else if (std::holds_alternative<Looking>(role_)) {
+    advance_looking(parts);
+  } else if (std::holds_alternative<Learner>(role_)) {
+    advance_learner(parts);
+  } else if (auto* leader = std::get_if<Leader>(&role_)) {
+    leader->advance(parts);
+    if (leader->established() && !settled_) {
+      settled_ = true;
+      election_.settle(PeerState::Leading, parts.config.id, leader->epoch(), parts.world);
+    }
+    if (!leader->over().empty()) look(leader->over(), parts);
+  }
+}
+
+void Zab::end_turn(Parts& parts) {
+  advance(parts);
+  if (auto* learner = std::get_if<Learner>(&role_)) learner->end_turn(parts);
+  if (auto* leader = std::get_if<Leader>(&role_)) leader->end_turn(parts);
+  election_.end_turn(parts.world);
+  if (serving() && !parts.storage.busy()) parts.storage.maybe_snapshot(parts.world, parts.tree);
+  parts.storage.end_turn(parts.world, parts.tree);
+  if (stopping_ && parts.storage.quiesced(parts.world)) {
+    parts.world.stop(StopReason::Requested, "stopped as asked");
+  }
+}
+
+Instant Zab::deadline() const {
+  Instant at = std::min(election_.deadline(), Instant::never());
+  if (const auto* learner = std::get_if<Learner>(&role_)) at = std::min(at, learner->deadline());
+  if (const auto* leader = std::get_if<Leader>(&role_)) at = std::min(at, leader->deadline());
+  if (standing_ == Standing::Aside || standing_ == Standing::Blank) at = std::min(at, waiting_line_at_);
+  return at;
+}
+
+void Zab::on_deadline(Parts& parts) {
+  const Instant now = parts.world.now();
+  if (election_.deadline() <= now) election_.on_deadline(parts.world);
+  if (auto* learner = std::get_if<Learner>(&role_); learner != nullptr && learner->deadline() <= now) {
+    learner->on_deadline(parts);
+  }
+  if (auto* leader = std::get_if<Leader>(&role_); leader != nullptr && leader->deadline() <= now) {
+    leader->on_deadline(parts);
+  }
+  if (waiting_line_at_ <= now) {
+    waiting_line_at_ = now + kWaitingLineEvery;
+    if (std::holds_alternative<Looking>(role_) && standing_ != Standing::Voter) {
+      parts.world.log(LogLevel::Warn, election_.waiting_for());
+    }
+  }
+}
+
+// --- roles
+
+// What recovery found decides how this server may take part (RULES 9 to 11).
+void Zab::on_recovered(Parts& parts) {
+  const Recovered& found = parts.storage.recovered();
+  if (!found.reason.empty()) parts.world.log(LogLevel::Warn, found.reason);
+  const Member* self = parts.config.find(parts.config.id);
+  const bool observer = self != nullptr && self->observer;
+  switch (found.found) {
+    case Found::Refused:
+      return parts.world.stop(StopReason::Fatal, found.reason);
+    case Found::Blank:
+      standing_ = Standing::Blank;
+      break;
+    case Found::Amnesia:
+    case Found::Damaged:
+      standing_ = Standing::Aside;
+      break;
+    case Found::Whole:
+    case Found::Foreign:
+      // A member that was synced and has not returned yet starts its waiting anew.
+      standing_ = parts.storage.member() ? Standing::Voter : Standing::Aside;
+      break;
+  }
+  if (parts.config.standalone() && standing_ == Standing::Aside) {
+    return parts.world.stop(StopReason::Fatal,
+                            "a standalone server has no peers to be repaired from: " + found.reason);
+  }
+  if (observer && standing_ != Standing::Voter) force_snap_ = standing_ == Standing::Aside;
+  if (observer) standing_ = Standing::Observer;
+  look("recovered", parts);
+}
+
+// The only way out of a role. Clients are gone before anything else happens (hazards W5); what the role
+// held in memory is dropped with it.
+void Zab::look(std::string_view why, Parts& parts) {
+  parts.world.log(LogLevel::Info, fmt::format("looking: {}", why));
+  if (auto* learner = std::get_if<Learner>(&role_)) {
+    force_snap_ = learner->needs_snap();
+    learner->leave(parts);
+    if (std::optional<Learner::Install> install = learner->take_install()) install_ = std::move(install);
+  }
+  if (auto* leader = std::get_if<Leader>(&role_)) leader->leave(parts);
+  settled_ = false;
+  role_.emplace<Looking>();
+}
+
+// A SNAP whose install was under way when its role ended: the disk decides whether it counts.
+void Zab::adopt_install(Parts& parts) {
+  if (!install_ || parts.storage.busy() || parts.storage.installing()) return;
+  if (parts.storage.last_logged() == install_->zxid) parts.tree = std::move(install_->tree);
+  install_.reset();
+}
+
+// The vote is (current epoch, last durable zxid): nothing may be under way on the disk (RULES 12).
+void Zab::start_vote(Parts& parts) {
+  const Storage& storage = parts.storage;
+  if (storage.busy() || storage.installing() || install_.has_value()) return;
+  if (storage.last_logged() != storage.last_durable()) return;
+  CHECK(parts.tree.last_applied() <= storage.last_durable());
+  std::get<Looking>(role_).voting = true;
+  SelfVote vote;
+  vote.standing = standing_;
+  vote.last_zxid = storage.last_logged();
+  vote.current_epoch = storage.current_epoch();
+  election_.look(vote, parts.world);
+}
+
+void Zab::advance_looking(Parts& parts) {
+  if (parts.config.standalone() || (standing_ == Standing::Blank && founding_)) {
+    if (!parts.storage.member()) {
+      if (!founding_) parts.storage.found_new(parts.world);
+      founding_ = true;
+      return;
+    }
+    founding_ = false;
+    standing_ = Standing::Voter;
+    std::get<Looking>(role_).voting = false;
+  }
+  if (parts.config.standalone()) {
+    if (parts.storage.last_logged() == parts.storage.last_durable()) role_.emplace<Leader>(parts);
+    return;
+  }
+  if (!std::get<Looking>(role_).voting) start_vote(parts);
+  if (!std::get<Looking>(role_).voting) return;
+  if (standing_ == Standing::Blank && election_.all_blank()) {
+    parts.world.log(LogLevel::Info, "all configured voters are here and blank: a new ensemble");
+    founding_ = true;
+    parts.storage.found_new(parts.world);
+    return;
+  }
+  if (const std::optional<ServerId> leader = election_.decided()) on_decided(*leader, parts);
+}
+
+void Zab::on_decided(ServerId leader, Parts& parts) {
+  const bool voter = standing_ == Standing::Voter;
+  if (leader == parts.config.id) {
+    CHECK(voter);
+    election_.settle(PeerState::Leading, leader, parts.storage.current_epoch(), parts.world);
+    role_.emplace<Leader>(parts);
+    return;
+  }
+  election_.settle(voter ? PeerState::Following : PeerState::Observing, leader,
+                   parts.storage.current_epoch(), parts.world);
+  Learner::Manner manner;
+  manner.observer = standing_ == Standing::Observer;
+  manner.aside = standing_ == Standing::Aside || standing_ == Standing::Blank;
+  manner.force_snap = force_snap_ || manner.aside;
+  role_.emplace<Learner>(leader, manner, parts);
+}
+
+void Zab::advance_learner(Parts& parts) {
+  auto& learner = std::get<Learner>(role_);
+  learner.advance(parts);
+  if (learner.synced() && !settled_) {
+    settled_ = true;
+    const bool voter = standing_ == Standing::Voter;
+    election_.settle(voter ? PeerState::Following : PeerState::Observing, learner.leader(),
+                     learner.epoch(), parts.world);
+  }
+  if (!learner.over().empty()) return look(learner.over(), parts);
+  if (standing_ == Standing::Aside || standing_ == Standing::Blank) return_from_aside(parts);
+}
+
+// What this server promised or acknowledged before it forgot may still be counted somewhere for initLimit
+// + syncLimit ticks; then it may vote again with what it has received (RULES 10).
+void Zab::return_from_aside(Parts& parts) {
+  const auto& learner = std::get<Learner>(role_);
+  if (!learner.synced() || parts.tree.last_applied() < learner.committed()) return;
+  const Duration wait =
+      parts.config.tick() * (parts.config.init_limit_ticks + parts.config.sync_limit_ticks);
+  if (parts.world.now() < started_at_ + wait) {
+    waiting_line_at_ = std::min(waiting_line_at_, started_at_ + wait);
+    return;
+  }
+  if (!parts.storage.member()) {
+    if (!founding_) parts.storage.found_new(parts.world);
+    founding_ = true;
+    return;
+  }
+  founding_ = false;
+  standing_ = Standing::Voter;
+  look("synchronised again, returning as a voter", parts);
+}
+
+void Zab::stop(Parts& parts) {
+  if (stopping_) return;
+  look("stopping", parts);
+  stopping_ = true;
+}
+
+// --- the server above
+
+bool Zab::serving() const {
+  if (const auto* learner = std::get_if<Learner>(&role_)) {
+    return learner->serving() && learner->over().empty();
+  }
+  if (const auto* leader = std::get_if<Leader>(&role_)) {
+    return leader->established() && leader->over().empty();
+  }
+  return false;
+}
+
+void Zab::submit(const WriteRequest& request, Parts& parts) {
+  if (auto* learner = std::get_if<Learner>(&role_)) return learner->submit(request, parts);
+  std::get<Leader>(role_).submit(request, parts);
+}
+
+void Zab::sync(SessionId session, int32_t cxid, uint64_t ticket, Parts& parts) {
+  if (auto* learner = std::get_if<Learner>(&role_)) {
+    return learner->sync(session, cxid, ticket, parts);
+  }
+  std::get<Leader>(role_).sync(ticket);
+}
+
+void Zab::revalidate(SessionId session, int32_t timeout_ms, Parts& parts) {
+  if (auto* learner = std::get_if<Learner>(&role_)) {
+    return learner->revalidate(session, timeout_ms, parts);
+  }
+  std::get<Leader>(role_).revalidate(session, timeout_ms, parts);
+}
+
+bool Zab::touch(SessionId session, int32_t timeout_ms, Parts& parts) {
+  if (auto* learner = std::get_if<Learner>(&role_)) {
+    learner->touch(session, timeout_ms);
+    return true;
+  }
+  auto* leader = std::get_if<Leader>(&role_);
+  return leader == nullptr || leader->touch(session, timeout_ms, parts);
+}
+
+bool Zab::congested(const Parts& parts) const {
+  if (parts.storage.unsynced_bytes() > kUnsyncedBytesMax) return true;
+  const auto* leader = std::get_if<Leader>(&role_);
+  return leader != nullptr && leader->outstanding(parts) > parts.config.outstanding_requests_max;
+}
+
+// --- facts
+
+ZabRole Zab::role() const { return static_cast<ZabRole>(role_.index()); }
+
+std::optional<ServerId> Zab::leader() const {
+  const auto* learner = std::get_if<Learner>(&role_);
+  if (learner != nullptr) return learner->leader();
+  return std::nullopt;
+}
+
+Epoch Zab::epoch() const {
+  if (const auto* learner = std::get_if<Learner>(&role_)) return learner->epoch();
+  if (const auto* leader = std::get_if<Leader>(&role_)) return leader->epoch();
+  return 0;
+}
+
+bool Zab::established() const {
+  if (const auto* learner = std::get_if<Learner>(&role_)) return learner->synced();
+  if (const auto* leader = std::get_if<Leader>(&role_)) return leader->established();
+  return false;
+}
+
+Zxid Zab::committed() const {
+  if (const auto* learner = std::get_if<Learner>(&role_)) return learner->committed();
+  if (const auto* leader = std::get_if<Leader>(&role_)) return leader->committed();
+  return Zxid{};
+}
+
+}  // namespace vivarium

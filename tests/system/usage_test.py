@@ -1,0 +1,101 @@
+"""What a person meets at the command line: help, mistakes, and things that are in the way."""
+
+import re
+import subprocess
+import unittest
+
+from tests.system.harness import HOST, PATIENCE_S, ServerTest, connected, free_port, program, standalone
+
+
+def run(*arguments):
+    return subprocess.run([program("vivariumd"), *map(str, arguments)], text=True, timeout=PATIENCE_S,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Usage(ServerTest):
+    def assert_refused(self, done, code, pattern):
+        """The given code, and one clear line on stderr."""
+        self.assertEqual(done.returncode, code, done)
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertRegex(lines[0], re.compile(pattern, re.IGNORECASE))
+
+    def test_help_and_version(self):
+        done = run("--help")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for word in ["zoo.cfg", "--data-dir", "--client-port", "--listen", "--version"]:
+            self.assertIn(word, done.stdout)
+        done = run("--version")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"\d+\.\d+\.\d+")
+
+    def test_wrong_usage(self):
+        data = self.folder / "data"
+        for arguments, pattern in [
+                (["--no-such-flag"], "no-such-flag"),
+                (["--data-dir", data, "--client-port", "70000"], "port"),
+                (["--data-dir", data, "--client-port", "many"], "port"),
+                (["--data-dir", data, "--client-port", "-1"], "port"),
+                ([self.folder / "missing.cfg"], "missing.cfg"),
+                ([self.folder / "a.cfg", self.folder / "b.cfg"], "b.cfg|argument|usage"),
+                ([self.folder / "a.cfg", "--data-dir", data], "data-dir|zoo.cfg|a.cfg")]:
+            with self.subTest(arguments):
+                self.assert_refused(run(*arguments), 2, pattern)
+
+    def configured(self, *lines):
+        path = self.folder / "zoo.cfg"
+        (self.folder / "data").mkdir(exist_ok=True)
+        path.write_text("\n".join([f"dataDir={self.folder / 'data'}", f"clientPort={free_port()}", *lines]) + "\n")
+        return path
+
+    def test_wrong_configuration(self):
+        server = "server.1=127.0.0.1:2888:3888"
+        other = "server.2=127.0.0.1:2889:3889"
+        limits = ["initLimit=10", "syncLimit=5"]
+        for lines, pattern in [
+                (["noSuchKey=1"], "noSuchKey"),
+                (["tickTime=soon"], "tickTime"),
+                (["tickTime=0"], "tickTime"),
+                (["secureClientPort=2281"], "secureClientPort"),
+                ([server, other], "initLimit"),
+                ([*limits, server, other], "myid"),
+                ([*limits, server, "server.2=127.0.0.1:x:1"], "server.2"),
+                ([*limits, server, "server.2=127.0.0.1:2888:3889"], "2888|twice")]:
+            with self.subTest(lines):
+                self.assert_refused(run(self.configured(*lines)), 2, pattern)
+        (self.folder / "data" / "myid").write_text("7\n")
+        self.assert_refused(run(self.configured(*limits, server, other)), 2, "server.7|myid")
+
+    def test_ignored_keys_are_named(self):
+        server = standalone(self.folder / "one")
+        (self.folder / "one.cfg").write_text(
+            f"dataDir={self.folder / 'one' / 'data'}\nclientPort={server.port}\nclientPortAddress={HOST}\n"
+            "admin.serverPort=8080\n")
+        (self.folder / "one" / "data").mkdir()
+        server.arguments = [str(self.folder / "one.cfg")]
+        self.own(server).start().wait_serving()
+        self.assertTrue(server.said(r"admin\.serverPort is ignored"), server.lines())
+
+    def test_a_directory_in_use(self):
+        server = self.own(standalone(self.folder / "one")).start().wait_serving()
+        done = run("--data-dir", self.folder / "one" / "data", "--client-port", free_port(), "--listen", HOST)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertRegex(done.stderr, r"(?i)in use|locked|another")
+        with connected(server.address, seconds=10) as client:
+            client.create("/still", b"here")
+
+    def test_a_port_in_use(self):
+        server = self.own(standalone(self.folder / "one")).start().wait_serving()
+        done = run("--data-dir", self.folder / "two", "--client-port", server.port, "--listen", HOST)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn(str(server.port), done.stderr)
+
+    def test_a_directory_that_cannot_be(self):
+        (self.folder / "file").write_text("")
+        done = run("--data-dir", self.folder / "file" / "data", "--client-port", free_port(), "--listen", HOST)
+        self.assertIn(done.returncode, (1, 2), done)
+        self.assertIn("file", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

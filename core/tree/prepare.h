@@ -1,0 +1,44 @@
+// Preparation: the leader turns a client's write into a txn, strictly one after another and before
+// the earlier ones are applied. All that depends on this server goes into the txn: time, resolved
+// ACL, sequence name, verdict. Checks and their order: client-protocol section 8; records of
+// pending changes: semantics section 9. A failed request becomes an error txn with its own zxid.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/tree/data_tree.h"
+#include "core/tree/path.h"
+#include "core/tree/pending_changes.h"
+#include "core/tree/sessions.h"
+#include "core/wire/codes.h"
+#include "core/wire/peer_messages.h"
+
+namespace vivarium {
+
+// A write as it reaches the leader.
+struct WriteRequest {
+  SessionId session;
+  int32_t cxid = 0;
+  Op op{};
+  ByteView body;             // the request record; for CreateSession an int timeout
+  std::vector<AuthId> auth;  // ids of the client's connection
+  ServerId owner;            // server the request came through; checked against the session's owner
+  bool internal = false;     // expiry: no session and ACL checks
+};
+
+// Prepares `request` as txn `zxid` at `now`. Returns the whole entry (header, body, digest: every
+// entry of ours carries a digest, error txns the unchanged one; RULES 1). A create is written as
+// type 1 or 15, after its opcode. `sessions` answers for sessions and owners and is told of closing
+// ones; the caller adds a new session to it before, or in the same step as, its createSession is
+// prepared. A write whose entry would exceed `entry_bytes_max` fails with MarshallingError; a
+// closeSession's list is cut to fit, since apply() removes what it leaves out. zxid is above all
+// prepared and applied before.
+Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTree& tree,
+              PendingChanges& pending, SessionTracker& sessions, size_t entry_bytes_max = SIZE_MAX);
+
+}  // namespace vivarium

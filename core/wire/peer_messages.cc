@@ -83,8 +83,8 @@ class StreamReader {
 // them only when asked to, so that a packet that is still incomplete costs no allocation.
 void read_auth(StreamReader& in, int32_t count, size_t bytes_max, std::vector<AuthId>* out) {
   const size_t start = in.position();
-  const auto bytes_left = [&] {
-    const size_t used = in.position() - start;
+  const auto bytes_left = [&] {  // behind the length that comes next
+    const size_t used = in.position() - start + 4;
     return used < bytes_max ? bytes_max - used : 0;
   };
   for (int32_t i = 0; i < count && in.ok(); ++i) {

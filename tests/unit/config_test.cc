@@ -1,0 +1,373 @@
+// zoo.cfg: what is taken, what is named as ignored, what stops the server, and the one line that
+// says so.
+#include "core/config.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "core/config_keys.h"
+#include "core/properties.h"
+
+namespace vivarium {
+namespace {
+
+const std::string kMinimal = "dataDir=/data\nclientPort=2181\n";
+const std::string kEnsemble = kMinimal +
+                              "initLimit=10\n"
+                              "syncLimit=5\n"
+                              "server.1=zoo1:2888:3888\n"
+                              "server.2=zoo2:2888:3888\n"
+                              "server.3=zoo3:2888:3888\n";
+
+ServerFile parsed(const std::string& text, std::string_view my_id = "1") {
+  Result<ServerFile> file = parse_server_file(text, my_id);
+  EXPECT_TRUE(file) << file.error().message;
+  return file ? *file : ServerFile{};
+}
+
+// The error's one line.
+std::string refusal(const std::string& text, std::string_view my_id = "1") {
+  const Result<ServerFile> file = parse_server_file(text, my_id);
+  EXPECT_FALSE(file);
+  if (file) return "accepted";
+  EXPECT_EQ(file.error().message.find('\n'), std::string::npos);
+  return file.error().message;
+}
+
+// --- properties
+
+TEST(Properties, SyntaxIsJavas) {
+  const auto properties = parse_properties(
+      "# comment\n"
+      "! comment too\\\n"
+      "  \t\n"
+      "a=1\r\n"
+      "b : 2\r"
+      "c 3\n"
+      "  d =  4 5  \n"
+      "e\n"
+      "f=first\n"
+      "long=one \\\n"
+      "     two,\\\n"
+      "  #three\n"
+      "esc\\=aped\\ key=\\u0041\\t\\\\x\n"
+      "f=second\n"
+      "utf=\\u00e9\\u20ac\n"
+      "last=end\\");
+  ASSERT_TRUE(properties);
+  const std::map<std::string, std::string> expected = {{"a", "1"},
+                                                       {"b", "2"},
+                                                       {"c", "3"},
+                                                       {"d", "4 5"},
+                                                       {"e", ""},
+                                                       {"f", "second"},
+                                                       {"long", "one two,#three"},
+                                                       {"esc=aped key", "A\t\\x"},
+                                                       {"utf", "\u00e9\u20ac"},
+                                                       {"last", "end"}};
+  EXPECT_EQ(*properties, expected);
+}
+
+TEST(Properties, BrokenEscapesAreRefused) {
+  EXPECT_FALSE(parse_properties("a=\\u12"));
+  EXPECT_FALSE(parse_properties("a=\\u12x4"));
+  EXPECT_TRUE(parse_properties("a=\\q"));
+}
+
+RC_GTEST_PROP(PropertiesProperty, NoTextCrashes, ()) {
+  const std::string text = *rc::gen::container<std::string>(
+      rc::gen::elementOf(std::string("ab=:\\u0 \t\r\n#!|;[].server1")));
+  (void)parse_properties(text).has_value();
+  (void)parse_server_file(text, text).has_value();
+  (void)parse_server_file(kEnsemble + "server.4=" + text, "1").has_value();
+}
+
+// --- standalone
+
+TEST(ServerFile, StandaloneWithDefaults) {
+  const ServerFile file = parsed(kMinimal, "");
+  EXPECT_TRUE(file.config.standalone());
+  EXPECT_EQ(file.config.id, ServerId{1});
+  EXPECT_EQ(file.data_dir, "/data");
+  EXPECT_EQ(file.data_log_dir, "/data");
+  EXPECT_EQ(file.client, (Address{"", 2181}));
+  EXPECT_EQ(file.config.tick_ms, 3000);
+  EXPECT_EQ(file.config.min_session_timeout(), 6000);
+  EXPECT_EQ(file.config.max_session_timeout(), 60000);
+  EXPECT_TRUE(file.warnings.empty());
+}
+
+TEST(ServerFile, EveryNumberReachesItsSetting) {
+  const ServerFile file = parsed(kMinimal +
+                                 "dataLogDir=/log\n"
+                                 "clientPortAddress=10.0.0.1\n"
+                                 "tickTime=200\n"
+                                 "initLimit=20\n"
+                                 "syncLimit=7\n"
+                                 "minSessionTimeout=300\n"
+                                 "maxSessionTimeout=9000\n"
+                                 "maxClientCnxns=0\n"
+                                 "maxCnxns=1000\n"
+                                 "globalOutstandingLimit=50\n"
+                                 "jute.maxbuffer=4194304\n"
+                                 "nio.sessionlessCnxnTimeout=2500\n"
+                                 "preAllocSize=64\n"
+                                 "txnLogSizeLimitInKb=1024\n"
+                                 "snapCount=100\n"
+                                 "zookeeper.commitLogCount=5\n"
+                                 "autopurge.snapRetainCount=4\n"
+                                 "fastleader.minNotificationInterval=50\n"
+                                 "fastleader.maxNotificationInterval=5000\n");
+  EXPECT_EQ(file.data_log_dir, "/log");
+  EXPECT_EQ(file.client, (Address{"10.0.0.1", 2181}));
+  const Config& c = file.config;
+  EXPECT_EQ(c.tick_ms, 200);
+  EXPECT_EQ(c.init_limit_ticks, 20);
+  EXPECT_EQ(c.sync_limit_ticks, 7);
+  EXPECT_EQ(c.min_session_timeout(), 300);
+  EXPECT_EQ(c.max_session_timeout(), 9000);
+  EXPECT_EQ(c.connections_per_address_max, UINT32_MAX);
+  EXPECT_EQ(c.connections_max, 1000U);
+  EXPECT_EQ(c.outstanding_requests_max, 50U);
+  EXPECT_EQ(c.packet_bytes_max, 4194304U);
+  EXPECT_EQ(c.handshake_deadline_ms, 2500);
+  EXPECT_EQ(c.log_prealloc_bytes, 65536U);
+  EXPECT_EQ(c.log_segment_bytes_max, 1048576U);
+  EXPECT_EQ(c.snapshot_every_txns, 100U);
+  EXPECT_EQ(c.history_txns_max, 5U);
+  EXPECT_EQ(c.snapshots_kept, 4U);
+  EXPECT_EQ(c.notification_min_ms, 50);
+  EXPECT_EQ(c.notification_max_ms, 5000);
+  EXPECT_TRUE(file.warnings.empty());
+}
+
+TEST(ServerFile, SessionTimeoutsOfMinusOneAreTheDefaults) {
+  const ServerFile file =
+      parsed(kMinimal + "minSessionTimeout=-1\nmaxSessionTimeout=-1\ntickTime=100");
+  EXPECT_EQ(file.config.min_session_timeout(), 200);
+  EXPECT_EQ(file.config.max_session_timeout(), 2000);
+}
+
+TEST(ServerFile, ClientAddressForms) {
+  EXPECT_EQ(parsed(kMinimal + "clientPortAddress=0.0.0.0").client.host, "");
+  EXPECT_EQ(parsed(kMinimal + "clientPortAddress=[::1]").client.host, "::1");
+  EXPECT_EQ(refusal("dataDir=/data\nclientPortAddress=h"),
+            "clientPortAddress is set but clientPort is not");
+  EXPECT_EQ(refusal("dataDir=/data\n"), "clientPort is not set");
+  EXPECT_EQ(refusal("dataDir=/data\nclientPort=65536"),
+            "clientPort: '65536' is no port from 1 to 65535");
+}
+
+TEST(ServerFile, ASingleServerLineIsStandaloneAsInZooKeeper) {
+  const ServerFile file = parsed("dataDir=/d\nserver.5=h:2888:3888;2182\n", "");
+  EXPECT_TRUE(file.config.standalone());
+  EXPECT_EQ(file.config.id, ServerId{1});
+  EXPECT_EQ(file.client, (Address{"", 2182}));
+  ASSERT_EQ(file.warnings.size(), 1U);
+  EXPECT_EQ(file.warnings[0], "server.5 is ignored: a single server runs standalone");
+}
+
+// --- ensembles
+
+TEST(ServerFile, Ensemble) {
+  const ServerFile file = parsed(kEnsemble +
+                                     "server.10=[fe80::1%eth0]:2888:3888:observer;[::1]:2182\n"
+                                     "server.4 = zoo4 : 2888 : 3888 : PARTICIPANT ; 2183\n",
+                                 "2\n");
+  const Config& c = file.config;
+  EXPECT_FALSE(c.standalone());
+  EXPECT_EQ(c.id, ServerId{2});
+  ASSERT_EQ(c.members.size(), 5U);
+  EXPECT_EQ(c.voter_count(), 4U);
+  EXPECT_EQ(c.members[0].quorum, (Address{"zoo1", 2888}));
+  EXPECT_EQ(c.members[0].election, (Address{"zoo1", 3888}));
+  EXPECT_EQ(c.members[0].client.port, 0);
+  const Member* four = c.find(ServerId{4});
+  ASSERT_NE(four, nullptr);
+  EXPECT_FALSE(four->observer);
+  EXPECT_EQ(four->quorum, (Address{"zoo4", 2888}));
+  EXPECT_EQ(four->client, (Address{"0.0.0.0", 2183}));
+  const Member* ten = c.find(ServerId{10});
+  ASSERT_NE(ten, nullptr);
+  EXPECT_EQ(ten, &c.members[4]);
+  EXPECT_TRUE(ten->observer);
+  EXPECT_EQ(ten->quorum, (Address{"fe80::1%eth0", 2888}));
+  EXPECT_EQ(ten->client, (Address{"::1", 2182}));
+  EXPECT_EQ(c.find(ServerId{11}), nullptr);
+}
+
+TEST(ServerFile, TheOwnLineMayNameTheClientPort) {
+  const std::string servers =
+      "dataDir=/d\ninitLimit=5\nsyncLimit=2\nserver.1=a:1:2;10.0.0.1:2181\nserver.2=b:1:2;2182\n";
+  EXPECT_EQ(parsed(servers, "1").client, (Address{"10.0.0.1", 2181}));
+  EXPECT_EQ(parsed(servers, "2").client, (Address{"", 2182}));
+  EXPECT_EQ(parsed(servers + "clientPort=2181", "1").client, (Address{"10.0.0.1", 2181}));
+  EXPECT_EQ(refusal(servers + "clientPort=2199", "1"),
+            "clientPort and clientPortAddress differ from what server.1 says");
+  EXPECT_EQ(refusal(servers + "clientPort=2181\nclientPortAddress=10.0.0.2", "1"),
+            "clientPort and clientPortAddress differ from what server.1 says");
+}
+
+TEST(ServerFile, LaterKeysWin) {
+  EXPECT_EQ(parsed(kMinimal + "tickTime=100\ntickTime=300").config.tick_ms, 300);
+  const ServerFile file = parsed(kEnsemble + "server.3=other:2888:3888");
+  EXPECT_EQ(file.config.find(ServerId{3})->quorum.host, "other");
+}
+
+TEST(ServerFile, EnsembleNeedsItsKeysAndItsMyid) {
+  const auto without = [](const std::string& key) {
+    std::string text = kEnsemble;
+    const size_t at = text.find(key);
+    return text.erase(at, text.find('\n', at) + 1 - at);
+  };
+  EXPECT_EQ(refusal(without("dataDir")), "dataDir is not set");
+  EXPECT_EQ(refusal(without("initLimit")), "initLimit is not set");
+  EXPECT_EQ(refusal(without("syncLimit")), "syncLimit is not set");
+  EXPECT_EQ(refusal(kEnsemble, ""), "myid: the file is missing or empty in dataDir");
+  EXPECT_EQ(refusal(kEnsemble, "one\n"), "myid: 'one' is no server id");
+  EXPECT_EQ(refusal(kEnsemble, "4\n"), "myid: there is no line server.4");
+  EXPECT_EQ(refusal(kMinimal + "server.1=a:1:2\nserver.2=b:1:2:observer"),
+            "observers need at least two participants");
+}
+
+TEST(ServerFile, MalformedServerLines) {
+  for (const char* value :
+       {"", "host", "host:1", "host:1:", "host:x:2", "host:0:2", "host:1:65536", "host:1:2:leader",
+        "host:1:2:observer:3", ":1:2", "::1:1:2", "[::1:1:2", "[::1]1:2", "host:1:2;", "host:1:2;x",
+        "host:1:2;h:0", "host:1:2;2181;2281", "h1:1:2|h2:1:2"}) {
+    const std::string message = refusal(kEnsemble + "server.4=" + value);
+    EXPECT_TRUE(message.starts_with(std::string("server.4=") + value + ": ")) << message;
+  }
+  for (const char* id : {"", "x", "-1", "1.5", "9223372036854775807", "9223372036854775808"}) {
+    const std::string message = refusal(kEnsemble + "server." + id + "=host:1:2");
+    EXPECT_TRUE(message.ends_with("the id is no whole number")) << message;
+  }
+  EXPECT_EQ(refusal(kEnsemble + "server.01=zoo9:2888:3888"), "there are two servers with the id 1");
+  EXPECT_EQ(refusal(kEnsemble + "server.4=zoo1:2888:3889"),
+            "the address zoo1:2888 stands in the server lines twice");
+}
+
+// --- keys that are not for us
+
+TEST(ServerFile, IgnoredKeysAreNamed) {
+  const ServerFile file = parsed(kMinimal +
+                                 "autopurge.purgeInterval=1\n"
+                                 "4lw.commands.whitelist=*\n"
+                                 "admin.enableServer=false\n"
+                                 "zookeeper.forceSync=no\n"
+                                 "autopurge.snapRetainCount=1\n");
+  const std::vector<std::string> expected = {
+      "4lw.commands.whitelist is ignored", "admin.enableServer is ignored",
+      "autopurge.purgeInterval is ignored",
+      "autopurge.snapRetainCount=1 is ignored: 3 snapshots are kept", "forceSync is ignored"};
+  EXPECT_EQ(file.warnings, expected);
+  EXPECT_EQ(file.config.snapshots_kept, 3U);
+}
+
+TEST(ServerFile, RefusedKeysSayWhy) {
+  EXPECT_EQ(refusal(kMinimal + "secureClientPort=2281"),
+            "secureClientPort=2281: TLS for clients is not supported");
+  EXPECT_EQ(refusal(kMinimal + "weight.1=2"), "weight.1=2: hierarchical quorums are not supported");
+  EXPECT_EQ(refusal(kMinimal + "electionAlg=0"),
+            "electionAlg=0: there is only election algorithm 3");
+  EXPECT_EQ(refusal(kMinimal + "reconfigEnabled=true"),
+            "reconfigEnabled=true: reconfiguration is not supported");
+  EXPECT_EQ(refusal(kMinimal + "clientProt=2181"), "clientProt: unknown key");
+  EXPECT_EQ(refusal(kMinimal + "no separator here"), "no: unknown key");
+}
+
+TEST(ServerFile, ValuesThatAskForNothingAreNoReasonToRefuse) {
+  const ServerFile file = parsed(kMinimal +
+                                 "electionAlg=3\nreconfigEnabled=False\nsslQuorum=false\n"
+                                 "standaloneEnabled=true");
+  EXPECT_TRUE(file.warnings.empty());
+  EXPECT_EQ(refusal(kMinimal + "standaloneEnabled=false"),
+            "standaloneEnabled=false: a quorum of one server is not supported");
+  EXPECT_TRUE(parsed(kEnsemble + "standaloneEnabled=false").warnings.empty());
+}
+
+TEST(ServerFile, PeerTypeMustNotContradictTheServerLine) {
+  EXPECT_TRUE(parsed(kEnsemble + "peerType=participant").warnings.empty());
+  EXPECT_EQ(parsed(kEnsemble + "peerType=observer").warnings,
+            std::vector<std::string>{"peerType is ignored: server.1 says participant"});
+  EXPECT_EQ(refusal(kEnsemble + "peerType=leader"),
+            "peerType: 'leader' is neither participant nor observer");
+}
+
+TEST(ServerFile, NumbersOutOfRange) {
+  EXPECT_EQ(refusal(kMinimal + "tickTime=0"),
+            "tickTime: '0' is not a whole number from 1 to 3600000");
+  for (const char* line :
+       {"tickTime=x", "tickTime=", "tickTime=1.5", "tickTime=+-1", "tickTime=99999999999999999999",
+        "initLimit=-5", "snapCount=1", "preAllocSize=0", "minSessionTimeout=0",
+        "minSessionTimeout=-2", "maxClientCnxns=-1"}) {
+    EXPECT_NE(refusal(kMinimal + line), "accepted") << line;
+  }
+  EXPECT_EQ(refusal(kMinimal + "minSessionTimeout=9000\nmaxSessionTimeout=8000"),
+            "minSessionTimeout 9000 is above maxSessionTimeout 8000");
+}
+
+TEST(ServerFile, DataDirAlone) {
+  EXPECT_EQ(parse_data_dir("dataDir = /var/zk \nwhat=ever").value(), "/var/zk");
+  EXPECT_FALSE(parse_data_dir("clientPort=1"));
+  EXPECT_FALSE(parse_data_dir("dataDir=\n"));
+}
+
+TEST(KeyRulings, NoKeyIsBothIgnoredAndRefused) {
+  // quorum.auth.* and multiAddress.* are ignored but for the switches themselves.
+  EXPECT_EQ(rule_on_key("quorum.auth.kerberos.servicePrincipal", "x").verdict, KeyVerdict::Ignored);
+  EXPECT_EQ(rule_on_key("quorum.auth.enableSasl", "true").verdict, KeyVerdict::Refused);
+  EXPECT_EQ(rule_on_key("quorum.auth.enableSasl", "false").verdict, KeyVerdict::Harmless);
+  EXPECT_EQ(rule_on_key("multiAddress.reachabilityCheckEnabled", "true").verdict,
+            KeyVerdict::Ignored);
+  EXPECT_EQ(rule_on_key("dataDirectory", "x").verdict, KeyVerdict::Unknown);
+}
+
+// --- Config by itself
+
+Config three_servers() {
+  Config config;
+  for (int64_t id = 1; id <= 3; ++id) {
+    Member member;
+    member.id = ServerId{id};
+    member.quorum = {"host" + std::to_string(id), 2888};
+    member.election = {member.quorum.host, 3888};
+    config.members.push_back(member);
+  }
+  return config;
+}
+
+TEST(ConfigChecked, AcceptsWhatIsSound) {
+  EXPECT_TRUE(checked(Config{}));
+  EXPECT_TRUE(checked(three_servers()));
+}
+
+TEST(ConfigChecked, RefusesNonsense) {
+  const auto message = [](auto change) {
+    Config config = three_servers();
+    change(config);
+    const Result<Config> result = checked(config);
+    return result ? std::string("accepted") : result.error().message;
+  };
+  EXPECT_EQ(message([](Config& c) { c.id = ServerId{4}; }),
+            "server 4 is none of the configured servers");
+  EXPECT_EQ(message([](Config& c) { c.members[1].id = ServerId{1}; }),
+            "there are two servers with the id 1");
+  EXPECT_EQ(message([](Config& c) { std::swap(c.members[0], c.members[1]); }),
+            "servers are not in the order of ids");
+  EXPECT_EQ(message([](Config& c) { c.members[1].quorum.host.clear(); }),
+            "server.2 lacks an address");
+  EXPECT_EQ(message([](Config& c) {
+              for (Member& m : c.members) m.observer = true;
+            }),
+            "there is no participant among the servers");
+  EXPECT_NE(message([](Config& c) { c.tick_ms = 0; }), "accepted");
+  EXPECT_NE(message([](Config& c) { c.sync_limit_ticks = 0; }), "accepted");
+  EXPECT_NE(message([](Config& c) { c.session_timeout_min_ms = 100'000; }), "accepted");
+  EXPECT_NE(message([](Config& c) { c.packet_bytes_max = 0; }), "accepted");
+  EXPECT_NE(message([](Config& c) { c.snapshots_kept = 0; }), "accepted");
+  EXPECT_NE(message([](Config& c) { c.notification_max_ms = 1; }), "accepted");
+}
+
+}  // namespace
+}  // namespace vivarium

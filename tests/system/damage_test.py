@@ -48,7 +48,7 @@ class DamagedCopies(ServerTest):
 
     def damage(self, server, number):
         """One zeroed sector or one flipped bit, somewhere in the records; returns what was done. The last
-        tenth stays whole: rot in the very last flush of a lonely node is the stated limit (RULES.md 2)."""
+        tenth stays whole: rot in the very last flush of a lonely node is the stated limit (docs/formats.md, Frontier)."""
         log = server.folder / "data" / "version-2" / self.log.name
         data = bytearray(log.read_bytes())
         first, last = self.used[0][0], self.used[len(self.used) * 9 // 10][0]

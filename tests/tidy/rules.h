@@ -25,7 +25,8 @@ std::vector<SourceFile> read_tree(const std::vector<std::string>& folders,
 std::string without_comments_and_literals(std::string_view text);
 
 // Who may include whom: core/base < core/wire < boundary, core/tree < core/storage < core/zab <
-// core/server < core; sim, net and disk see core and themselves; *_main.cc, tests and fuzz see all.
+// core/server < core; sim and disk see core, net sees core and disk; *_main.cc, tests and fuzz see
+// all.
 Offences wrong_includes(const SourceFile& file);
 // Includes and words that would let time, chance, threads, floats or the machine into core/.
 Offences worldly_words(const SourceFile& file);

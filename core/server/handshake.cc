@@ -1,0 +1,110 @@
+// Connect and re-attach. Order of checks: client-protocol section 2, but a wrong password leaves
+// the session's owner alone (section 16, DESIGN section 9).
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/server/replies.h"
+#include "core/server/server.h"
+
+namespace vivarium {
+namespace {
+
+int32_t negotiated_timeout(int32_t wanted_ms, const Config& config) {
+  const int64_t low = config.min_session_timeout();
+  const int64_t high = std::max(low, config.max_session_timeout());
+  return static_cast<int32_t>(
+      std::clamp<int64_t>(wanted_ms, low, std::min<int64_t>(high, INT32_MAX)));
+}
+
+bool is_password_of(SessionId session, ByteView password) {
+  const Bytes right = apache_session_password(session);
+  return std::equal(right.begin(), right.end(), password.begin(), password.end());
+}
+
+}  // namespace
+
+void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& parts) {
+  const auto request = decode_connect_request(frame);
+  if (!request) {
+    parts.world.count("bad_frames", 1);
+    close(connection, End::Drain, parts);
+    return;
+  }
+  // A client that has seen more than this server has to find a server that is not behind.
+  if (request->last_zxid_seen.wire() > parts.tree.last_applied().wire()) {
+    close(connection, End::Drain, parts);
+    return;
+  }
+  connection.timeout_ms = negotiated_timeout(request->timeout_ms, parts.config);
+  connection.has_read_only = request->has_read_only;
+  if (request->session == SessionId()) {
+    create_session(connection, parts);
+  } else {
+    reattach(connection, *request, parts);
+  }
+}
+
+void Server::create_session(ClientConnection& connection, ServerParts& parts) {
+  // Somebody may be asking for an id that nobody has yet.
+  do {
+    connection.session = session_ids_.next();
+  } while (sessions_.count(connection.session) != 0);
+  connection.phase = Phase::Creating;
+  sessions_[connection.session].link = connection.link;
+  Byte timeout[4];
+  put_u32(timeout, static_cast<uint32_t>(connection.timeout_ms));
+  submit(connection, 0, Op::CreateSession, 0, timeout, parts);
+}
+
+void Server::reattach(ClientConnection& connection, const ConnectRequest& request,
+                      ServerParts& parts) {
+  if (!is_password_of(request.session, request.password)) {
+    parts.world.audit("session password refused from " + connection.address);
+    refuse(connection, parts);
+    return;
+  }
+  const LinkId link = connection.link;
+  const auto held = sessions_.find(request.session);
+  if (held != sessions_.end()) {
+    ClientConnection* other = find(held->second.link);
+    if (other != nullptr) close(*other, End::Drain, parts);
+  }
+  connection.session = request.session;
+  connection.phase = Phase::Revalidating;
+  sessions_[request.session].link = link;
+  parts.replication.revalidate(request.session, connection.timeout_ms);
+}
+
+void Server::revalidated(SessionId session, bool valid, ServerParts& parts) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  ClientConnection* connection = find(found->second.link);
+  if (connection == nullptr || connection->phase != Phase::Revalidating) return;
+  if (!valid) {
+    refuse(*connection, parts);
+    return;
+  }
+  connection->floor = parts.replication.last_proposed();
+  establish(*connection);
+}
+
+void Server::establish(ClientConnection& connection) {
+  CHECK(connection.phase == Phase::Creating || connection.phase == Phase::Revalidating);
+  connection.phase = Phase::Established;
+  handshakes_.erase({connection.handshake_deadline, connection.link});
+  ConnectResponse response;
+  response.timeout_ms = connection.timeout_ms;
+  response.session = connection.session;
+  response.password = apache_session_password(connection.session);
+  response.has_read_only = connection.has_read_only;
+  append_connect_response(response, connection.output);
+  mark_dirty(connection);
+  if (!connection.input.empty()) stall(connection);  // what was sent behind the ConnectRequest
+}
+
+void Server::refuse(ClientConnection& connection, ServerParts& parts) {
+  append_refusal(connection.has_read_only, connection.output);
+  close(connection, End::Drain, parts);
+}
+
+}  // namespace vivarium

@@ -1,0 +1,181 @@
+#include "core/server/reads.h"
+
+#include <string_view>
+
+#include "core/server/replies.h"
+#include "core/tree/acl.h"
+#include "core/wire/client_messages.h"
+#include "core/wire/jute.h"
+
+namespace vivarium {
+namespace {
+
+bool may_read_node(const DataTree::NodeView& node, const std::vector<AuthId>& ids) {
+  return node.acl == nullptr || acl_grants(*node.acl, kPermRead, ids);
+}
+
+// Node and READ are checked alike for getData and both getChildren.
+ErrorCode find_readable(const ReadContext& context, std::string_view path, DataTree::Slot& slot) {
+  slot = context.tree.find(path);
+  if (slot == DataTree::kNone) return ErrorCode::NoNode;
+  const bool allowed = may_read_node(context.tree.view(slot), context.ids);
+  return allowed ? ErrorCode::Ok : ErrorCode::NoAuth;
+}
+
+void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(tree.view(parent).num_children);
+  for (auto child = tree.first_child(parent); child != DataTree::kNone;
+       child = tree.next_sibling(child)) {
+    writer.string(tree.view(child).name);
+  }
+}
+
+ErrorCode children_of(const ReadContext& context, ByteView body, bool with_stat, Bytes& out) {
+  const auto request = decode_path_watch_request(body);
+  if (!request) return ErrorCode::MarshallingError;
+  DataTree::Slot slot = DataTree::kNone;
+  const ErrorCode error = find_readable(context, request->path, slot);
+  if (error != ErrorCode::Ok) return error;
+  if (request->watch) {
+    context.watches.add(context.watcher, WatchTable::Kind::Child, request->path);
+  }
+  encode_children(context.tree, slot, out);
+  if (with_stat) encode(context.tree.stat(slot), out);
+  return ErrorCode::Ok;
+}
+
+// One path of setWatches: `missed` is what happened since the client last heard, if anything.
+struct Missed {
+  bool any = false;
+  WatchEvent event{};
+};
+
+Missed missed_data(const ReadContext& context, std::string_view path, Zxid since) {
+  const auto slot = context.tree.find(path);
+  if (slot == DataTree::kNone) return {true, WatchEvent::Deleted};
+  return {context.tree.view(slot).stat.mzxid > since, WatchEvent::DataChanged};
+}
+
+Missed missed_exist(const ReadContext& context, std::string_view path) {
+  return {context.tree.find(path) != DataTree::kNone, WatchEvent::Created};
+}
+
+Missed missed_children(const ReadContext& context, std::string_view path, Zxid since) {
+  const auto slot = context.tree.find(path);
+  if (slot == DataTree::kNone) return {true, WatchEvent::Deleted};
+  return {context.tree.view(slot).stat.pzxid > since, WatchEvent::ChildrenChanged};
+}
+
+void rearm_one(const ReadContext& context, WatchTable::Kind kind, std::string_view path,
+               const Missed& missed, Bytes& out) {
+  if (!may_read(context.tree, path, context.ids)) return;
+  if (missed.any) {
+    append_watch_event(kNoEventZxid, missed.event, path, out);
+  } else {
+    context.watches.add(context.watcher, kind, path);
+  }
+}
+
+struct SetWatchesRequest {
+  Zxid relative_zxid;
+  std::vector<std::string_view> data;
+  std::vector<std::string_view> exist;
+  std::vector<std::string_view> child;
+};
+
+bool read_paths(JuteReader& reader, std::vector<std::string_view>& paths) {
+  constexpr size_t kStringBytesMin = 4;
+  const size_t count = reader.count(kStringBytesMin);
+  paths.reserve(count);
+  for (size_t i = 0; i < count && reader.ok(); ++i) {
+    bool null = false;
+    paths.push_back(reader.string(&null));
+    if (null) reader.set_failed();
+  }
+  return reader.ok();
+}
+
+bool decode(ByteView in, SetWatchesRequest& out) {
+  JuteReader reader(in);
+  out.relative_zxid = Zxid::from_wire(reader.i64());
+  return read_paths(reader, out.data) && read_paths(reader, out.exist) &&
+         read_paths(reader, out.child);
+}
+
+}  // namespace
+
+bool may_read(const DataTree& tree, std::string_view path, const std::vector<AuthId>& ids) {
+  const auto slot = tree.find(path);
+  return slot == DataTree::kNone || may_read_node(tree.view(slot), ids);
+}
+
+ErrorCode read_ping(const ReadContext& context, ByteView body, Bytes& out) {
+  static_cast<void>(context);
+  static_cast<void>(body);
+  static_cast<void>(out);
+  return ErrorCode::Ok;
+}
+
+ErrorCode read_exists(const ReadContext& context, ByteView body, Bytes& out) {
+  const auto request = decode_path_watch_request(body);
+  if (!request) return ErrorCode::MarshallingError;
+  if (request->path.find('\0') != std::string_view::npos) return ErrorCode::BadArguments;
+  const auto slot = context.tree.find(request->path);
+  if (slot != DataTree::kNone && !may_read_node(context.tree.view(slot), context.ids)) {
+    return ErrorCode::NoAuth;
+  }
+  // Before the existence test: a watch on a node that is not there waits for its creation.
+  if (request->watch) {
+    context.watches.add(context.watcher, WatchTable::Kind::Data, request->path);
+  }
+  if (slot == DataTree::kNone) return ErrorCode::NoNode;
+  encode(context.tree.stat(slot), out);
+  return ErrorCode::Ok;
+}
+
+ErrorCode read_data(const ReadContext& context, ByteView body, Bytes& out) {
+  const auto request = decode_path_watch_request(body);
+  if (!request) return ErrorCode::MarshallingError;
+  DataTree::Slot slot = DataTree::kNone;
+  const ErrorCode error = find_readable(context, request->path, slot);
+  if (error != ErrorCode::Ok) return error;
+  if (request->watch) {
+    context.watches.add(context.watcher, WatchTable::Kind::Data, request->path);
+  }
+  const DataTree::NodeView node = context.tree.view(slot);
+  JuteWriter writer(out);
+  if (node.null_data) {
+    writer.null_buffer();
+  } else {
+    writer.buffer(node.data);
+  }
+  encode(context.tree.stat(slot), out);
+  return ErrorCode::Ok;
+}
+
+ErrorCode read_children(const ReadContext& context, ByteView body, Bytes& out) {
+  return children_of(context, body, false, out);
+}
+
+ErrorCode read_children2(const ReadContext& context, ByteView body, Bytes& out) {
+  return children_of(context, body, true, out);
+}
+
+ErrorCode rearm_watches(const ReadContext& context, ByteView body, Bytes& out) {
+  SetWatchesRequest request;
+  if (!decode(body, request)) return ErrorCode::MarshallingError;
+  const Zxid since = request.relative_zxid;
+  for (const auto path : request.data) {
+    rearm_one(context, WatchTable::Kind::Data, path, missed_data(context, path, since), out);
+  }
+  for (const auto path : request.exist) {
+    rearm_one(context, WatchTable::Kind::Data, path, missed_exist(context, path), out);
+  }
+  for (const auto path : request.child) {
+    rearm_one(context, WatchTable::Kind::Child, path, missed_children(context, path, since), out);
+  }
+  return ErrorCode::Ok;
+}
+
+}  // namespace vivarium

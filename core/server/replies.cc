@@ -1,0 +1,77 @@
+#include "core/server/replies.h"
+
+#include "core/wire/jute.h"
+
+namespace vivarium {
+namespace {
+
+constexpr size_t kLengthBytes = 4;
+constexpr size_t kReplyHeaderBytes = 16;
+constexpr size_t kErrorOffset = 12;  // in the reply header, behind xid and zxid
+constexpr size_t kPasswordBytes = 16;
+
+size_t begin_frame(Bytes& out) {
+  const size_t begin = out.size();
+  out.resize(begin + kLengthBytes);
+  return begin;
+}
+
+void finish_frame(size_t begin, Bytes& out) {
+  const size_t length = out.size() - begin - kLengthBytes;
+  CHECK(length <= INT32_MAX);
+  put_u32(out.data() + begin, static_cast<uint32_t>(length));
+}
+
+}  // namespace
+
+void append_reply(const ReplyHeader& header, ByteView body, Bytes& out) {
+  const size_t begin = begin_frame(out);
+  encode(header, out);
+  if (header.error == ErrorCode::Ok) append_bytes(out, body);
+  finish_frame(begin, out);
+}
+
+void append_connect_response(const ConnectResponse& response, Bytes& out) {
+  CHECK(response.password.size() == kPasswordBytes);
+  const size_t begin = begin_frame(out);
+  encode(response, out);
+  finish_frame(begin, out);
+}
+
+void append_refusal(bool has_read_only, Bytes& out) {
+  ConnectResponse refusal;
+  refusal.password.assign(kPasswordBytes, 0);
+  refusal.has_read_only = has_read_only;
+  append_connect_response(refusal, out);
+}
+
+void append_watch_event(int64_t zxid, WatchEvent event, std::string_view path, Bytes& out) {
+  const size_t begin = begin_frame(out);
+  encode(ReplyHeader{kXidWatchEvent, zxid, ErrorCode::Ok}, out);
+  encode_watch_event(event, path, out);
+  finish_frame(begin, out);
+}
+
+size_t begin_reply(int32_t xid, Zxid zxid, Bytes& out) {
+  const size_t begin = begin_frame(out);
+  encode(ReplyHeader{xid, zxid.wire(), ErrorCode::Ok}, out);
+  CHECK(out.size() == begin + kLengthBytes + kReplyHeaderBytes);
+  return begin;
+}
+
+void finish_reply(size_t begin, ErrorCode error, Bytes& out) {
+  CHECK(out.size() >= begin + kLengthBytes + kReplyHeaderBytes);
+  if (error != ErrorCode::Ok) {
+    out.resize(begin + kLengthBytes + kReplyHeaderBytes);
+    put_u32(out.data() + begin + kLengthBytes + kErrorOffset, static_cast<uint32_t>(error));
+  }
+  finish_frame(begin, out);
+}
+
+void encode_write_result(Op op, const Effects& effects, Bytes& body) {
+  CHECK(effects.error == ErrorCode::Ok);
+  if (op == Op::Create || op == Op::Create2) JuteWriter(body).string(effects.path);
+  if (op == Op::Create2 || op == Op::SetData) encode(effects.stat, body);
+}
+
+}  // namespace vivarium

@@ -1,0 +1,307 @@
+#include "core/server/requests.h"
+
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/server/replies.h"
+#include "core/server/server.h"
+#include "core/wire/jute.h"
+
+namespace vivarium {
+namespace {
+
+// Numbers that clients have no business with (error, notification, check outside of a multi, the
+// servers' own createSession and deleteContainer) are not in the table and so are refused.
+constexpr Operation kOperations[] = {
+    {Op::GetData, RequestClass::Read, read_data},
+    {Op::Exists, RequestClass::Read, read_exists},
+    {Op::GetChildren, RequestClass::Read, read_children},
+    {Op::GetChildren2, RequestClass::Read, read_children2},
+    {Op::Ping, RequestClass::Read, read_ping},
+    {Op::SetWatches, RequestClass::Rearm, rearm_watches},
+    {Op::Create, RequestClass::Write, nullptr},
+    {Op::Create2, RequestClass::Write, nullptr},
+    {Op::SetData, RequestClass::Write, nullptr},
+    {Op::Delete, RequestClass::Write, nullptr},
+    {Op::CloseSession, RequestClass::Write, nullptr},
+    {Op::Sync, RequestClass::Barrier, nullptr},
+    {Op::GetAcl, RequestClass::Unsupported, nullptr},
+    {Op::SetAcl, RequestClass::Unsupported, nullptr},
+    {Op::Multi, RequestClass::Unsupported, nullptr},
+    {Op::Reconfig, RequestClass::Unsupported, nullptr},
+    {Op::CheckWatches, RequestClass::Unsupported, nullptr},
+    {Op::RemoveWatches, RequestClass::Unsupported, nullptr},
+    {Op::CreateContainer, RequestClass::Unsupported, nullptr},
+    {Op::CreateTtl, RequestClass::Unsupported, nullptr},
+    {Op::MultiRead, RequestClass::Unsupported, nullptr},
+    {Op::Auth, RequestClass::Unsupported, nullptr},
+    {Op::Sasl, RequestClass::Unsupported, nullptr},
+    {Op::GetEphemerals, RequestClass::Unsupported, nullptr},
+    {Op::GetAllChildrenNumber, RequestClass::Unsupported, nullptr},
+    {Op::SetWatches2, RequestClass::Unsupported, nullptr},
+    {Op::AddWatch, RequestClass::Unsupported, nullptr},
+    {Op::WhoAmI, RequestClass::Unsupported, nullptr},
+};
+constexpr Operation kRefused{Op::Error, RequestClass::Refused, nullptr};
+
+// Refused requests are told no zxid (client-protocol section 4).
+constexpr int64_t kNoReplyZxid = -1;
+
+bool waits_for_answer(const PendingRequest& request) {
+  const bool submitted =
+      request.kind == RequestClass::Write || request.kind == RequestClass::Barrier;
+  return submitted && !request.done;
+}
+
+// Numbers of operations and of their txns are the same.
+bool is_txn_of(TxnType type, Op op) {
+  return type == TxnType::Error || static_cast<int32_t>(type) == static_cast<int32_t>(op);
+}
+
+}  // namespace
+
+const Operation& operation_of(int32_t type) {
+  for (const Operation& operation : kOperations) {
+    if (static_cast<int32_t>(operation.op) == type) return operation;
+  }
+  return kRefused;
+}
+
+// --- taking requests
+
+void Server::request(ClientConnection& connection, const RequestHeader& header, ByteView body,
+                     ServerParts& parts) {
+  CHECK(connection.phase == Phase::Established);
+  const Operation& operation = operation_of(header.type);
+  PendingRequest request;
+  request.xid = header.xid;
+  request.op = operation.op;
+  request.kind = operation.kind;
+  switch (operation.kind) {
+    case RequestClass::Write: {
+      if (operation.op == Op::CloseSession) connection.phase = Phase::Ending;
+      const uint64_t position = connection.queue.push(std::move(request));
+      submit(connection, header.xid, operation.op, position, body, parts);
+      return;
+    }
+    case RequestClass::Barrier:
+      start_sync(connection, header.xid, body, parts);
+      return;
+    case RequestClass::Refused:
+      connection.phase = Phase::Ending;
+      break;
+    case RequestClass::Read:
+    case RequestClass::Rearm:
+    case RequestClass::Unsupported:
+      break;
+  }
+  if (connection.queue.empty()) {
+    answer(connection, request, body, parts);
+    return;
+  }
+  if (operation.read != nullptr) {
+    request.body.assign(body.begin(), body.end());
+    connection.queued_bytes += body.size();
+  }
+  connection.queue.push(std::move(request));
+}
+
+void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position,
+                    ByteView body, ServerParts& parts) {
+  const auto session = sessions_.find(connection.session);
+  CHECK(session != sessions_.end() && session->second.link == connection.link);
+  session->second.in_flight.push({cxid, op, connection.link, position, connection.floor});
+  ++in_flight_;
+  WriteRequest write;
+  write.session = connection.session;
+  write.cxid = cxid;
+  write.op = op;
+  write.body = body;
+  write.auth = connection.ids;
+  write.owner = parts.config.id;
+  parts.replication.submit(write);
+}
+
+void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body,
+                        ServerParts& parts) {
+  PendingRequest request;
+  request.xid = xid;
+  request.op = Op::Sync;
+  request.kind = RequestClass::Barrier;
+  const auto sync = decode_sync_request(body);
+  if (!sync) {
+    request.done = true;
+    request.error = ErrorCode::MarshallingError;
+    connection.queue.push(std::move(request));
+    advance(connection, parts);
+    return;
+  }
+  JuteWriter reply(request.body);
+  if (sync->null_path) {
+    reply.null_buffer();
+  } else {
+    reply.string(sync->path);
+  }
+  const uint64_t ticket = next_ticket_++;
+  syncs_[ticket] = {connection.link, connection.queue.push(std::move(request))};
+  ++in_flight_;
+  parts.replication.sync(connection.session, xid, ticket);
+}
+
+// --- answering, in the order of requests
+
+void Server::advance(ClientConnection& connection, ServerParts& parts) {
+  const LinkId link = connection.link;
+  while (find(link) != nullptr && !connection.queue.empty()) {
+    if (waits_for_answer(connection.queue.front())) return;
+    if (output_full(connection, parts)) {
+      stall(connection);
+      return;
+    }
+    const PendingRequest request = connection.queue.pop();
+    const bool is_read = request.kind == RequestClass::Read || request.kind == RequestClass::Rearm;
+    if (is_read) connection.queued_bytes -= request.body.size();
+    answer(connection, request, request.body, parts);
+  }
+}
+
+// Everything before `request` has been answered.
+void Server::answer(ClientConnection& connection, const PendingRequest& request, ByteView body,
+                    ServerParts& parts) {
+  const Zxid zxid = parts.tree.last_applied();
+  Bytes& out = connection.output;
+  mark_dirty(connection);
+  const ReadContext context{parts.tree, watches_, watcher_of(connection.link), connection.ids};
+  switch (request.kind) {
+    case RequestClass::Read: {
+      const int32_t xid = request.op == Op::Ping ? kXidPing : request.xid;
+      const size_t begin = begin_reply(xid, zxid, out);
+      const ErrorCode error =
+          operation_of(static_cast<int32_t>(request.op)).read(context, body, out);
+      finish_reply(begin, error, out);
+      return;
+    }
+    case RequestClass::Rearm: {
+      const ErrorCode error =
+          operation_of(static_cast<int32_t>(request.op)).read(context, body, out);
+      append_reply({request.xid, zxid.wire(), error}, {}, out);
+      return;
+    }
+    case RequestClass::Write:
+    case RequestClass::Barrier:
+      append_reply({request.xid, zxid.wire(), request.error}, body, out);
+      if (request.op == Op::CloseSession) close(connection, End::Drain, parts);
+      return;
+    case RequestClass::Unsupported:
+      append_reply({request.xid, zxid.wire(), ErrorCode::Unimplemented}, {}, out);
+      return;
+    case RequestClass::Refused:
+      append_reply({request.xid, kNoReplyZxid, ErrorCode::Unimplemented}, {}, out);
+      close(connection, End::Drain, parts);
+      return;
+  }
+}
+
+// --- what comes back from replication
+
+void Server::applied(const Effects& effects, ServerParts& parts) {
+  CHECK(parts.tree.last_applied() == effects.header.zxid);
+  fire_watches(effects, effects.header.zxid, parts);
+  settle(effects, parts);
+  if (effects.header.type == TxnType::CloseSession) forget_session(effects.header.session, parts);
+}
+
+// Gives the txn to the write it is the answer of, if that write was ours: the oldest of the session
+// with this cxid, and not a txn that was proposed before the write could be.
+void Server::settle(const Effects& effects, ServerParts& parts) {
+  const auto session = sessions_.find(effects.header.session);
+  if (session == sessions_.end() || session->second.in_flight.empty()) return;
+  const InFlight write = session->second.in_flight.front();
+  if (write.cxid != effects.header.cxid || !is_txn_of(effects.header.type, write.op)) return;
+  if (effects.header.zxid <= write.after) return;
+  session->second.in_flight.pop();
+  CHECK(in_flight_ > 0);
+  --in_flight_;
+  const bool held = session->second.link.valid();
+  if (!held && session->second.in_flight.empty()) sessions_.erase(session);
+  ClientConnection* connection = find(write.link);
+  if (connection != nullptr) finish_write(*connection, write, effects, parts);
+}
+
+void Server::finish_write(ClientConnection& connection, const InFlight& write,
+                          const Effects& effects, ServerParts& parts) {
+  if (write.op == Op::CreateSession) {
+    CHECK(connection.phase == Phase::Creating);
+    if (effects.error == ErrorCode::Ok) {
+      establish(connection);
+    } else {
+      close(connection, End::Drain, parts);
+    }
+    return;
+  }
+  // The client has gone to another server, and this connection is a leftover (hazards N3).
+  if (effects.error == ErrorCode::SessionMoved) {
+    close(connection, End::Drain, parts);
+    return;
+  }
+  PendingRequest* request = connection.queue.find(write.position);
+  CHECK(request != nullptr && !request->done);
+  CHECK(request->xid == write.cxid && request->op == write.op);
+  request->done = true;
+  request->error = effects.error;
+  if (effects.error == ErrorCode::Ok) encode_write_result(write.op, effects, request->body);
+  if (write.op == Op::CloseSession) connection.close_answered = true;
+  advance(connection, parts);
+}
+
+void Server::synced(uint64_t ticket, ServerParts& parts) {
+  const auto found = syncs_.find(ticket);
+  if (found == syncs_.end()) return;
+  const SyncTicket sync = found->second;
+  syncs_.erase(found);
+  CHECK(in_flight_ > 0);
+  --in_flight_;
+  ClientConnection* connection = find(sync.link);
+  if (connection == nullptr) return;
+  PendingRequest* request = connection->queue.find(sync.position);
+  CHECK(request != nullptr && !request->done && request->op == Op::Sync);
+  request->done = true;
+  advance(*connection, parts);
+}
+
+// The session is closed, for the ensemble. Its connection goes without a word, unless it has asked
+// for the close and gets that answer in its turn.
+void Server::forget_session(SessionId session, ServerParts& parts) {
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return;
+  CHECK(in_flight_ >= found->second.in_flight.size());
+  in_flight_ -= found->second.in_flight.size();
+  found->second.in_flight = {};
+  ClientConnection* connection = find(found->second.link);
+  // One that is just asking for the session will get the leader's answer.
+  if (connection != nullptr && connection->phase == Phase::Revalidating) return;
+  sessions_.erase(found);
+  if (connection != nullptr && !connection->close_answered) close(*connection, End::Drain, parts);
+}
+
+void Server::fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts) {
+  std::vector<WatcherId> fired;
+  Bytes frame;
+  for (const Effects::Change& change : effects.changes) {
+    fired.clear();
+    watches_.fire(change.event, change.path, fired);
+    if (fired.empty()) continue;
+    frame.clear();
+    append_watch_event(zxid.wire(), change.event, change.path, frame);
+    for (const WatcherId watcher : fired) {
+      ClientConnection* connection = find(link_of(watcher));
+      CHECK(connection != nullptr);
+      if (!may_read(parts.tree, change.path, connection->ids)) continue;
+      append_bytes(connection->output, frame);
+      mark_dirty(*connection);
+    }
+  }
+  for (const Effects& part : effects.parts) fire_watches(part, zxid, parts);
+}
+
+}  // namespace vivarium

@@ -1,0 +1,337 @@
+#include "core/server/server.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "core/base/check.h"
+#include "core/server/requests.h"
+
+namespace vivarium {
+namespace {
+
+constexpr size_t kLengthBytes = 4;
+constexpr size_t kRequestHeaderBytes = 8;
+
+// All that a connection without a session may send and this server holds (DESIGN section 9).
+constexpr uint64_t kHandshakeBytesMax = 1024;
+// Bytes that may be on their way to a connection with a session.
+constexpr uint64_t kCreditWindow = 64 << 10;
+// Requests of one connection that wait for their turn, and the bytes of their bodies.
+constexpr size_t kQueueMax = 1000;
+constexpr uint64_t kQueuedBytesMax = 64 << 10;
+// With more than this on its way to the client, no further request of it is answered.
+constexpr uint64_t kOutputPause = 1 << 20;
+// When to look again at a client that got more than that in one turn.
+constexpr Duration kRetryAfter = milliseconds(1);
+
+int32_t frame_bytes_max(const ClientConnection& connection, const Config& config) {
+  const uint64_t limit = connection.phase == Phase::Handshake ? kHandshakeBytesMax - kLengthBytes
+                                                              : config.packet_bytes_max;
+  return static_cast<int32_t>(std::min<uint64_t>({limit, config.packet_bytes_max, INT32_MAX}));
+}
+
+}  // namespace
+
+Server::Server(const Config& config) { static_cast<void>(config); }
+
+ClientConnection* Server::find(LinkId link) {
+  if (!link.valid() || link.slot >= connections_.size()) return nullptr;
+  ClientConnection& connection = connections_[link.slot];
+  return connection.link == link ? &connection : nullptr;
+}
+
+const ClientConnection* Server::find(LinkId link) const {
+  if (!link.valid() || link.slot >= connections_.size()) return nullptr;
+  const ClientConnection& connection = connections_[link.slot];
+  return connection.link == link ? &connection : nullptr;
+}
+
+uint64_t Server::bytes_held(LinkId link) const {
+  const ClientConnection* connection = find(link);
+  return connection == nullptr ? 0 : connection->input.size() + connection->queued_bytes;
+}
+
+// --- events
+
+bool Server::step(const Event& event, ServerParts& parts) {
+  if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
+    if (accepted->door != Door::Client) return false;
+    accept(*accepted, parts);
+    return true;
+  }
+  if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
+    if (find(bytes->link) == nullptr) return false;
+    receive(*bytes, parts);
+    return true;
+  }
+  if (const auto* down = std::get_if<LinkDown>(&event)) {
+    ClientConnection* connection = find(down->link);
+    if (connection == nullptr) return false;
+    close(*connection, End::Gone, parts);
+    return true;
+  }
+  // A drained link needs nothing here: the turn's end looks at all that are stalled.
+  if (const auto* drained = std::get_if<LinkDrained>(&event)) return find(drained->link) != nullptr;
+  return false;
+}
+
+void Server::accept(const LinkAccepted& event, ServerParts& parts) {
+  const std::string address(event.remote_address);
+  const auto known = per_address_.find(address);
+  const uint32_t of_address = known == per_address_.end() ? 0 : known->second;
+  const bool full =
+      parts.config.connections_max != 0 && connection_count_ >= parts.config.connections_max;
+  const bool address_full = parts.config.connections_per_address_max != 0 &&
+                            of_address >= parts.config.connections_per_address_max;
+  if (!parts.replication.serving() || full || address_full) {
+    parts.world.count("connection_rejected", 1);
+    parts.world.close(event.link, false);
+    return;
+  }
+  if (event.link.slot >= connections_.size()) connections_.resize(event.link.slot + size_t{1});
+  ClientConnection& connection = connections_[event.link.slot];
+  CHECK(!connection.link.valid());
+  connection.link = event.link;
+  connection.address = address;
+  connection.ids.push_back(AuthId{"ip", address});
+  connection.handshake_deadline =
+      parts.world.now() + milliseconds(parts.config.handshake_deadline_ms);
+  connection.credit = kHandshakeBytesMax;
+  parts.world.give_credit(event.link, connection.credit);
+  handshakes_.emplace(connection.handshake_deadline, connection.link);
+  ++per_address_[address];
+  ++connection_count_;
+}
+
+void Server::receive(const LinkBytes& event, ServerParts& parts) {
+  ClientConnection* connection = find(event.link);
+  CHECK(event.bytes.size() <= connection->credit);
+  connection->credit -= event.bytes.size();
+  if (connection->phase == Phase::Ending) return;
+  mark_dirty(*connection);
+  if (connection->phase == Phase::Established) {
+    const bool alive = parts.replication.touch(connection->session, connection->timeout_ms);
+    connection = find(event.link);
+    if (connection == nullptr) return;
+    if (!alive) {
+      close(*connection, End::Drain, parts);
+      return;
+    }
+  }
+  take(event.link, event.bytes, parts);
+}
+
+// --- frames
+
+// Serves what `fresh` completes, and keeps the rest.
+void Server::take(LinkId link, ByteView fresh, ServerParts& parts) {
+  ClientConnection* connection = find(link);
+  CHECK(connection != nullptr);
+  Bytes held = std::exchange(connection->input, Bytes());
+  const bool had_held = !held.empty();
+  if (had_held) append_bytes(held, fresh);
+  const ByteView in = had_held ? ByteView(held) : fresh;
+  const size_t used = take_frames(link, in, parts);
+  connection = find(link);
+  if (connection == nullptr || connection->phase == Phase::Ending || used == in.size()) return;
+  if (had_held && used == 0) {
+    connection->input = std::move(held);
+  } else {
+    const ByteView rest = in.subspan(used);
+    connection->input.assign(rest.begin(), rest.end());
+  }
+}
+
+// Returns how many bytes of `in` are done with.
+size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
+  size_t used = 0;
+  for (;;) {
+    ClientConnection* connection = find(link);
+    if (connection == nullptr || connection->phase == Phase::Ending) return in.size();
+    if (in.size() - used < kLengthBytes) return used;
+    const auto length = static_cast<int32_t>(get_u32(in.data() + used));
+    if (length < 0 || length > frame_bytes_max(*connection, parts.config)) {
+      parts.world.count("bad_frames", 1);
+      close(*connection, End::Drain, parts);
+      return in.size();
+    }
+    const bool waits =
+        connection->phase == Phase::Creating || connection->phase == Phase::Revalidating;
+    const size_t end = used + kLengthBytes + static_cast<size_t>(length);
+    if (waits || end > in.size()) return used;
+    if (!take_frame(*connection, in.subspan(used + kLengthBytes, end - used - kLengthBytes),
+                    parts)) {
+      stall(*connection);
+      return used;
+    }
+    used = end;
+  }
+}
+
+// False: the frame has to wait.
+bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts) {
+  if (connection.phase == Phase::Handshake) {
+    if (must_line_up(parts)) return false;
+    connect(connection, frame, parts);
+    return true;
+  }
+  if (frame.size() < kRequestHeaderBytes) {
+    parts.world.count("bad_frames", 1);
+    close(connection, End::Drain, parts);
+    return true;
+  }
+  const auto header = decode_request_header(frame);
+  CHECK(header.has_value());
+  if (connection.queue.size() >= kQueueMax || connection.queued_bytes >= kQueuedBytesMax ||
+      output_full(connection, parts)) {
+    return false;
+  }
+  const RequestClass kind = operation_of(header->type).kind;
+  const bool submits = kind == RequestClass::Write || kind == RequestClass::Barrier;
+  if (submits && must_line_up(parts)) return false;
+  request(connection, *header, frame.subspan(kRequestHeaderBytes), parts);
+  return true;
+}
+
+// --- back-pressure
+
+// May nothing be submitted now? Whoever comes while others wait for the pipeline waits behind them.
+bool Server::must_line_up(const ServerParts& parts) {
+  const size_t in_flight_max = std::max<uint32_t>(parts.config.outstanding_requests_max, 1);
+  if (in_flight_ >= in_flight_max || parts.replication.congested()) lined_up_ = true;
+  return lined_up_;
+}
+
+bool Server::output_full(const ClientConnection& connection, const ServerParts& parts) const {
+  return connection.output.size() + parts.world.unsent(connection.link) > kOutputPause;
+}
+
+void Server::stall(ClientConnection& connection) {
+  if (connection.stalled) return;
+  connection.stalled = true;
+  stalled_.push_back(connection.link);
+}
+
+void Server::mark_dirty(ClientConnection& connection) {
+  if (connection.dirty) return;
+  connection.dirty = true;
+  dirty_.push_back(connection.link);
+}
+
+// Those that have to wait again go to the end of the line.
+void Server::resume_stalled(ServerParts& parts) {
+  std::vector<LinkId> waiting;
+  waiting.swap(stalled_);
+  lined_up_ = false;
+  for (const LinkId link : waiting) {
+    ClientConnection* connection = find(link);
+    if (connection == nullptr) continue;
+    connection->stalled = false;
+    mark_dirty(*connection);
+    advance(*connection, parts);
+    connection = find(link);
+    if (connection != nullptr && !connection->input.empty()) take(link, {}, parts);
+  }
+}
+
+void Server::end_turn(ServerParts& parts) {
+  resume_stalled(parts);
+  std::vector<LinkId> dirty;
+  dirty.swap(dirty_);
+  for (const LinkId link : dirty) {
+    ClientConnection* connection = find(link);
+    if (connection == nullptr) continue;
+    const bool sends = !connection->output.empty();
+    flush(*connection, parts);
+    connection = find(link);
+    if (connection == nullptr || !sends || !connection->stalled) continue;
+    // LinkDrained comes only when something is left when the turn has ended.
+    if (output_full(*connection, parts)) retry_ = parts.world.now() + kRetryAfter;
+  }
+}
+
+// Sends the turn's output and permits more input. A client that does not read costs itself only.
+void Server::flush(ClientConnection& connection, ServerParts& parts) {
+  connection.dirty = false;
+  if (!connection.output.empty()) {
+    const uint64_t unsent = parts.world.unsent(connection.link);
+    const uint64_t unsent_max = parts.config.connection_unsent_bytes_max;
+    // One answer larger than the limit may pass, when nothing is in front of it.
+    if (unsent > 0 && unsent + connection.output.size() > unsent_max) {
+      parts.world.count("slow_readers_dropped", 1);
+      close(connection, End::Abort, parts);
+      return;
+    }
+    parts.world.send(connection.link, connection.output);
+    if (connection.output.size() > kCreditWindow) {
+      connection.output = Bytes();
+    } else {
+      connection.output.clear();
+    }
+  }
+  if (connection.phase != Phase::Established || connection.stalled) return;
+  if (connection.credit > kCreditWindow / 2) return;
+  parts.world.give_credit(connection.link, kCreditWindow - connection.credit);
+  connection.credit = kCreditWindow;
+}
+
+// --- ends
+
+void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
+  CHECK(connection.link.valid());
+  const LinkId link = connection.link;
+  if (end == End::Drain && !connection.output.empty()) {
+    parts.world.send(link, connection.output);
+  }
+  if (end != End::Gone) parts.world.close(link, end == End::Drain);
+  watches_.remove_watcher(watcher_of(link));
+  handshakes_.erase({connection.handshake_deadline, link});
+  const auto of_address = per_address_.find(connection.address);
+  CHECK(of_address != per_address_.end() && of_address->second > 0);
+  if (--of_address->second == 0) per_address_.erase(of_address);
+  const auto session = sessions_.find(connection.session);
+  if (session != sessions_.end() && session->second.link == link) {
+    session->second.link = LinkId();
+    if (session->second.in_flight.empty()) sessions_.erase(session);
+  }
+  connection = ClientConnection();
+  --connection_count_;
+}
+
+void Server::serving_started(ServerParts& parts) {
+  CHECK(connection_count_ == 0);
+  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions());
+}
+
+void Server::serving_stopped(ServerParts& parts) {
+  for (ClientConnection& connection : connections_) {
+    if (connection.link.valid()) close(connection, End::Drain, parts);
+  }
+  CHECK(connection_count_ == 0 && per_address_.empty() && handshakes_.empty());
+  CHECK(watches_.count() == 0);
+  sessions_.clear();
+  syncs_.clear();
+  in_flight_ = 0;
+  stalled_.clear();
+  dirty_.clear();
+  lined_up_ = false;
+  retry_ = Instant::never();
+}
+
+Instant Server::deadline() const {
+  return handshakes_.empty() ? retry_ : std::min(retry_, handshakes_.begin()->first);
+}
+
+void Server::on_deadline(ServerParts& parts) {
+  const Instant now = parts.world.now();
+  if (retry_ <= now) retry_ = Instant::never();  // the turn's end does the rest
+  while (!handshakes_.empty() && handshakes_.begin()->first <= now) {
+    ClientConnection* connection = find(handshakes_.begin()->second);
+    CHECK(connection != nullptr);
+    parts.world.count("handshakes_timed_out", 1);
+    close(*connection, End::Abort, parts);
+  }
+}
+
+}  // namespace vivarium

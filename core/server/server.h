@@ -1,0 +1,148 @@
+// Server: the client side of one node: connections, sessions' handshakes, reads, replies in request
+// order, watches. Knows nothing of roles beyond Replication, which Node adapts Zab to.
+//
+// Order kept per connection (semantics section 13): replies in request order; a read waits for the
+// session's earlier writes and syncs on this server and for nothing else; a watch event of zxid z
+// is queued before any reply that reflects a state >= z. All output of a turn leaves in one send
+// per connection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config.h"
+#include "core/event.h"
+#include "core/server/client_connection.h"
+#include "core/server/fifo.h"
+#include "core/server/reads.h"
+#include "core/server/replication.h"
+#include "core/server/session_ids.h"
+#include "core/tree/data_tree.h"
+#include "core/tree/watches.h"
+#include "core/wire/client_messages.h"
+#include "core/world.h"
+
+namespace vivarium {
+
+struct ServerParts {
+  const Config& config;
+  World& world;
+  Replication& replication;
+  const DataTree& tree;
+};
+
+class Server {
+ public:
+  explicit Server(const Config& config);
+
+  // Takes events of the client door and its links. True: the event was Server's.
+  bool step(const Event& event, ServerParts& parts);
+  // Goes on with connections that had to wait, then sends. Call it before Zab's end_turn, so that
+  // what is submitted here leaves in the same turn, and again when that has called back.
+  void end_turn(ServerParts& parts);
+  Instant deadline() const;
+  void on_deadline(ServerParts& parts);
+
+  // ZabUser's calls, handed on by Node. tree.last_applied() is the txn's zxid in applied().
+  void applied(const Effects& effects, ServerParts& parts);
+  void serving_started(ServerParts& parts);
+  void serving_stopped(ServerParts& parts);
+  void revalidated(SessionId session, bool valid, ServerParts& parts);
+  void synced(uint64_t ticket, ServerParts& parts);
+
+  size_t connection_count() const { return connection_count_; }
+  // Writes and syncs submitted and not yet answered, those of lost connections included.
+  size_t requests_in_flight() const { return in_flight_; }
+  size_t watch_count() const { return watches_.count(); }
+  // Bytes held for the link's requests: received and not answered. 0 for an unknown link.
+  uint64_t bytes_held(LinkId link) const;
+
+ private:
+  enum class End : uint8_t {
+    Drain,  // what was answered leaves first
+    Abort,  // at once
+    Gone    // the link has ended by itself
+  };
+
+  // A write on its way through the pipeline. Outlives its connection, so that its txn cannot be
+  // taken for the answer to another request.
+  struct InFlight {
+    int32_t cxid = 0;
+    Op op{};
+    LinkId link;            // of the connection it came on
+    uint64_t position = 0;  // in that connection's queue
+    Zxid after;             // its txn is above this
+  };
+  struct Session {
+    LinkId link;  // of the connection that holds the session, or is asking for it; or none
+    Fifo<InFlight> in_flight;
+  };
+  struct SyncTicket {
+    LinkId link;
+    uint64_t position = 0;
+  };
+
+  // A connection may be gone after any call that replies, closes or calls Replication: functions
+  // that go on afterwards hold a LinkId and look again.
+  ClientConnection* find(LinkId link);
+  const ClientConnection* find(LinkId link) const;
+
+  // server.cc: links, frames, back-pressure
+  void accept(const LinkAccepted& event, ServerParts& parts);
+  void receive(const LinkBytes& event, ServerParts& parts);
+  void take(LinkId link, ByteView fresh, ServerParts& parts);
+  size_t take_frames(LinkId link, ByteView in, ServerParts& parts);
+  bool take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  bool must_line_up(const ServerParts& parts);
+  bool output_full(const ClientConnection& connection, const ServerParts& parts) const;
+  void stall(ClientConnection& connection);
+  void mark_dirty(ClientConnection& connection);
+  void resume_stalled(ServerParts& parts);
+  void flush(ClientConnection& connection, ServerParts& parts);
+  void close(ClientConnection& connection, End end, ServerParts& parts);
+
+  // handshake.cc
+  void connect(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  void create_session(ClientConnection& connection, ServerParts& parts);
+  void reattach(ClientConnection& connection, const ConnectRequest& request, ServerParts& parts);
+  void establish(ClientConnection& connection);
+  void refuse(ClientConnection& connection, ServerParts& parts);
+
+  // requests.cc
+  void request(ClientConnection& connection, const RequestHeader& header, ByteView body,
+               ServerParts& parts);
+  void submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position, ByteView body,
+              ServerParts& parts);
+  void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);
+  void advance(ClientConnection& connection, ServerParts& parts);
+  void answer(ClientConnection& connection, const PendingRequest& request, ByteView body,
+              ServerParts& parts);
+  void settle(const Effects& effects, ServerParts& parts);
+  void finish_write(ClientConnection& connection, const InFlight& write, const Effects& effects,
+                    ServerParts& parts);
+  void forget_session(SessionId session, ServerParts& parts);
+  void fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts);
+
+  std::deque<ClientConnection> connections_;  // by LinkId::slot
+  size_t connection_count_ = 0;
+  std::map<std::string, uint32_t> per_address_;
+  std::set<std::pair<Instant, LinkId>> handshakes_;  // by deadline
+  std::map<SessionId, Session> sessions_;  // held by a connection, or with writes in flight
+  std::map<uint64_t, SyncTicket> syncs_;
+  uint64_t next_ticket_ = 1;
+  size_t in_flight_ = 0;
+  SessionIds session_ids_;
+  WatchTable watches_;
+  std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
+  bool lined_up_ = false;             // some of them wait for the pipeline
+  std::vector<LinkId> dirty_;         // have output, or credit to get
+  Instant retry_ = Instant::never();  // of those that wait for their output to leave
+};
+
+}  // namespace vivarium

@@ -15,6 +15,11 @@ class ThreeNodes(ServerTest):
     def ensemble(self, **keys):
         return self.own(Ensemble(self.folder, preAllocSize=1024, **keys))
 
+    def raw(self, *arguments):
+        session = RawSession(*arguments)
+        self.addCleanup(session.drop)
+        return session
+
     def followers(self, ensemble):
         leader = ensemble.wait_leader()
         return [n for n in ensemble.servers if n != leader]
@@ -33,11 +38,11 @@ class Formation(ThreeNodes):
 
     def test_a_session_moves_between_servers(self):
         ensemble = self.ensemble().start().wait_serving()
-        first = RawSession(ensemble[1].port, 4000)
+        first = self.raw(ensemble[1].port, 4000)
         self.assertEqual(first.create("/moving", flags=1)[1], 0)
         first.drop()
         for n in (2, 3, 1):
-            there = RawSession(ensemble[n].port, 4000, first.session, first.password)
+            there = self.raw(ensemble[n].port, 4000, first.session, first.password)
             self.assertEqual(there.session, first.session)
             there.drop()
 
@@ -135,7 +140,7 @@ class ComingBack(ThreeNodes):
         """A leader alone logs what nobody else has; when it is back among the others that is gone."""
         ensemble = self.ensemble(syncLimit=50).start().wait_serving()
         leader = ensemble.wait_leader()
-        session = RawSession(ensemble[leader].port, 4000)
+        session = self.raw(ensemble[leader].port, 4000)
         self.assertEqual(session.create("/agreed")[1], 0)
         others = self.followers(ensemble)
         for n in others:

@@ -1,0 +1,118 @@
+// What passes between the loop and the disk's threads: operations one way, completions the other.
+// An OpenFile belongs to the loop until its open was carried out, and to its lane's thread
+// afterwards.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/event.h"
+#include "core/world.h"
+#include "disk/fd.h"
+#include "disk/syscalls.h"
+
+namespace vivarium {
+
+// Bytes to be written, owned or shared.
+struct PendingWrite {
+  uint64_t offset = 0;
+  Bytes owned;
+  SharedBytes shared;
+
+  ByteView view() const { return shared != nullptr ? ByteView(*shared) : ByteView(owned); }
+  uint64_t end() const { return offset + view().size(); }
+};
+
+struct OpenFile {
+  FileId id;
+  Dir dir{};
+  std::string name;
+  OpenMode mode{};
+  Lane lane{};
+  OnError on_error{};
+  Fd fd;
+  // Of the lane's thread: what the current batch has gathered, and whether the file is failed.
+  std::vector<PendingWrite> writes;
+  std::vector<uint64_t> sync_tokens;
+  bool dirty = false;
+  bool failed = false;
+};
+using OpenFilePtr = std::shared_ptr<OpenFile>;
+
+struct DiskOp {
+  enum class Kind : uint8_t {
+    // Of a file, on its lane.
+    Write,
+    Preallocate,
+    Truncate,
+    Sync,
+    Read,
+    Close,
+    // Of names, on the names' thread.
+    Open,
+    Rename,
+    Remove,
+    SyncDir,
+    List,
+    MeasureFree
+  };
+  Kind kind{};
+  OpenFilePtr file;
+  Dir dir{};
+  uint64_t offset = 0;  // Truncate: the size
+  uint64_t length = 0;
+  uint64_t token = 0;
+  PendingWrite write;
+  std::string name;
+  std::string to;
+};
+
+struct Completion {
+  enum class Kind : uint8_t { Opened, Failed, Preallocated, Synced, Read, DirSynced, Listed };
+  Kind kind{};
+  FileId file;
+  Dir dir{};
+  FileError error{};
+  bool ok = false;
+  uint64_t token = 0;
+  uint64_t offset = 0;  // Opened: the size
+  Bytes bytes;
+  std::vector<DirEntry> entries;
+};
+
+// What the threads share. All functions may be called on any thread.
+class DiskShared {
+ public:
+  // `fatal` receives one line; in production it does not return.
+  DiskShared(Syscalls& calls, std::function<void(const std::string&)> fatal);
+
+  Syscalls& calls() { return calls_; }
+  int wake_fd() const { return wake_.get(); }
+  void post(Completion&& completion);
+  // All completions so far, in the order posted.
+  void take(std::vector<Completion>& out);
+
+  // Ends the process: `what` failed with `error`. When the test's `fatal` returns, nothing more is
+  // carried out.
+  void die(const std::string& what, int error);
+  bool dead() const { return dead_.load(std::memory_order_acquire); }
+
+ private:
+  Syscalls& calls_;
+  std::function<void(const std::string&)> fatal_;
+  std::atomic<bool> dead_{false};
+  Fd wake_;
+  std::mutex mutex_;
+  std::vector<Completion> completions_;
+};
+
+FileError file_error(int error);
+bool is_disk_full(int error);
+
+}  // namespace vivarium

@@ -1,0 +1,231 @@
+#include "disk/file_lane.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <utility>
+
+#include "core/base/check.h"
+
+namespace vivarium {
+namespace {
+
+constexpr size_t kPartsMax = IOV_MAX;
+constexpr size_t kZerosSize = 1 << 20;
+
+// Writes all parts at `offset`; 0 or the errno that stopped it.
+int write_parts(Syscalls& calls, int fd, std::vector<iovec>& parts, uint64_t offset) {
+  size_t first = 0;
+  while (first < parts.size()) {
+    const size_t count = std::min(parts.size() - first, kPartsMax);
+    const ssize_t written = calls.pwritev(fd, parts.data() + first, static_cast<int>(count),
+                                          static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return errno;
+    if (written == 0) return ENOSPC;
+    offset += static_cast<uint64_t>(written);
+    size_t left = static_cast<size_t>(written);
+    while (left != 0) {
+      iovec& part = parts[first];
+      const size_t taken = std::min(left, part.iov_len);
+      part.iov_base = static_cast<Byte*>(part.iov_base) + taken;
+      part.iov_len -= taken;
+      left -= taken;
+      if (part.iov_len == 0) ++first;
+    }
+  }
+  return 0;
+}
+
+iovec part_of(ByteView bytes) {
+  return {const_cast<Byte*>(bytes.data()), bytes.size()};  // pwritev only reads it
+}
+
+}  // namespace
+
+void FileLane::run(std::vector<DiskOp>& batch) {
+  for (DiskOp& op : batch) {
+    if (shared_.dead()) break;
+    execute(op);
+  }
+  settle();
+  CHECK(dirty_.empty());
+}
+
+void FileLane::execute(DiskOp& op) {
+  CHECK(op.file != nullptr);
+  OpenFile& file = *op.file;
+  switch (op.kind) {
+    case DiskOp::Kind::Write:
+      if (file.failed || op.write.view().empty()) return;
+      gather(op.file);
+      file.writes.push_back(std::move(op.write));
+      return;
+    case DiskOp::Kind::Sync:
+      if (file.failed) return;
+      gather(op.file);
+      file.sync_tokens.push_back(op.token);
+      return;
+    case DiskOp::Kind::Preallocate:
+    case DiskOp::Kind::Truncate:
+    case DiskOp::Kind::Read:
+    case DiskOp::Kind::Close:
+      break;
+    case DiskOp::Kind::Open:
+    case DiskOp::Kind::Rename:
+    case DiskOp::Kind::Remove:
+    case DiskOp::Kind::SyncDir:
+    case DiskOp::Kind::List:
+    case DiskOp::Kind::MeasureFree:
+      CHECK(false);
+  }
+  settle();
+  if (file.failed || shared_.dead()) return;
+  if (op.kind == DiskOp::Kind::Preallocate) preallocate(file, op.offset, op.length);
+  if (op.kind == DiskOp::Kind::Truncate) truncate(file, op.offset);
+  if (op.kind == DiskOp::Kind::Read) read(file, op);
+  if (op.kind == DiskOp::Kind::Close) file.fd.reset();
+}
+
+void FileLane::gather(const OpenFilePtr& file) {
+  if (file->dirty) return;
+  file->dirty = true;
+  dirty_.push_back(file);
+}
+
+void FileLane::settle() {
+  for (const OpenFilePtr& file : dirty_) {
+    if (!shared_.dead()) settle(*file);
+    file->writes.clear();
+    file->sync_tokens.clear();
+    file->dirty = false;
+  }
+  dirty_.clear();
+}
+
+void FileLane::settle(OpenFile& file) {
+  if (!write_all(file)) return;
+  if (file.sync_tokens.empty()) return;
+  if (shared_.calls().fdatasync(file.fd.get()) != 0) {
+    // Never again: after a failed sync the kernel may call dirty pages clean (hazards R16).
+    fail(file, "fdatasync", errno);
+    return;
+  }
+  for (const uint64_t token : file.sync_tokens) {
+    Completion done;
+    done.kind = Completion::Kind::Synced;
+    done.file = file.id;
+    done.token = token;
+    shared_.post(std::move(done));
+  }
+}
+
+bool FileLane::write_all(OpenFile& file) {
+  size_t first = 0;
+  while (first < file.writes.size()) {
+    size_t next = first + 1;
+    while (next < file.writes.size() && file.writes[next].offset == file.writes[next - 1].end()) {
+      ++next;
+    }
+    if (!write_run(file, first, next - first)) return false;
+    first = next;
+  }
+  return true;
+}
+
+bool FileLane::write_run(OpenFile& file, size_t first, size_t count) {
+  std::vector<iovec> parts;
+  parts.reserve(count);
+  for (size_t i = first; i < first + count; ++i) parts.push_back(part_of(file.writes[i].view()));
+  const int error = write_parts(shared_.calls(), file.fd.get(), parts, file.writes[first].offset);
+  if (error != 0) fail(file, "write", error);
+  return error == 0;
+}
+
+void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
+  Syscalls& calls = shared_.calls();
+  struct stat before = {};
+  if (fstat(file.fd.get(), &before) != 0) return fail(file, "fstat", errno);
+  Completion done;
+  done.kind = Completion::Kind::Preallocated;
+  done.file = file.id;
+  // The extents first: a full disk shows while nothing is written yet. Then real zeros, so that
+  // later writes change no metadata and need no second disk write per sync.
+  int error = 0;
+  const auto from = static_cast<off_t>(offset);
+  if (length != 0 && calls.fallocate(file.fd.get(), from, static_cast<off_t>(length)) != 0) {
+    error = errno == EOPNOTSUPP ? 0 : errno;
+  }
+  if (error == 0 && !write_zeros(file, offset, length)) error = errno;
+  if (error != 0) {
+    if (calls.ftruncate(file.fd.get(), before.st_size) != 0) return fail(file, "truncate", errno);
+    if (!is_disk_full(error)) return fail(file, "preallocate", error);
+  }
+  done.ok = error == 0;
+  shared_.post(std::move(done));
+}
+
+bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
+  const Bytes zeros(std::min<uint64_t>(length, kZerosSize));
+  while (length != 0) {
+    const uint64_t size = std::min<uint64_t>(length, zeros.size());
+    std::vector<iovec> parts{part_of(ByteView(zeros).first(size))};
+    errno = write_parts(shared_.calls(), file.fd.get(), parts, offset);
+    if (errno != 0) return false;
+    offset += size;
+    length -= size;
+  }
+  return true;
+}
+
+void FileLane::truncate(OpenFile& file, uint64_t size) {
+  int result = 0;
+  do {
+    result = shared_.calls().ftruncate(file.fd.get(), static_cast<off_t>(size));
+  } while (result != 0 && errno == EINTR);
+  if (result != 0) fail(file, "truncate", errno);
+}
+
+void FileLane::read(OpenFile& file, const DiskOp& op) {
+  struct stat now = {};
+  if (fstat(file.fd.get(), &now) != 0) return fail(file, "fstat", errno);
+  const auto size = static_cast<uint64_t>(now.st_size);
+  Completion done;
+  done.kind = Completion::Kind::Read;
+  done.file = file.id;
+  done.token = op.token;
+  done.offset = op.offset;
+  done.bytes.resize(op.offset < size ? std::min(op.length, size - op.offset) : 0);
+  size_t filled = 0;
+  while (filled < done.bytes.size()) {
+    const ssize_t n =
+        shared_.calls().pread(file.fd.get(), done.bytes.data() + filled, done.bytes.size() - filled,
+                              static_cast<off_t>(op.offset + filled));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(file, "read", errno);
+    if (n == 0) break;
+    filled += static_cast<size_t>(n);
+  }
+  done.bytes.resize(filled);
+  shared_.post(std::move(done));
+}
+
+void FileLane::fail(OpenFile& file, const char* operation, int error) {
+  if (file.on_error == OnError::Stop) {
+    shared_.die(fmt::format("{} of {}", operation, file.name), error);
+    return;
+  }
+  CHECK(!file.failed);
+  file.failed = true;
+  file.fd.reset();
+  Completion done;
+  done.kind = Completion::Kind::Failed;
+  done.file = file.id;
+  done.error = file_error(error);
+  shared_.post(std::move(done));
+}
+
+}  // namespace vivarium

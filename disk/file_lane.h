@@ -1,0 +1,35 @@
+// FileLane: carries out the operations of one lane's files, a batch at a time. Writes of a batch
+// are gathered per file and leave as few pwritev as their offsets allow; all syncs of one file that
+// no other operation separates are answered by one fdatasync behind those writes.
+#pragma once
+
+#include <vector>
+
+#include "disk/disk_op.h"
+
+namespace vivarium {
+
+class FileLane {
+ public:
+  explicit FileLane(DiskShared& shared) : shared_(shared) {}
+  void run(std::vector<DiskOp>& batch);
+
+ private:
+  void execute(DiskOp& op);
+  void gather(const OpenFilePtr& file);
+  void settle();
+  void settle(OpenFile& file);
+  bool write_all(OpenFile& file);
+  bool write_run(OpenFile& file, size_t first, size_t count);
+  void preallocate(OpenFile& file, uint64_t offset, uint64_t length);
+  bool write_zeros(OpenFile& file, uint64_t offset, uint64_t length);
+  void truncate(OpenFile& file, uint64_t size);
+  void read(OpenFile& file, const DiskOp& op);
+  // What a failure means is the file's choice.
+  void fail(OpenFile& file, const char* operation, int error);
+
+  DiskShared& shared_;
+  std::vector<OpenFilePtr> dirty_;  // files with gathered writes or syncs, in the order issued
+};
+
+}  // namespace vivarium

@@ -1,0 +1,130 @@
+// EpollLoop: World on the real machine. One thread turns: wait for readiness, deliver each event as
+// one step of the handler, then TurnEnded, then hand the turn's work to the disk and the sockets.
+// It knows nothing of Node: whatever is called with events stands there.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/event.h"
+#include "core/world.h"
+#include "disk/fd.h"
+#include "disk/file_disk.h"
+#include "net/logging.h"
+#include "net/tcp_links.h"
+
+namespace vivarium {
+
+struct LoopDoor {
+  Door door{};
+  Address address;  // host empty: all interfaces; port 0: any
+};
+
+struct LoopOptions {
+  std::vector<LoopDoor> doors;
+  bool take_signals = false;  // SIGTERM and SIGINT become StopRequested
+  LogSink log;                // unset: lines are dropped
+};
+
+class EpollLoop final : public World {
+ public:
+  using Handler = std::function<void(const Event&, World&)>;
+  using Metrics = std::map<std::string, int64_t, std::less<>>;
+
+  // Opens the doors. Errors: an address that cannot be resolved or bound.
+  static Result<std::unique_ptr<EpollLoop>> make(LoopOptions options,
+                                                 std::unique_ptr<FileDisk> disk, Handler handler);
+  // Ends all at once, as kill -9 does.
+  ~EpollLoop() override;
+
+  // Turns until the life ends, Started first. The process's exit status: 0 asked for, 1 fatal.
+  int run();
+  // One turn, that sleeps for `wait_ms` at most (-1: until something happens). False when the life
+  // has ended.
+  bool turn(int wait_ms);
+  std::optional<StopReason> ended() const { return ended_; }
+  uint16_t port(Door door) const { return links_.port(door); }
+  // Readable when a turn has something to do at once; timers aside.
+  int descriptor() const { return epoll_.get(); }
+  const Metrics& metrics() const { return metrics_; }
+
+  // For tests: `action` in place of a step of its own, and the end of the turn behind it.
+  void act(const std::function<void(World&)>& action);
+  // What a signal does.
+  void ask_to_stop() { stop_asked_ = true; }
+
+  // --- World
+  Instant now() const override { return now_; }
+  WallTime wall_now() const override { return wall_now_; }
+  uint64_t random() override;
+  void set_timer(Instant at) override { timer_ = at; }
+  LinkId connect(const Address& to) override;
+  void send(LinkId link, ByteView bytes) override;
+  void send_shared(LinkId link, SharedBytes bytes) override;
+  uint64_t unsent(LinkId link) const override;
+  void give_credit(LinkId link, uint64_t bytes) override;
+  void close(LinkId link, bool drain) override;
+  FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) override;
+  void write(FileId file, uint64_t offset, ByteView bytes) override;
+  void write_shared(FileId file, uint64_t offset, SharedBytes bytes) override;
+  void preallocate(FileId file, uint64_t offset, uint64_t length) override;
+  void truncate(FileId file, uint64_t size) override;
+  void sync(FileId file, uint64_t token) override;
+  void read(FileId file, uint64_t offset, uint64_t length, uint64_t token) override;
+  void close(FileId file) override;
+  void rename(Dir dir, std::string_view from, std::string_view to, Lane lane) override;
+  void remove(Dir dir, std::string_view name, Lane lane) override;
+  void sync_dir(Dir dir, uint64_t token, Lane lane) override;
+  void list(Dir dir, uint64_t token) override;
+  uint64_t free_bytes(Dir dir) const override;
+  void log(LogLevel level, std::string_view line) override;
+  void count(std::string_view key, int64_t add) override;
+  void gauge(std::string_view key, int64_t value) override;
+  void audit(std::string_view line) override;
+  void stop(StopReason reason, std::string_view why) override;
+
+ private:
+  EpollLoop(LoopOptions options, std::unique_ptr<FileDisk> disk, Handler handler, Fd epoll);
+  Result<void> open_all();
+  Result<void> watch(int fd, uint64_t token);
+  void read_clocks();
+  void step(const Event& event);
+  void poll(int wait_ms);
+  int milliseconds_to_wait(int wait_ms) const;
+  void deliver_all();
+  void end_turn();
+  void begin_ending();
+  void turn_to_the_end();
+  void take_signals();
+
+  LoopOptions options_;
+  std::unique_ptr<FileDisk> disk_;
+  Handler handler_;
+  Fd epoll_;
+  Fd signals_;
+  TcpLinks links_;
+  FileDisk::Deliver deliver_;
+  Instant now_{};
+  WallTime wall_now_{};
+  Instant timer_ = Instant::never();
+  std::array<uint64_t, 64> random_{};
+  size_t random_left_ = 0;
+  Metrics metrics_;
+  bool started_ = false;
+  bool in_step_ = false;
+  bool stop_asked_ = false;
+  bool disk_ready_ = false;
+  size_t delivered_ = 0;                // steps of this turn
+  std::optional<StopReason> stopping_;  // the handler is not called any more
+  Instant ending_deadline_{};
+  std::optional<StopReason> ended_;
+};
+
+}  // namespace vivarium

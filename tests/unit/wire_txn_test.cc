@@ -327,7 +327,10 @@ TxnBody draw_body(TxnType type, Storage& storage) {
       return CreateSessionTxn{number};
     case TxnType::CloseSession: {
       CloseSessionTxn txn;
-      for (const std::string& p : storage.paths) txn.paths.push_back(p.empty() ? "/" : p);
+      // No session owns an empty path; two of them would pass for a digest.
+      for (const std::string& p : storage.paths) {
+        txn.paths.push_back(p.empty() ? std::string_view("/") : std::string_view(p));
+      }
       return txn;
     }
     case TxnType::Error:

@@ -1,0 +1,179 @@
+// libFuzzer over every decoder of core/wire and over zoo.cfg. The first byte selects the decoder.
+// What decodes must encode to bytes that decode to the same encoding; stream decoders must not
+// change their verdict when more bytes arrive.
+#include <cstddef>
+#include <cstdint>
+
+#include "core/base/check.h"
+#include "core/config.h"
+#include "core/wire/client_messages.h"
+#include "core/wire/peer_messages.h"
+#include "core/wire/txn.h"
+
+namespace vivarium {
+namespace {
+
+constexpr size_t kDataBytesMax = 4096;
+
+template <class T>
+Bytes encoded(const T& record) {
+  Bytes out;
+  encode(record, out);
+  return out;
+}
+Bytes encoded(const Txn& txn) { return encode_txn(txn); }
+Bytes encoded(const std::vector<SessionTouch>& touches) {
+  Bytes out;
+  encode_touches(touches, out);
+  return out;
+}
+Bytes encoded(const Notification& n) {
+  Bytes frame;
+  encode_notification_frame(n, frame);
+  return Bytes(frame.begin() + 4, frame.end());
+}
+Bytes encoded(const WatcherEvent& event) {
+  Bytes out;
+  encode_watch_event(event.type, event.path, out);
+  return out;
+}
+
+// `decode` yields an optional or a Result.
+template <class Decode>
+void check_stable(ByteView bytes, Decode decode) {
+  const auto record = decode(bytes);
+  if (!record.has_value()) return;
+  const Bytes once = encoded(*record);
+  const auto back = decode(ByteView(once));
+  CHECK(back.has_value());
+  CHECK(encoded(*back) == once);
+}
+
+template <class T, class Decode>
+void check_stream(ByteView bytes, Decode decode) {
+  T record;
+  size_t used = 0;
+  const Decoded verdict = decode(bytes, record, used);
+  if (verdict == Decoded::Ok) CHECK(used <= bytes.size());
+  // A verdict on a front holds for the whole.
+  for (size_t size = 0; size < bytes.size(); size += 1 + size / 8) {
+    const Bytes front(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size));
+    T front_record;
+    size_t front_used = 0;
+    const Decoded early = decode(ByteView(front), front_record, front_used);
+    if (early == Decoded::NeedMore) continue;
+    CHECK(early == verdict);
+    CHECK(early != Decoded::Ok || front_used == used);
+  }
+  // And Ok needs the last byte it counts.
+  if (verdict != Decoded::Ok) return;
+  CHECK(used > 0);
+  T cut_record;
+  size_t cut_used = 0;
+  CHECK(decode(bytes.first(used - 1), cut_record, cut_used) == Decoded::NeedMore);
+}
+
+void check_packet(ByteView bytes) {
+  const auto decode = [](ByteView in, QuorumPacket& packet, size_t& used) {
+    return decode_quorum_packet(in, kDataBytesMax, packet, used);
+  };
+  check_stream<QuorumPacket>(bytes, decode);
+  check_stable(bytes, [&](ByteView in) -> std::optional<QuorumPacket> {
+    QuorumPacket packet;
+    size_t used = 0;
+    if (decode(in, packet, used) != Decoded::Ok) return std::nullopt;
+    return packet;
+  });
+}
+
+// A bare id of an old peer is no hello that could be encoded.
+void check_hello(ByteView bytes) {
+  check_stream<ElectionHello>(bytes, decode_election_hello);
+  check_stable(bytes, [](ByteView in) -> std::optional<ElectionHello> {
+    ElectionHello hello;
+    size_t used = 0;
+    if (decode_election_hello(in, hello, used) != Decoded::Ok) return std::nullopt;
+    if (hello.address.empty()) return std::nullopt;
+    return hello;
+  });
+}
+
+// The first byte is the txn's type, modulo 256.
+void check_body(ByteView bytes) {
+  if (bytes.empty()) return;
+  const TxnType type = static_cast<TxnType>(static_cast<int8_t>(bytes[0]));
+  const Result<TxnBody> body = decode_body(type, bytes.subspan(1));
+  if (!body) return;
+  Bytes once;
+  encode_body(type, *body, once);
+  const Result<TxnBody> back = decode_body(type, once);
+  CHECK(back.has_value());
+  Bytes twice;
+  encode_body(type, *back, twice);
+  CHECK(once == twice);
+}
+
+void check_config(ByteView bytes) {
+  const Result<ServerFile> file = parse_server_file(as_text(bytes), "1");
+  if (!file) {
+    CHECK(!file.error().message.empty());
+    return;
+  }
+  CHECK(!file->data_dir.empty());
+  CHECK(file->client.port != 0);
+  CHECK(checked(file->config).has_value());
+}
+
+void run(uint8_t decoder, ByteView bytes) {
+  switch (decoder % 20) {
+    case 0:
+      return check_stable(bytes, decode_txn);
+    case 1:
+      return check_body(bytes);
+    case 2:
+      return check_packet(bytes);
+    case 3:
+      return check_hello(bytes);
+    case 4:
+      return check_stable(bytes, decode_notification);
+    case 5:
+      return check_stable(bytes, decode_learner_info);
+    case 6:
+      return check_stable(bytes, decode_forwarded_request);
+    case 7:
+      return check_stable(bytes, decode_touches);
+    case 8:
+      return check_stable(bytes, decode_revalidate);
+    case 9:
+      return check_stable(bytes, decode_revalidate_answer);
+    case 10:
+      return check_stable(bytes, decode_connect_request);
+    case 11:
+      return check_stable(bytes, decode_connect_response);
+    case 12:
+      return check_stable(bytes, decode_create_request);
+    case 13:
+      return check_stable(bytes, decode_path_version_request);
+    case 14:
+      return check_stable(bytes, decode_path_watch_request);
+    case 15:
+      return check_stable(bytes, decode_set_data_request);
+    case 16:
+      return check_stable(bytes, decode_sync_request);
+    case 17:
+      return check_stable(bytes, decode_stat);
+    case 18:
+      return check_stable(bytes, decode_watch_event);
+    case 19:
+      return check_config(bytes);
+  }
+}
+
+}  // namespace
+}  // namespace vivarium
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  vivarium::run(data[0], vivarium::ByteView(data + 1, size - 1));
+  return 0;
+}

@@ -1,0 +1,206 @@
+// The part of recovery that concludes, and mends what is whole: nothing is written before the
+// verdict.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/storage/recovery.h"
+
+namespace vivarium {
+
+void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
+  facts_.last = tree.last_applied();
+  for (const SnapshotFile& s : snapshots_) facts_.data = facts_.data || s.zxid > Zxid{};
+  if (!facts_.frontier_file && facts_.accepted_file.value_or(0) > 0) facts_.data = true;
+  const bool empty = snapshots_.empty() && !previous_ && facts_.end == PrefixEnd::Clean;
+  facts_.base_found = base_loaded_ || from_zero_ || empty;
+  facts_.later_file = facts_.end == PrefixEnd::Bad && end_place_.log_at + 1 < logs_.size();
+  if (limit_ != kNoLimit) plan_truncation();
+
+  const Verdict verdict = decide(facts_);
+  recovered_.found = verdict.found;
+  recovered_.last = facts_.last;
+  recovered_.claimed = verdict.claimed;
+  explain(verdict);
+  if (digest_mismatches_ != 0) {
+    disk.world.log(LogLevel::Error,
+                   fmt::format("the tree's digest differs from that of {} txns in the log",
+                               digest_mismatches_));
+  }
+  if (history.last() != facts_.last) history.reset(facts_.last);
+  place_cuts(verdict);
+  choose_epochs(verdict.found);
+  fill_log_start(tree);
+  if (first_) {
+    settle(verdict, disk);
+  } else {
+    finish();
+  }
+}
+
+void Recovery::finish() {
+  step_ = Step::Idle;
+  scanner_ = LogScanner();
+  snapshot_reader_ = SnapshotFileReader();
+  effects_ = Effects();
+}
+
+// Files that end in a bad place are cut there; one without a single good record is no log at all.
+void Recovery::place_cuts(const Verdict& verdict) {
+  if (verdict.cut) cuts_.push_back({logs_[end_place_.log_at], end_place_.good_end});
+  for (const LogCut& cut : cuts_) {
+    if (cut.at <= kLogHeaderBytes) empty_logs_.push_back(cut.log);
+  }
+  std::sort(empty_logs_.begin(), empty_logs_.end());
+}
+
+void Recovery::explain(const Verdict& verdict) {
+  const bool plain = verdict.found == Found::Blank || verdict.found == Found::Whole;
+  if (plain && !verdict.cut) return;
+  std::string& reason = recovered_.reason;
+  reason = verdict.row;
+  if (!where_.empty()) reason += fmt::format(" ({})", where_);
+  if (verdict.found == Found::Damaged) {
+    reason += fmt::format("; good up to zxid {:x}, acknowledged up to {:x}", facts_.last.value,
+                          verdict.claimed.value);
+    recovered_.faulty.push_back(facts_.last.next());
+  } else if (facts_.data) {
+    reason += fmt::format("; last zxid {:x}", facts_.last.value);
+  }
+}
+
+// What a truncation to the limit would remove; only when exactly the limit was reached.
+void Recovery::plan_truncation() {
+  if (facts_.last != limit_ || !facts_.base_found) return;
+  TruncationPlan plan;
+  plan.keep = limit_;
+  for (const SnapshotFile& s : snapshots_) {
+    if (s.zxid > limit_) plan.snapshots.push_back(s.zxid);
+  }
+  for (const Zxid first : logs_) {
+    if (first > limit_) plan.logs.push_back(first);
+  }
+  std::optional<LogCut> cut = limit_cut_;
+  if (!cut && facts_.end == PrefixEnd::Bad) {
+    cut = LogCut{logs_[end_place_.log_at], end_place_.good_end};
+  }
+  if (cut && cut->at <= kLogHeaderBytes) {
+    plan.logs.insert(plan.logs.begin(), cut->log);
+  } else {
+    plan.cut = cut;
+  }
+  plan.position = {limit_, 0, 0, 0};
+  if (previous_ && previous_->zxid == limit_) {
+    plan.position = {limit_, previous_->file_id, previous_->end, previous_->crc};
+  }
+  truncation_ = plan;
+  // The history ends here by decision: nothing behind it counts.
+  facts_.end = PrefixEnd::Clean;
+  facts_.durable_behind = Zxid{};
+  facts_.unreadable = facts_.later_file = false;
+  facts_.frontier.zxid = std::min(facts_.frontier.zxid, limit_);
+}
+
+void Recovery::fill_log_start(const DataTree& tree) {
+  const bool linked = previous_ && previous_->zxid == facts_.last && previous_->ours;
+  log_.last = facts_.last;
+  log_.last_crc = linked ? previous_->crc : 0;
+  log_.anchor = !linked;
+  log_.anchor_digest = linked ? 0 : tree.digest();
+  log_.generation = facts_.frontier.generation;
+  for (const Zxid first : logs_) {
+    const bool empty = std::binary_search(empty_logs_.begin(), empty_logs_.end(), first);
+    const bool removed = truncation_ && std::binary_search(truncation_->logs.begin(),
+                                                           truncation_->logs.end(), first);
+    if (!empty && !removed) log_.files.push_back(first);
+  }
+  const LogFacts& f = last_facts_;
+  const bool clean = f.bad == BadPlace::None && !f.unreadable && limit_ == kNoLimit;
+  log_.reuse = linked && clean && f.file_id != 0 && f.file_id == previous_->file_id &&
+               f.good_end == previous_->end && !log_.files.empty() &&
+               log_.files.back() == previous_->file;
+  if (!log_.reuse) return;
+  log_.file_id = f.file_id;
+  log_.end = f.good_end;
+  log_.size = f.size;
+}
+
+// The frontier holds the promise, the files mirror it; in a foreign era Apache's rules for its
+// files hold.
+void Recovery::choose_epochs(Found found) {
+  const Frontier frontier = facts_.frontier_valid ? facts_.frontier : Frontier{};
+  accepted_ = std::max(frontier.accepted_epoch, facts_.accepted_file.value_or(0));
+  current_ = std::max(frontier.current_epoch, facts_.current_file.value_or(0));
+  if (found == Found::Foreign && !config_.standalone()) {
+    const Epoch last = facts_.last.epoch();
+    if (!facts_.current_file) current_ = std::max(current_, last);
+    if (last > current_ && facts_.current_tmp_file) current_ = *facts_.current_tmp_file;
+    if (!facts_.accepted_file) accepted_ = std::max(accepted_, last);
+  }
+  accepted_ = std::max(accepted_, current_);
+}
+
+void Recovery::settle(const Verdict& verdict, Disk& disk) {
+  const bool whole = verdict.found == Found::Whole || verdict.found == Found::Foreign;
+  if (!whole && verdict.found != Found::Blank) {
+    finish();
+    return;
+  }
+  if (whole) {
+    settle_logs(verdict);
+    FrontierEdit edit;
+    edit.boot = true;
+    edit.intent = Intent::None;
+    edit.accepted_epoch = accepted_;
+    edit.current_epoch = current_;
+    if (verdict.found == Found::Foreign) edit.member = true;
+    edit.position = {facts_.last, log_.reuse ? log_.file_id : 0, log_.reuse ? log_.end : 0,
+                     log_.last_crc};
+    script_.save_frontier(edit);
+    if (verdict.found == Found::Foreign) script_.save_frontier({});
+    settle_epochs();
+  }
+  for (const auto& [dir, name] : leftovers_) script_.remove(dir, name);
+  step_ = Step::Settle;
+  script_.start(disk);
+  if (!script_.running()) finish();
+}
+
+// Everything that the verdict rests on is made durable: a killed process leaves bytes that only the
+// cache has.
+void Recovery::settle_logs(const Verdict& verdict) {
+  if (truncation_) {
+    truncation_script(*truncation_, facts_.frontier.acknowledged, log_.generation, script_);
+  }
+  for (auto empty = empty_logs_.rbegin(); empty != empty_logs_.rend(); ++empty) {
+    script_.remove(Dir::Logs, log_name(*empty));
+    script_.sync_dir(Dir::Logs);
+  }
+  for (const LogCut& cut : cuts_) {
+    if (cut.at > kLogHeaderBytes) script_.cut_file(Dir::Logs, log_name(cut.log), cut.at);
+  }
+  const size_t count = log_.files.size();
+  const size_t from = verdict.found == Found::Foreign || count == 0 ? 0 : count - 1;
+  for (size_t i = from; i < count; ++i) script_.sync_file(Dir::Logs, log_name(log_.files[i]));
+  if (base_loaded_ && verdict.found == Found::Foreign) {
+    script_.sync_file(Dir::Snapshots, snapshot_name(base_));
+  }
+  script_.sync_dir(Dir::Logs);
+  script_.sync_dir(Dir::Snapshots);
+}
+
+void Recovery::settle_epochs() {
+  if (accepted_ != facts_.accepted_file.value_or(0)) {
+    script_.write_file(Dir::Snapshots, kAcceptedTmpName, epoch_text(accepted_));
+    script_.rename(Dir::Snapshots, kAcceptedTmpName, kAcceptedName);
+    script_.sync_dir(Dir::Snapshots);
+  }
+  if (current_ != facts_.current_file.value_or(0)) {
+    script_.write_file(Dir::Snapshots, kCurrentNextName, epoch_text(current_));
+    script_.rename(Dir::Snapshots, kCurrentNextName, kCurrentName);
+    script_.sync_dir(Dir::Snapshots);
+  }
+}
+
+}  // namespace vivarium

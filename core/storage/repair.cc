@@ -1,0 +1,74 @@
+#include "core/storage/repair.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/storage/record.h"
+
+namespace vivarium {
+namespace {
+
+// Each removal is durable before the next: no crash leaves a hole in the history.
+void remove_newest_first(Dir dir, const std::vector<Zxid>& zxids, std::string (*name)(Zxid),
+                         DiskScript& script) {
+  CHECK(std::is_sorted(zxids.begin(), zxids.end()));
+  for (auto zxid = zxids.rbegin(); zxid != zxids.rend(); ++zxid) {
+    script.remove(dir, name(*zxid));
+    script.sync_dir(dir);
+  }
+}
+
+std::string with_zxid(std::string_view prefix, Zxid zxid) {
+  std::string name(prefix);
+  name += snapshot_name(zxid).substr(std::string_view("snapshot.").size());
+  return name;
+}
+
+}  // namespace
+
+std::string taking_name(Zxid zxid) { return with_zxid(kTakingPrefix, zxid); }
+std::string received_name(Zxid zxid) { return with_zxid(kReceivedPrefix, zxid); }
+
+void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generation,
+                       DiskScript& script) {
+  CHECK(plan.position.zxid == plan.keep);
+  FrontierEdit intent;
+  intent.intent = Intent::Truncation;
+  intent.intent_zxid = plan.keep;
+  intent.generation = generation;
+  intent.position = plan.position;
+  intent.acknowledged = last;
+  script.save_frontier(intent);
+  remove_newest_first(Dir::Snapshots, plan.snapshots, snapshot_name, script);
+  remove_newest_first(Dir::Logs, plan.logs, log_name, script);
+  if (plan.cut) script.cut_file(Dir::Logs, log_name(plan.cut->log), plan.cut->at);
+  FrontierEdit done;
+  done.intent = Intent::None;
+  done.acknowledged = plan.keep;
+  script.save_frontier(done);
+}
+
+void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
+                    bool named, Zxid last, uint32_t generation, DiskScript& script) {
+  FrontierEdit intent;
+  intent.intent = Intent::SnapshotInstall;
+  intent.intent_zxid = zxid;
+  intent.acknowledged = last;
+  intent.generation = generation;
+  script.save_frontier(intent);
+  if (!named) {
+    script.rename(Dir::Snapshots, received_name(zxid), snapshot_name(zxid));
+  }
+  script.sync_dir(Dir::Snapshots);
+  remove_newest_first(Dir::Logs, logs, log_name, script);
+  std::vector<Zxid> newer;
+  std::copy_if(snapshots.begin(), snapshots.end(), std::back_inserter(newer),
+               [zxid](Zxid other) { return other > zxid; });
+  remove_newest_first(Dir::Snapshots, newer, snapshot_name, script);
+  FrontierEdit done;
+  done.intent = Intent::None;
+  done.position = {zxid, 0, 0, 0};
+  script.save_frontier(done);
+}
+
+}  // namespace vivarium

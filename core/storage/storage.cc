@@ -1,0 +1,384 @@
+#include "core/storage/storage.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/storage/repair.h"
+#include "core/storage/snapshot.h"
+
+namespace vivarium {
+
+Storage::Storage(const Config& config)
+    : config_(config), history_(config.history_txns_max, config.history_bytes_max) {}
+
+// ------------------------------------------------------------------------------------- recovery
+
+void Storage::recover(World& world, DataTree& tree) {
+  CHECK(!recovering_ && task_ == Task::None && !log_.started());
+  recovering_ = true;
+  tree = DataTree();
+  Disk d = disk(world);
+  recovery_.start(d, config_);
+}
+
+void Storage::start_log(Disk& disk, const LogStart& start) {
+  log_.start(disk, start, config_.log_prealloc_bytes, recovery_.next_spare());
+}
+
+void Storage::stop_log(Disk& disk) {
+  resting_last_ = last_logged();
+  if (log_.started()) log_.stop(disk);
+}
+
+void Storage::adopt_recovery(Disk& disk) {
+  recovered_ = recovery_.recovered();
+  resting_last_ = recovered_.last;
+  const bool whole = recovered_.found == Found::Whole || recovered_.found == Found::Foreign;
+  if (whole) start_log(disk, recovery_.log());
+}
+
+void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
+  if (task_ == Task::TruncateRead) return advance_truncation(disk);
+  if (task_ == Task::TruncateUndo) {
+    task_ = Task::None;
+    truncate_failed_ = true;
+    return adopt_recovery(disk);
+  }
+  CHECK(recovering_);
+  recovering_ = false;
+  adopt_recovery(disk);
+  CHECK(tree.last_applied() == recovered_.last || recovered_.found == Found::Refused);
+  snapshots_ = recovery_.snapshots();
+  txns_since_snapshot_ = recovery_.replayed();
+  const bool usable = std::any_of(snapshots_.begin(), snapshots_.end(),
+                                  [](const SnapshotFile& s) { return s.valid; });
+  snapshot_due_ = recovered_.found == Found::Foreign || !usable;
+  epochs_.start(recovery_.accepted_epoch(), recovery_.current_epoch(), recovery_.current_tmp());
+  member_ = frontier_.exists() && frontier_.value().member;
+  if (!frontier_.exists()) {
+    // Should it be created, it must not be older than the files that mirror it.
+    frontier_.edit().accepted_epoch = epochs_.accepted();
+    frontier_.edit().current_epoch = epochs_.current();
+  }
+}
+
+// ------------------------------------------------------------------------------------- turns
+
+bool Storage::step(const Event& event, World& world, DataTree& tree) {
+  Disk d = disk(world);
+  bool mine = frontier_.step(event, world);
+  if (recovery_.running()) {
+    mine = recovery_.step(event, d, tree, history_) || mine;
+    if (!recovery_.running()) on_recovery_done(d, tree);
+  }
+  const Zxid durable = log_.last_durable();
+  mine = log_.step(event, d) || mine;
+  if (log_.started() && log_.last_durable() != durable) {
+    FrontierEdit edit;
+    edit.position = log_.durable_position();
+    edit.apply(frontier_.edit());
+    frontier_.write(world);
+  }
+  mine = epochs_.step(event, d) || mine;
+  mine = script_.step(event, d) || mine;
+  mine = taker_.step(event, d) || mine;
+  mine = receiver_.step(event, d) || mine;
+  if (!recovering_) advance(d);
+  return mine;
+}
+
+void Storage::advance(Disk& disk) {
+  if (const std::optional<Zxid> taken = taker_.take_finished()) on_snapshot_taken(disk, *taken);
+  epochs_.advance(disk, last_durable(), busy());
+  switch (task_) {
+    case Task::None:
+      break;
+    case Task::Found:
+      if (!script_.running()) finish_founding(disk);
+      break;
+    case Task::TruncateWait:
+      if (log_.idle()) advance_truncation(disk);
+      break;
+    case Task::TruncateRead:
+    case Task::TruncateUndo:
+      break;
+    case Task::TruncateWrite:
+      if (!script_.running()) finish_truncation(disk);
+      break;
+    case Task::InstallFile:
+    case Task::InstallCover:
+    case Task::InstallWrite:
+      advance_install(disk);
+      break;
+  }
+  // What has ended may let an epoch go on.
+  epochs_.advance(disk, last_durable(), busy());
+}
+
+void Storage::end_turn(World& world, const DataTree& tree) {
+  if (recovering_) return;
+  Disk d = disk(world);
+  if (log_.started()) {
+    const Epoch waiting = log_.waiting_epoch();
+    const bool epochless = config_.standalone();
+    if (!epochless && !epochs_.covers(waiting)) epochs_.want_cover(waiting);
+    epochs_.advance(d, last_durable(), busy());
+    log_.flush(d, tree, epochs_, epochless);
+    log_.prepare_spare(d);
+    history_.trim(tree.last_applied());
+  }
+  advance(d);
+}
+
+Instant Storage::deadline() const { return std::min(frontier_.deadline(), log_.deadline()); }
+
+void Storage::on_deadline(World& world) {
+  frontier_.on_deadline(world);
+  Disk d = disk(world);
+  log_.prepare_spare(d);
+}
+
+bool Storage::quiesced(World& world) {
+  if (recovering_) return true;  // nothing was begun that the next life would not do again
+  Disk d = disk(world);
+  stop_snapshot(d);
+  if (receiver_.state() == SnapshotReceiver::State::Receiving) receiver_.abort(d);
+  if (!log_.idle() || !epochs_.idle() || task_ != Task::None) return false;
+  frontier_.hurry(world);
+  return frontier_.idle();
+}
+
+// ------------------------------------------------------------------------------------- facts
+
+Zxid Storage::last_logged() const { return log_.started() ? log_.last_logged() : resting_last_; }
+Zxid Storage::last_durable() const { return log_.started() ? log_.last_durable() : resting_last_; }
+
+// ------------------------------------------------------------------------------------- commands
+
+void Storage::append(World&, Zxid zxid, SharedBytes entry) {
+  CHECK(!busy() && !installing());
+  CHECK(log_.started());
+  history_.push(zxid, entry);
+  log_.append(zxid, std::move(entry));
+  ++txns_since_snapshot_;
+}
+
+void Storage::save_accepted_epoch(World& world, Epoch epoch) {
+  CHECK(!recovering_);
+  epochs_.raise_accepted(epoch);
+  Disk d = disk(world);
+  epochs_.advance(d, last_durable(), busy());
+}
+
+void Storage::save_current_epoch(World& world, Epoch epoch) {
+  CHECK(!recovering_ && log_.started());
+  epochs_.raise_current(epoch, last_logged());
+  Disk d = disk(world);
+  epochs_.advance(d, last_durable(), busy());
+}
+
+void Storage::found_new(World& world) {
+  CHECK(!busy() && !installing() && !member_);
+  CHECK(log_.started() || recovered_.found == Found::Blank);
+  task_ = Task::Found;
+  Disk d = disk(world);
+  FrontierEdit edit;
+  edit.member = true;
+  if (!log_.started()) {
+    // Apache refuses a log without a snapshot (disk-formats section 6).
+    Bytes snapshot;
+    encode_snapshot_file(DataTree(), snapshot);
+    script_.write_file(Dir::Snapshots, taking_name(Zxid{}), std::move(snapshot));
+    script_.rename(Dir::Snapshots, taking_name(Zxid{}), snapshot_name(Zxid{}));
+    script_.sync_dir(Dir::Snapshots);
+    edit.boot = true;
+  }
+  script_.save_frontier(edit);
+  script_.start(d);
+}
+
+void Storage::finish_founding(Disk& disk) {
+  task_ = Task::None;
+  member_ = true;
+  if (log_.started()) return;
+  LogStart start;
+  start.anchor_digest = DataTree().digest();
+  start.generation = frontier_.value().generation;
+  start_log(disk, start);
+  add_snapshot(Zxid{});
+  snapshot_due_ = false;
+}
+
+// ------------------------------------------------------------------------------------- truncation
+
+void Storage::truncate(World& world, Zxid keep, DataTree&) {
+  CHECK(!busy() && !installing() && log_.started());
+  CHECK(keep < last_logged());
+  keep_ = keep;
+  truncate_failed_ = false;
+  task_ = Task::TruncateWait;
+  Disk d = disk(world);
+  advance(d);
+}
+
+// Reads first: nothing is removed before it is certain that what stays gives the state at keep_.
+void Storage::advance_truncation(Disk& disk) {
+  if (task_ == Task::TruncateWait) {
+    stop_snapshot(disk);
+    stop_log(disk);
+    task_ = Task::TruncateRead;
+    return recovery_.reload(disk, config_, keep_);
+  }
+  if (!recovery_.truncation()) {
+    task_ = Task::TruncateUndo;
+    return recovery_.reload(disk, config_, Recovery::kNoLimit);
+  }
+  task_ = Task::TruncateWrite;
+  truncation_script(*recovery_.truncation(), resting_last_, log_.generation() + 1, script_);
+  script_.start(disk);
+}
+
+void Storage::finish_truncation(Disk& disk) {
+  task_ = Task::None;
+  std::erase_if(snapshots_, [this](const SnapshotFile& s) { return s.zxid > keep_; });
+  LogStart start = recovery_.log();
+  start.generation = frontier_.value().generation;
+  CHECK(start.last == keep_ && history_.last() == keep_);
+  resting_last_ = keep_;
+  start_log(disk, start);
+}
+
+// ------------------------------------------------------------------------------------- install
+
+void Storage::begin_install(World& world, Zxid zxid) {
+  CHECK(!busy() && !installing());
+  Disk d = disk(world);
+  receiver_.begin(d, zxid);
+}
+
+void Storage::install_bytes(World& world, ByteView body) {
+  Disk d = disk(world);
+  receiver_.bytes(d, body);
+}
+
+void Storage::finish_install(World& world, const DataTree& tree) {
+  CHECK(!busy() && installing());
+  CHECK(tree.last_applied() == receiver_.zxid());
+  Disk d = disk(world);
+  receiver_.finish(d, tree.digest());
+  task_ = Task::InstallFile;
+  advance(d);
+}
+
+void Storage::abort_install(World& world) {
+  if (!installing() || (task_ != Task::None && task_ != Task::InstallFile)) return;
+  task_ = Task::None;
+  Disk d = disk(world);
+  receiver_.abort(d);
+}
+
+void Storage::advance_install(Disk& disk) {
+  if (task_ == Task::InstallFile) {
+    if (receiver_.state() == SnapshotReceiver::State::Failed) {
+      receiver_.abort(disk);
+      task_ = Task::None;
+      return;
+    }
+    if (receiver_.state() != SnapshotReceiver::State::Ready) return;
+    task_ = Task::InstallCover;
+    // Apache holds a snapshot's epoch against currentEpoch as it does a record's.
+    if (!config_.standalone()) epochs_.want_cover(receiver_.zxid().epoch());
+    epochs_.advance(disk, last_durable(), true);
+  }
+  if (task_ == Task::InstallCover) {
+    if (!config_.standalone() && !epochs_.covers(receiver_.zxid().epoch())) return;
+    task_ = Task::InstallWrite;
+    return write_install(disk);
+  }
+  if (script_.running()) return;
+  const Zxid zxid = receiver_.zxid();
+  LogStart start;
+  start.last = zxid;
+  start.anchor_digest = receiver_.digest();
+  start.generation = frontier_.value().generation;
+  receiver_.done();
+  task_ = Task::None;
+  history_.reset(zxid);
+  std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
+  add_snapshot(zxid);
+  txns_since_snapshot_ = 0;
+  snapshot_due_ = false;
+  recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
+  start_log(disk, start);
+}
+
+void Storage::write_install(Disk& disk) {
+  stop_snapshot(disk);
+  std::vector<Zxid> logs = recovery_.log_files();
+  if (log_.started()) logs = log_.files();
+  const uint32_t generation = frontier_.value().generation + 1;
+  stop_log(disk);
+  std::vector<Zxid> snapshots;
+  for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.zxid);
+  install_script(receiver_.zxid(), logs, snapshots, false, resting_last_, generation, script_);
+  script_.start(disk);
+}
+
+// ------------------------------------------------------------------------------------- snapshots
+
+void Storage::choose_snapshot_interval(World& world) {
+  const uint64_t half = std::max<uint64_t>(config_.snapshot_every_txns / 2, 1);
+  snapshot_after_txns_ = half + world.random() % half;
+}
+
+void Storage::maybe_snapshot(World& world, const DataTree& tree) {
+  if (busy() || installing() || taker_.running() || !log_.started()) return;
+  if (snapshot_after_txns_ == 0) choose_snapshot_interval(world);
+  if (!snapshot_due_ && txns_since_snapshot_ < snapshot_after_txns_) return;
+  const Zxid zxid = tree.last_applied();
+  if (zxid > last_durable()) return;
+  if (!snapshots_.empty() && snapshots_.back().zxid >= zxid && !snapshot_due_) return;
+  choose_snapshot_interval(world);
+  txns_since_snapshot_ = 0;
+  snapshot_due_ = false;
+  Disk d = disk(world);
+  taker_.start(d, tree);
+}
+
+void Storage::add_snapshot(Zxid zxid) {
+  std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid == zxid; });
+  const auto place = std::find_if(snapshots_.begin(), snapshots_.end(),
+                                  [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
+  snapshots_.insert(place, SnapshotFile{zxid, true, zxid});
+}
+
+void Storage::stop_snapshot(Disk& disk) {
+  if (const std::optional<Zxid> named = taker_.abort(disk)) add_snapshot(*named);
+}
+
+void Storage::on_snapshot_taken(Disk& disk, Zxid zxid) {
+  add_snapshot(zxid);
+  log_.roll();
+  purge(disk.world);
+}
+
+// Keeps the newest valid snapshots, and every log file that holds a txn behind the oldest of them
+// (hazards R7). Snapshots that nobody has read in this life do not count.
+void Storage::purge(World& world) {
+  uint32_t valid = 0;
+  Zxid oldest;
+  for (auto s = snapshots_.rbegin(); s != snapshots_.rend(); ++s) {
+    if (s->valid && ++valid == config_.snapshots_kept) oldest = s->zxid;
+  }
+  if (valid < config_.snapshots_kept) return;
+  while (snapshots_.front().zxid < oldest) {
+    world.remove(Dir::Snapshots, snapshot_name(snapshots_.front().zxid), Lane::Log);
+    snapshots_.erase(snapshots_.begin());
+  }
+  while (log_.files().size() > 1 && log_.files()[1].value <= oldest.value + 1) {
+    world.remove(Dir::Logs, log_name(log_.files().front()), Lane::Log);
+    log_.forget_first_file();
+  }
+}
+
+}  // namespace vivarium

@@ -1,0 +1,160 @@
+// Storage: one server's durable state: log, snapshots, epochs, frontier, and their recovery.
+// Commands are given within a step, facts are read at any time; nothing here waits. Everything
+// about disk order lives behind this header, so that zab/ only says *what* must be durable before
+// what is sent:
+//
+//   persist, then promise       save_accepted_epoch(e);  send when accepted_epoch() >= e
+//   persist, then acknowledge   append(z, entry);        send when last_durable() >= z
+//   history, epoch, ACK         append/install...;       save_current_epoch(e) orders itself behind
+//   all
+//                                                        appended before it; send when
+//                                                        current_epoch() >= e
+//
+// Failures of log, epoch or frontier files stop the process (World::OnError::Stop).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/config.h"
+#include "core/event.h"
+#include "core/storage/disk_script.h"
+#include "core/storage/epochs.h"
+#include "core/storage/frontier.h"
+#include "core/storage/history.h"
+#include "core/storage/record.h"
+#include "core/storage/recovery.h"
+#include "core/storage/snapshot_files.h"
+#include "core/storage/txn_log.h"
+#include "core/tree/data_tree.h"
+#include "core/world.h"
+
+namespace vivarium {
+
+class Storage {
+ public:
+  Storage() = default;
+  explicit Storage(const Config& config);
+
+  // Starts recovery at the beginning of a life; `tree` is filled while file events arrive.
+  void recover(World& world, DataTree& tree);
+  // Every file event goes here. True: it was one of Storage's.
+  bool step(const Event& event, World& world, DataTree& tree);
+  // Ends the turn: one write and one sync for all that was appended, the frontier when due.
+  void end_turn(World& world, const DataTree& tree);
+  // A deadline of its own (frontier sync), Instant::never() when there is none.
+  Instant deadline() const;
+  void on_deadline(World& world);
+
+  bool recovering() const { return recovering_; }
+  const Recovered& recovered() const { return recovered_; }
+
+  // --- facts
+  Epoch accepted_epoch() const { return epochs_.accepted(); }  // durable
+  Epoch current_epoch() const { return epochs_.current(); }    // durable
+  Zxid last_logged() const;                                    // appended, perhaps not durable
+  Zxid last_durable() const;
+  // A truncation or a snapshot install is under way: append nothing, apply nothing.
+  bool busy() const { return recovering_ || task_ != Task::None; }
+  const History& history() const { return history_; }
+  // Bytes appended and not yet durable: back-pressure for the pipeline.
+  uint64_t unsynced_bytes() const { return log_.unsynced_bytes(); }
+  const Frontier& frontier() const { return frontier_.value(); }
+
+  // --- commands
+  // Appends one entry to a member's log, or to one that was installed. zxid.follows(last_logged());
+  // CHECKed. A record of an epoch above current_epoch() waits for `currentEpoch.tmp` to be durable
+  // (RULES 6).
+  void append(World& world, Zxid zxid, SharedBytes entry);
+  // Raise; smaller or equal values are nothing.
+  void save_accepted_epoch(World& world, Epoch epoch);
+  void save_current_epoch(World& world, Epoch epoch);
+  // A blank directory becomes a member with empty history: `snapshot.0` and the frontier durable,
+  // then last_logged() is 0 and member() true (RULES 11). One that was installed into just becomes
+  // a member.
+  void found_new(World& world);
+  bool member() const { return member_; }
+
+  // Cuts everything above `keep` durably (RULES 4) and rebuilds `tree` from disk to exactly `keep`.
+  // busy() until done. A zxid below the oldest snapshot cannot be reached: truncate_failed().
+  void truncate(World& world, Zxid keep, DataTree& tree);
+  bool truncate_failed() const { return truncate_failed_; }
+
+  // Installs a state received by SNAP: bytes of the body as they arrive, then the tree decoded from
+  // them. finish: file durable, intent, older log and newer snapshots removed, frontier at `zxid`;
+  // busy() until done; `tree` is already the new state. abort: nothing has happened. When the file
+  // cannot be written, finish ends with last_logged() as it was.
+  void begin_install(World& world, Zxid zxid);
+  void install_bytes(World& world, ByteView body);
+  void finish_install(World& world, const DataTree& tree);
+  void abort_install(World& world);
+  bool installing() const { return receiver_.state() != SnapshotReceiver::State::Idle; }
+
+  // Takes a snapshot of `tree` (exact, at tree.last_applied() <= last_durable()) when enough txns
+  // were appended since the last one and none is running; rolls the log and purges afterwards. Only
+  // committed state may be given (hazards S20).
+  void maybe_snapshot(World& world, const DataTree& tree);
+
+  // Everything issued so far becomes durable, then the frontier (graceful stop). True when done.
+  bool quiesced(World& world);
+
+ private:
+  // What is under way besides appending; one at a time.
+  enum class Task : uint8_t {
+    None,
+    Found,
+    TruncateWait,   // for the log's syncs
+    TruncateRead,   // can the state at keep_ be rebuilt?
+    TruncateWrite,  // it can
+    TruncateUndo,   // it cannot: the whole tree again
+    InstallFile,    // the received file becomes durable
+    InstallCover,   // so does a currentEpoch.tmp for its epoch
+    InstallWrite
+  };
+
+  Disk disk(World& world) { return {world, frontier_, next_token_}; }
+  void advance(Disk& disk);
+  void on_recovery_done(Disk& disk, const DataTree& tree);
+  void adopt_recovery(Disk& disk);
+  void start_log(Disk& disk, const LogStart& start);
+  void stop_log(Disk& disk);
+  void advance_truncation(Disk& disk);
+  void finish_truncation(Disk& disk);
+  void advance_install(Disk& disk);
+  void write_install(Disk& disk);
+  void finish_founding(Disk& disk);
+  void on_snapshot_taken(Disk& disk, Zxid zxid);
+  void add_snapshot(Zxid zxid);
+  void stop_snapshot(Disk& disk);
+  void choose_snapshot_interval(World& world);
+  void purge(World& world);
+
+  Config config_;
+  uint64_t next_token_ = kFrontierDirToken + 1;
+  FrontierFile frontier_;
+  Recovery recovery_;
+  bool recovering_ = false;
+  Recovered recovered_;
+  Epochs epochs_;
+  TxnLog log_;
+  History history_;
+  bool member_ = false;
+  Zxid resting_last_;  // what the log holds while log_ is not started
+
+  Task task_ = Task::None;
+  DiskScript script_;
+  Zxid keep_;
+  bool truncate_failed_ = false;
+  SnapshotReceiver receiver_;
+
+  SnapshotTaker taker_;
+  std::vector<SnapshotFile> snapshots_;  // on disk, ascending
+  uint64_t txns_since_snapshot_ = 0;
+  uint64_t snapshot_after_txns_ = 0;  // 0: to be chosen
+  bool snapshot_due_ = false;         // whatever the count
+};
+
+}  // namespace vivarium

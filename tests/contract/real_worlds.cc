@@ -18,7 +18,7 @@ TemporaryDirectory::TemporaryDirectory() {
   std::string name = testing::TempDir() + "/vivarium-contract-XXXXXX";
   const char* made = mkdtemp(name.data());
   EXPECT_NE(made, nullptr);
-  path_ = name;
+  path_ = std::filesystem::canonical(name).string();
 }
 
 TemporaryDirectory::~TemporaryDirectory() {

@@ -1,0 +1,128 @@
+// vivariumd: one server. Reads the flags or a zoo.cfg, opens disk and doors, and lets a Node live
+// on them until it is stopped. Exit status: 0 stopped as asked, 1 could not go on, 2 wrong usage or
+// configuration.
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config.h"
+#include "core/node.h"
+#include "disk/file_disk.h"
+#include "net/epoll_loop.h"
+#include "net/logging.h"
+#include "net/server_settings.h"
+
+namespace vivarium {
+namespace {
+
+constexpr int kCannotGoOn = 1;
+constexpr int kWrongUsage = 2;
+
+struct Flags {
+  std::string zoo_cfg;
+  std::string data_dir;
+  int64_t client_port = 2181;
+  std::string listen = "127.0.0.1";
+};
+
+int refuse(int status, const std::string& why) {
+  std::fprintf(stderr, "vivariumd: %s\n", why.c_str());
+  return status;
+}
+
+LoopOptions loop_options(const ServerFile& file, const LogSink& log) {
+  LoopOptions options;
+  options.take_signals = true;
+  options.log = log;
+  options.doors.push_back({Door::Client, file.client});
+  if (const Member* self = file.config.find(file.config.id); self != nullptr) {
+    options.doors.push_back({Door::Election, self->election});
+    options.doors.push_back({Door::Quorum, self->quorum});
+  }
+  return options;
+}
+
+// As many connections as the machine grants; the default of many shells is 1024.
+void raise_descriptor_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void announce(const ServerFile& file, uint16_t port, const LogSink& log) {
+  for (const std::string& warning : file.warnings) log(LogLevel::Warn, warning);
+  const bool everywhere =
+      file.client.host.empty() || file.client.host == "0.0.0.0" || file.client.host == "::";
+  const std::string reach = everywhere ? "127.0.0.1" : file.client.host;
+  log(LogLevel::Info,
+      fmt::format("clients are served at {} port {}, data in {}; try: zkCli.sh -server {}:{} ls /",
+                  everywhere ? "all interfaces" : reach, port, file.data_dir, reach, port));
+}
+
+int serve(const ServerFile& file) {
+  raise_descriptor_limit();
+  const LogSink log = make_stderr_log(LogLevel::Info);
+  FileDiskOptions disk_options;
+  disk_options.data_dir = file.data_dir;
+  disk_options.data_log_dir = file.data_log_dir;
+  disk_options.fatal = [log](const std::string& line) {
+    log(LogLevel::Error, line);
+    ::_exit(kCannotGoOn);
+  };
+  auto disk = FileDisk::make(std::move(disk_options));
+  if (!disk) return refuse(kCannotGoOn, disk.error().message);
+  const auto node = std::make_unique<Node>(file.config);
+  auto loop =
+      EpollLoop::make(loop_options(file, log), std::move(*disk),
+                      [&node](const Event& event, World& world) { node->step(event, world); });
+  if (!loop) return refuse(kCannotGoOn, loop.error().message);
+  announce(file, (*loop)->port(Door::Client), log);
+  return (*loop)->run();
+}
+
+int run(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("A coordination server that speaks Apache ZooKeeper's protocols.", "vivariumd");
+  app.set_version_flag("--version", std::string("vivariumd ") + VIVARIUM_VERSION);
+  auto* zoo_cfg =
+      app.add_option("zoo.cfg", flags.zoo_cfg, "Configuration file of ZooKeeper's form");
+  auto* data_dir = app.add_option("--data-dir", flags.data_dir,
+                                  "Directory of a standalone server, instead of zoo.cfg");
+  auto* port = app.add_option("--client-port", flags.client_port, "Port for clients")
+                   ->check(CLI::Range(int64_t{0}, int64_t{65535}))
+                   ->capture_default_str();
+  auto* listen = app.add_option("--listen", flags.listen, "Address for clients; '' is every one")
+                     ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return refuse(kWrongUsage, fmt::format("{} (see --help)", error.what()));
+  }
+  if (zoo_cfg->count() == 0 && data_dir->count() == 0) {
+    return refuse(kWrongUsage,
+                  "give a zoo.cfg, or --data-dir for a standalone server (see --help)");
+  }
+  if (zoo_cfg->count() != 0 && data_dir->count() + port->count() + listen->count() != 0) {
+    return refuse(kWrongUsage, "give a zoo.cfg or flags (--data-dir ...), not both (see --help)");
+  }
+  const Address client{flags.listen, static_cast<uint16_t>(flags.client_port)};
+  const Result<ServerFile> file = zoo_cfg->count() != 0
+                                      ? settings_from_file(flags.zoo_cfg)
+                                      : settings_from_flags(flags.data_dir, client);
+  if (!file) return refuse(kWrongUsage, file.error().message);
+  return serve(*file);
+}
+
+}  // namespace
+}  // namespace vivarium
+
+int main(int argc, char** argv) { return vivarium::run(argc, argv); }

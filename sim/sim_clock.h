@@ -32,6 +32,7 @@ class SimClock {
     // local * million / rate without leaving 64 bits: whole parts and the rest.
     int64_t true_ns = local / rate * kMillion + local % rate * kMillion / rate;
     while (elapsed({since_.ns + true_ns}) < local) ++true_ns;
+    while (elapsed({since_.ns + true_ns - 1}) >= local) --true_ns;
     return {since_.ns + true_ns};
   }
 

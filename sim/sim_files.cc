@@ -62,6 +62,12 @@ std::string_view SimFiles::name_of(FileId file) const {
   return open.used && open.generation == file.generation ? std::string_view(open.name) : "?";
 }
 
+Inode SimFiles::inode_of(FileId file) const {
+  if (file.slot >= opens_.size()) return kNoInode;
+  const Open& open = opens_[file.slot];
+  return open.used && open.generation == file.generation ? open.inode : kNoInode;
+}
+
 uint32_t SimFiles::take_slot() {
   uint32_t slot;
   if (free_slots_.empty()) {
@@ -252,11 +258,7 @@ void SimFiles::sync(Moment& m, SimDisk& disk, FileId file, uint64_t token) {
     // What a failed sync should have written stays dirty, or is forgotten (as Linux does).
     const bool forgotten =
         m.choices.chance({ChoiceKind::FailedSync, open->subject, open->written_end, 0}, 1, 2);
-    if (forgotten) {
-      answer(m, file, Happens::SyncFailed, 0, disk.last_sequence(), at);
-    } else {
-      open->ready = std::max(open->ready, at);
-    }
+    answer(m, file, Happens::SyncFailed, forgotten ? 1 : 0, disk.last_sequence(), at);
     return fail(m, file, *error, "sync");
   }
   answer(m, file, Happens::Synced, token, disk.last_sequence(), at);
@@ -358,7 +360,8 @@ SimFiles::Outcome SimFiles::carry_out(SimDisk& disk, const Happening& happening)
     return Outcome::Stop;
   }
   if (kind == Happens::SyncFailed) {
-    disk.forget_dirty(open->inode, happening.b);
+    disk.executed(open->inode, happening.b);
+    if (happening.a != 0) disk.forget_dirty(open->inode, happening.b);
     return Outcome::Nothing;
   }
   if (kind == Happens::Synced) {

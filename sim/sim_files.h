@@ -98,7 +98,8 @@ class SimFiles {
   void set_slowness(int64_t factor) { slowness_ = factor; }
 
   const DiskOptions& options() const { return options_; }
-  std::string_view name_of(FileId file) const;
+  std::string_view name_of(FileId file) const;  // under which it was opened
+  Inode inode_of(FileId file) const;
 
  private:
   struct Open {

@@ -475,7 +475,7 @@ void Learner::submit(const WriteRequest& request, Parts& parts) {
   packet.null_data = false;
   packet.data = data;
   packet.null_auth = request.op == Op::CreateSession;
-  packet.auth = request.auth;
+  if (!packet.null_auth) packet.auth = request.auth;
   encode(packet, link_.out());
   (void)parts;
 }

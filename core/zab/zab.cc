@@ -54,7 +54,7 @@ void Zab::advance(Parts& parts) {
     advance_learner(parts);
   } else if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->advance(parts);
-    if (leader->established() && !settled_) {
+    if (leader->established() && !settled_ && !parts.config.standalone()) {
       settled_ = true;
       election_.settle(PeerState::Leading, parts.config.id, leader->epoch(), parts.world);
     }
@@ -160,6 +160,9 @@ void Zab::start_vote(Parts& parts) {
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
   std::get<Looking>(role_).voting = true;
+  // Whoever has begun to be synchronised is blank no more, though not yet a voter.
+  const bool blank = storage.last_logged() == Zxid{} && storage.accepted_epoch() == 0;
+  if (standing_ == Standing::Blank && !blank) standing_ = Standing::Aside;
   SelfVote vote;
   vote.standing = standing_;
   vote.last_zxid = storage.last_logged();

@@ -1,0 +1,82 @@
+#include "sim/checkers/agreement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vivarium::sim {
+
+bool Agreement::in_order(Zxid zxid) const {
+  return zxid == Zxid{} || std::binary_search(order_.begin(), order_.end(), zxid);
+}
+
+void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
+                        const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict) {
+  if (after.last_applied != before.last_applied && !after.busy) {
+    const TreeState state{tree.state_hash(), tree.digest(), server};
+    const auto [known, first] = states_.try_emplace(after.last_applied, state);
+    verdict.expect(Checker::LogTree,
+                   first || (known->second.hash == state.hash && known->second.digest == state.digest),
+                   now, [&] {
+                     return fmt::format("the state of s{} at zxid {:x} differs from that of s{}",
+                                        server + 1, after.last_applied.value,
+                                        known->second.server + 1);
+                   });
+  }
+  if (after.leading && after.established) {
+    // The initial history of an established leader holds everything ever committed.
+    if (!(before.leading && before.established)) {
+      const Zxid end = std::max(committed_, order_.empty() ? Zxid{} : order_.back());
+      verdict.expect(Checker::Committed, ledger.holds(server, end) || end == Zxid{}, now, [&] {
+        return fmt::format("s{} leads epoch {} and its log lacks zxid {:x}, which was committed",
+                           server + 1, after.epoch, end.value);
+      });
+    }
+    committed_ = std::max(committed_, after.committed);
+  }
+  if (after.serving && (!before.serving || after.last_applied != before.last_applied)) {
+    deliver(server, after.last_applied, ledger, now, verdict);
+  }
+}
+
+void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger) {
+  for (ServerIndex i = 0; i < delivered_.size(); ++i) {
+    const std::vector<Zxid> zxids = ledger.between(i, end, upto);
+    if (ledger.base(i) > end || zxids.empty() || zxids.back() != upto) continue;
+    order_.insert(order_.end(), zxids.begin(), zxids.end());
+    return;
+  }
+  complete_ = false;
+  order_.push_back(upto);
+}
+
+void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now,
+                        Verdict& verdict) {
+  verdict.expect(Checker::Prefix, upto >= delivered_[server], now, [&] {
+    return fmt::format("s{} delivers zxid {:x} after {:x}", server + 1, upto.value,
+                       delivered_[server].value);
+  });
+  delivered_[server] = upto;
+  const Zxid end = order_.empty() ? Zxid{} : order_.back();
+  if (upto <= end) {
+    verdict.expect(Checker::Agree, in_order(upto) || upto < order_.front(), now, [&] {
+      return fmt::format("s{} delivers zxid {:x}, others have delivered up to {:x} without it",
+                         server + 1, upto.value, end.value);
+    });
+    return;
+  }
+  verdict.expect(Checker::Agree, ledger.holds(server, end), now, [&] {
+    return fmt::format("s{} delivers zxid {:x} without {:x}, which others have delivered", server + 1,
+                       upto.value, end.value);
+  });
+  // A log that rests on a received state has no records below it: whoever handed the state out had them.
+  if (ledger.base(server) > end) append_from_any(end, ledger.base(server), ledger);
+  for (const Zxid zxid : ledger.between(server, std::max(end, ledger.base(server)), upto)) {
+    order_.push_back(zxid);
+  }
+  verdict.expect(Checker::Prefix, in_order(upto), now, [&] {
+    return fmt::format("s{} delivers zxid {:x}, which its log does not hold", server + 1, upto.value);
+  });
+}
+
+}  // namespace vivarium::sim

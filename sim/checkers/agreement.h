@@ -1,0 +1,50 @@
+// What servers deliver is one sequence (K-PREFIX, K-AGREE), nothing committed is ever missing from it
+// (K-COMMITTED), and the state after each zxid is the same wherever and however it was reached
+// (K-LOGTREE). "Delivered" is what clients may see: a serving server's applied txns.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "core/base/hash.h"
+#include "core/base/ids.h"
+#include "sim/checkers/verdict.h"
+#include "sim/ledger.h"
+#include "sim/observation.h"
+
+namespace vivarium::sim {
+
+class Agreement {
+ public:
+  explicit Agreement(uint32_t servers) : delivered_(servers) {}
+
+  // After a step of a server; `before` are its facts after the step before.
+  void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
+               const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict);
+  void died(ServerIndex server) { delivered_[server] = Zxid{}; }
+
+  // The one sequence, as far as anybody has delivered it.
+  const std::vector<Zxid>& order() const { return order_; }
+  // False: some txns of it are in nobody's log any more, only in states.
+  bool complete() const { return complete_; }
+  Zxid committed() const { return committed_; }
+
+ private:
+  void deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now, Verdict& verdict);
+  void append_from_any(Zxid end, Zxid upto, const Ledger& ledger);
+  bool in_order(Zxid zxid) const;
+
+  struct TreeState {
+    Hash128 hash;
+    uint64_t digest = 0;
+    ServerIndex server = 0;
+  };
+  std::vector<Zxid> order_;
+  bool complete_ = true;
+  std::vector<Zxid> delivered_;  // per server, in its present life
+  Zxid committed_;               // highest that an established leader has committed
+  std::map<Zxid, TreeState> states_;
+};
+
+}  // namespace vivarium::sim

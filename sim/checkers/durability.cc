@@ -1,0 +1,122 @@
+#include "sim/checkers/durability.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+namespace vivarium::sim {
+namespace {
+
+// The decimal number in a durable epoch file; 0 when there is none.
+Epoch durable_epoch(const SimDisk& disk, std::string_view name) {
+  const std::optional<Bytes> text = disk.content(Dir::Snapshots, name, SimDisk::Image::Durable);
+  Epoch epoch = 0;
+  if (!text) return 0;
+  for (const Byte c : *text) {
+    if (c < '0' || c > '9') break;
+    epoch = epoch * 10 + static_cast<Epoch>(c - '0');
+  }
+  return epoch;
+}
+
+}  // namespace
+
+void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const QuorumPacket& packet,
+                             const SimDisk& disk, const Ledger& ledger, SimTime now,
+                             Verdict& verdict) {
+  Server& s = servers_[server];
+  if (packet.type == PacketType::AckEpoch && facts.standing == Standing::Voter) {
+    verdict.expect(Checker::DurAck, durable_epoch(disk, "acceptedEpoch") >= facts.epoch, now, [&] {
+      return fmt::format("s{} promises epoch {} and its disk does not hold it", server + 1, facts.epoch);
+    });
+    return;
+  }
+  if (packet.type != PacketType::Ack) return;
+  const Zxid zxid = Zxid::from_wire(packet.zxid);
+  if (zxid.counter() == 0) {
+    // NEWLEADER (and again UPTODATE): history, then currentEpoch, both durable.
+    if (s.synced_epoch >= zxid.epoch()) return;
+    s.synced_epoch = zxid.epoch();
+    verdict.expect(Checker::DurAck, durable_epoch(disk, "currentEpoch") == zxid.epoch(), now, [&] {
+      return fmt::format("s{} acknowledges NEWLEADER of epoch {} and its currentEpoch says {}",
+                         server + 1, zxid.epoch(), durable_epoch(disk, "currentEpoch"));
+    });
+    // The history before NEWLEADER is durable, whatever of it had been here before.
+    verdict.expect(Checker::DurAck,
+                   facts.last_durable == Zxid{} || ledger.durable(server, disk, facts.last_durable),
+                   now, [&] {
+                     return fmt::format("s{} acknowledges NEWLEADER and its disk lacks zxid {:x}",
+                                        server + 1, facts.last_durable.value);
+                   });
+    s.acknowledged = std::max(s.acknowledged, facts.last_durable);
+    return;
+  }
+  verdict.expect(Checker::DurAck, ledger.durable(server, disk, zxid), now, [&] {
+    return fmt::format("s{} acknowledges zxid {:x} and its disk does not hold it", server + 1,
+                       zxid.value);
+  });
+  s.acknowledged = std::max(s.acknowledged, zxid);
+}
+
+void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
+                         const std::vector<const SimDisk*>& disks, const Ledger& ledger, SimTime now,
+                         Verdict& verdict) {
+  Server& s = servers_[server];
+  const SimDisk& disk = *disks[server];
+  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
+      after.standing == Standing::Voter) {
+    verdict.expect(Checker::Recover, after.last_logged >= s.acknowledged, now, [&] {
+      return fmt::format("s{} recovered up to zxid {:x} and had acknowledged {:x}", server + 1,
+                         after.last_logged.value, s.acknowledged.value);
+    });
+  }
+  // What was claimed durable is so; checked whenever the claim moves.
+  if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
+      after.role != ZabRole::Recovering) {
+    verdict.expect(Checker::MemDisk, ledger.durable(server, disk, after.last_durable), now, [&] {
+      return fmt::format("s{} takes zxid {:x} for durable and its disk does not hold it", server + 1,
+                         after.last_durable.value);
+    });
+  }
+  if (after.current_epoch != before.current_epoch && after.role != ZabRole::Recovering) {
+    verdict.expect(Checker::MemDisk, durable_epoch(disk, "currentEpoch") == after.current_epoch, now,
+                   [&] {
+                     return fmt::format("s{} takes epoch {} for durable and its disk says {}",
+                                        server + 1, after.current_epoch,
+                                        durable_epoch(disk, "currentEpoch"));
+                   });
+  }
+  if (after.leading && after.established && after.committed > before.committed &&
+      before.established) {
+    check_commit(server, after, disk, ledger, now, verdict);
+  }
+}
+
+void Durability::check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
+                              const Ledger& ledger, SimTime now, Verdict& verdict) {
+  size_t voters = 0;
+  size_t have = 0;
+  for (ServerIndex i = 0; i < servers_.size(); ++i) {
+    if (!voters_[i]) continue;
+    ++voters;
+    if (i == leader) {
+      if (ledger.durable(i, disk, after.committed)) ++have;
+    } else if (servers_[i].acknowledged >= after.committed) {
+      ++have;
+    }
+  }
+  if (ledger.durable(leader, disk, after.committed)) {
+    servers_[leader].acknowledged = std::max(servers_[leader].acknowledged, after.committed);
+  }
+  verdict.expect(Checker::Quorum, have > voters / 2, now, [&] {
+    return fmt::format("s{} committed zxid {:x} with {} of {} voters having it on disk", leader + 1,
+                       after.committed.value, have, voters);
+  });
+}
+
+void Durability::truncated(ServerIndex server, Zxid keep) {
+  servers_[server].acknowledged = std::min(servers_[server].acknowledged, keep);
+}
+
+}  // namespace vivarium::sim

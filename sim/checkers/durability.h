@@ -1,0 +1,41 @@
+// What is on the disk when a server says so: ACKs (K-DURACK), commits that rest on a quorum of disks
+// (K-QUORUM), votes (K-MEMDISK), and that recovery brings back what was acknowledged (K-RECOVER).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/wire/peer_messages.h"
+#include "sim/checkers/verdict.h"
+#include "sim/ledger.h"
+#include "sim/observation.h"
+
+namespace vivarium::sim {
+
+class Durability {
+ public:
+  explicit Durability(uint32_t servers, std::vector<bool> voters)
+      : servers_(servers), voters_(std::move(voters)) {}
+
+  void packet_sent(ServerIndex server, const NodeFacts& facts, const QuorumPacket& packet,
+                   const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
+  // `disks[i]` is server i's.
+  void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
+               const std::vector<const SimDisk*>& disks, const Ledger& ledger, SimTime now,
+               Verdict& verdict);
+  void truncated(ServerIndex server, Zxid keep);
+  void wiped(ServerIndex server) { servers_[server] = {}; }
+
+ private:
+  struct Server {
+    Zxid acknowledged;   // by ACKs found true, and by a leader's own count
+    Epoch synced_epoch = 0;  // NEWLEADER acknowledged
+  };
+  void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
+                    const Ledger& ledger, SimTime now, Verdict& verdict);
+
+  std::vector<Server> servers_;
+  std::vector<bool> voters_;
+};
+
+}  // namespace vivarium::sim

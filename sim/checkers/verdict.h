@@ -1,0 +1,65 @@
+// Verdict: what checkers report into. Keeps the first violation and how often each checker was evaluated:
+// a campaign in which one was never evaluated has shown nothing about it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "sim/observation.h"
+
+namespace vivarium::sim {
+
+enum class Checker : uint8_t {
+  Prefix,
+  Agree,
+  Committed,
+  Leader1,
+  Promise,
+  EpochMono,
+  ZxidUniq,
+  DurAck,
+  MemDisk,
+  Recover,
+  LogTree,
+  Quorum,
+  Result,
+  Fifo,
+  Live
+};
+inline constexpr size_t kCheckers = 15;
+
+constexpr std::string_view name_of(Checker checker) {
+  constexpr std::array<std::string_view, kCheckers> kNames{
+      "K-PREFIX",  "K-AGREE",   "K-COMMITTED", "K-LEADER1", "K-PROMISE",
+      "K-EPOCHMONO", "K-ZXIDUNIQ", "K-DURACK",  "K-MEMDISK", "K-RECOVER",
+      "K-LOGTREE", "K-QUORUM",  "K-RESULT",    "K-FIFO",    "K-LIVE"};
+  return kNames[static_cast<size_t>(checker)];
+}
+
+class Verdict {
+ public:
+  void evaluated(Checker checker, uint64_t times = 1) {
+    counts_[static_cast<size_t>(checker)] += times;
+  }
+  void violated(Checker checker, std::string text, SimTime at) {
+    if (!violation_) violation_ = Violation{std::string(name_of(checker)), std::move(text), at};
+  }
+  // Evaluates once; `text` is a callable, so that a passing check builds no string.
+  template <class Text>
+  void expect(Checker checker, bool holds, SimTime at, Text&& text) {
+    evaluated(checker);
+    if (!holds) violated(checker, text(), at);
+  }
+  const std::optional<Violation>& violation() const { return violation_; }
+  const std::array<uint64_t, kCheckers>& counts() const { return counts_; }
+
+ private:
+  std::optional<Violation> violation_;
+  std::array<uint64_t, kCheckers> counts_{};
+};
+
+}  // namespace vivarium::sim

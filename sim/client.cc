@@ -1,0 +1,253 @@
+#include "sim/client.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "core/wire/jute.h"
+#include "sim/sim_network.h"
+
+namespace vivarium::sim {
+namespace {
+
+constexpr uint64_t kCredit = 1 << 20;
+constexpr int32_t kXidSetWatches = -8;
+const Acl kOpen{{kPermAll, "world", "anyone"}};
+
+Bytes framed(const Bytes& body) {
+  Bytes frame(4);
+  put_u32(frame.data(), static_cast<uint32_t>(body.size()));
+  append_bytes(frame, body);
+  return frame;
+}
+
+}  // namespace
+
+void SimClient::step(const Event& event, World& world, Choices& choices, SimTime true_now) {
+  if (std::holds_alternative<Started>(event)) {
+    state_ = State::Waiting;
+    wake_at_ = world.now();
+  } else if (const auto* up = std::get_if<LinkUp>(&event)) {
+    if (state_ != State::Connecting || up->link != link_) return;
+    ConnectRequest request;
+    request.last_zxid_seen = last_zxid_;
+    request.timeout_ms = options_.session_timeout_ms;
+    request.session = session_;
+    if (password_.empty()) password_.assign(16, 0);
+    request.password = password_;
+    request.has_read_only = true;
+    Bytes body;
+    encode(request, body);
+    world.send(link_, framed(body));
+    world.give_credit(link_, kCredit);
+    state_ = State::Handshaking;
+  } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
+    if (state_ != State::Off && bytes->link == link_) on_bytes(bytes->bytes, world, true_now);
+  } else if (const auto* down = std::get_if<LinkDown>(&event)) {
+    if (link_.valid() && down->link == link_) disconnect(world, false);
+  } else if (std::holds_alternative<TimerFired>(event)) {
+    on_timer(world, choices);
+  } else if (std::holds_alternative<TurnEnded>(event)) {
+    if (state_ == State::Waiting && wake_at_ <= world.now()) connect(world, choices);
+    if (state_ == State::Connected) issue(world, choices, true_now);
+    arm(world);
+  }
+}
+
+void SimClient::connect(World& world, Choices& choices) {
+  ++connects_;
+  server_ = static_cast<uint32_t>(
+      choices.below({ChoiceKind::Workload, options_.index, connects_, 1000}, options_.servers));
+  link_ = world.connect({fmt::format("s{}", server_ + 1), kClientPort});
+  state_ = State::Connecting;
+  silent_at_ = world.now() + milliseconds(std::max(300, options_.session_timeout_ms / 2));
+}
+
+void SimClient::disconnect(World& world, bool close_link) {
+  if (close_link && link_.valid()) world.close(link_, false);
+  link_ = LinkId{};
+  in_.clear();
+  in_flight_.clear();  // unanswered for ever: may have happened
+  if (probe_state_ == Probe::Sent) probe_state_ = Probe::Wanted;
+  state_ = State::Waiting;
+  wake_at_ = world.now() + milliseconds(20 + static_cast<int64_t>(connects_ % 5) * 10);
+  next_op_ = next_ping_ = silent_at_ = Instant::never();
+}
+
+void SimClient::on_timer(World& world, Choices&) {
+  const Instant now = world.now();
+  if (silent_at_ <= now && state_ != State::Waiting) return disconnect(world, true);
+  if (state_ == State::Connected && next_ping_ <= now) {
+    Bytes body;
+    encode(RequestHeader{kXidPing, static_cast<int32_t>(Op::Ping)}, body);
+    world.send(link_, framed(body));
+    next_ping_ = now + milliseconds(timeout_ms_ / 3);
+  }
+}
+
+void SimClient::arm(World& world) {
+  Instant at = silent_at_;
+  if (state_ == State::Waiting) at = std::min(at, wake_at_);
+  if (state_ == State::Connected) {
+    at = std::min(at, next_ping_);
+    const bool more = issued_ < options_.operations || probe_state_ == Probe::Wanted;
+    if (more && in_flight_.size() < options_.pipeline) at = std::min(at, next_op_);
+  }
+  world.set_timer(at);
+}
+
+bool SimClient::refuse(std::string why) {
+  if (protocol_error_.empty()) protocol_error_ = std::move(why);
+  return false;
+}
+
+void SimClient::on_bytes(ByteView bytes, World& world, SimTime true_now) {
+  append_bytes(in_, bytes);
+  world.give_credit(link_, bytes.size());
+  silent_at_ = world.now() + milliseconds(std::max(timeout_ms_, 200) * 2 / 3);
+  size_t at = 0;
+  while (in_.size() - at >= 4) {
+    const uint32_t length = get_u32(in_.data() + at);
+    if (length > (1U << 20)) {
+      refuse("a frame of absurd length");
+      break;
+    }
+    if (in_.size() - at - 4 < length) break;
+    const ByteView frame = ByteView(in_).subspan(at + 4, length);
+    at += 4 + length;
+    if (!on_frame(frame, world, true_now)) return disconnect(world, true);
+  }
+  in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+bool SimClient::on_frame(ByteView frame, World& world, SimTime true_now) {
+  if (state_ == State::Handshaking) return on_connect_response(frame, world);
+  return on_reply(frame, true_now);
+}
+
+bool SimClient::on_connect_response(ByteView frame, World& world) {
+  const std::optional<ConnectResponse> response = decode_connect_response(frame);
+  if (!response) return refuse("a ConnectResponse that does not decode");
+  if (response->timeout_ms <= 0) {
+    // Expired. The next connection begins a new session.
+    session_ = SessionId{};
+    password_.clear();
+    return false;
+  }
+  if (session_ != SessionId{} && response->session != session_) {
+    return refuse("re-attached to another session");
+  }
+  if (session_ == SessionId{}) ++sessions_begun_;
+  session_ = response->session;
+  password_ = response->password;
+  timeout_ms_ = response->timeout_ms;
+  state_ = State::Connected;
+  const Instant now = world.now();
+  next_ping_ = now + milliseconds(timeout_ms_ / 3);
+  silent_at_ = now + milliseconds(timeout_ms_ * 2 / 3);
+  next_op_ = now;
+  return true;
+}
+
+bool SimClient::on_reply(ByteView frame, SimTime true_now) {
+  const std::optional<ReplyHeader> header = decode_reply_header(frame);
+  if (!header) return refuse("a reply without a header");
+  if (header->zxid > last_zxid_.wire()) last_zxid_ = Zxid::from_wire(header->zxid);
+  if (header->xid == kXidPing || header->xid == kXidSetWatches) return true;
+  if (header->xid == kXidWatchEvent) {
+    const std::optional<WatcherEvent> event = decode_watch_event(frame.subspan(16));
+    if (!event) return refuse("a watch event that does not decode");
+    watched_.push_back({event->type, std::string(event->path), header->zxid, true_now});
+    return true;
+  }
+  if (in_flight_.empty()) return refuse(fmt::format("reply {} to nothing", header->xid));
+  ClientOp& op = ops_[in_flight_.front()];
+  if (op.xid != header->xid) {
+    return refuse(fmt::format("K-FIFO: reply {} when {} was due", header->xid, op.xid));
+  }
+  if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_) probe_state_ = Probe::Done;
+  in_flight_.pop_front();
+  ++completed_;
+  op.answered = true;
+  op.returned = true_now;
+  op.reply_zxid = Zxid::from_wire(header->zxid);
+  op.error = header->error;
+  if (op.error == ErrorCode::Ok) decode_result(op, frame.subspan(16));
+  return protocol_error_.empty();
+}
+
+void SimClient::decode_result(ClientOp& op, ByteView body) {
+  JuteReader in(body);
+  if (op.op == Op::Create || op.op == Op::Sync) op.reply_path = in.string();
+  if (op.op == Op::GetData) {
+    const ByteView data = in.buffer();
+    op.reply_data.assign(data.begin(), data.end());
+  }
+  if (op.op == Op::GetChildren2) {
+    const size_t n = in.count(4);
+    for (size_t i = 0; i < n; ++i) op.children.emplace_back(in.string());
+  }
+  const bool with_stat = op.op == Op::GetData || op.op == Op::SetData || op.op == Op::Exists ||
+                         op.op == Op::GetChildren2;
+  if (with_stat) op.stat = decode_stat(in.rest());
+  if (!in.ok() || (with_stat && !op.stat)) refuse("a reply whose body does not decode");
+}
+
+void SimClient::ask_probe() {
+  if (probe_state_ == Probe::None) probe_state_ = Probe::Wanted;
+}
+
+void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
+  const Instant now = world.now();
+  if (probe_state_ == Probe::Wanted && in_flight_.size() < options_.pipeline) {
+    Operation probe;
+    probe.op = Op::SetData;
+    probe.path = "/";
+    const std::string datum = fmt::format("probe-{}-{}", options_.index, ops_.size());
+    probe.data.assign(datum.begin(), datum.end());
+    probe_state_ = Probe::Sent;
+    probe_op_ = ops_.size();
+    send_op(probe, world, true_now);
+  }
+  while (issued_ < options_.operations && in_flight_.size() < options_.pipeline && next_op_ <= now) {
+    const Operation operation = draw_operation(options_.index, issued_, choices);
+    ++issued_;
+    const uint64_t pause = choices.below({ChoiceKind::Workload, options_.index, issued_, 1001},
+                                         static_cast<uint64_t>(options_.think.ns) * 2);
+    next_op_ = now + Duration{static_cast<int64_t>(pause)};
+    send_op(operation, world, true_now);
+  }
+}
+
+void SimClient::send_op(const Operation& operation, World& world, SimTime true_now) {
+  ClientOp op;
+  op.client = options_.index;
+  op.session = session_;
+  op.xid = next_xid_++;
+  op.op = operation.op;
+  op.path = operation.path;
+  op.data = operation.data;
+  op.version = operation.version;
+  op.flags = static_cast<int32_t>(operation.flag);
+  op.watch = operation.watch;
+  op.invoked = true_now;
+  Bytes body;
+  encode(RequestHeader{op.xid, static_cast<int32_t>(op.op)}, body);
+  if (op.op == Op::Create) {
+    encode(CreateRequest{op.path, op.data, false, false, kOpen, op.flags}, body);
+  } else if (op.op == Op::Delete) {
+    encode(PathVersionRequest{op.path, op.version}, body);
+  } else if (op.op == Op::SetData) {
+    encode(SetDataRequest{op.path, op.data, false, op.version}, body);
+  } else if (op.op == Op::Sync) {
+    encode(SyncRequest{op.path, false}, body);
+  } else {
+    encode(PathWatchRequest{op.path, op.watch}, body);
+  }
+  in_flight_.push_back(ops_.size());
+  ops_.push_back(std::move(op));
+  world.send(link_, framed(body));
+}
+
+}  // namespace vivarium::sim

@@ -1,0 +1,105 @@
+// SimClient: a ZooKeeper client as a value with a step, like Node: connects, keeps its session over
+// servers, pipelines operations drawn by name from its workload, and keeps the history of what it
+// invoked and what came back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/event.h"
+#include "core/wire/client_messages.h"
+#include "core/world.h"
+#include "sim/choices.h"
+#include "sim/observation.h"
+#include "sim/workload.h"
+
+namespace vivarium::sim {
+
+struct ClientOptions {
+  ClientIndex index = 0;
+  uint32_t servers = 3;
+  int32_t session_timeout_ms = 1000;
+  uint32_t pipeline = 2;       // operations in flight at most
+  uint32_t operations = 50;    // of the workload; then it only keeps its session
+  Duration think = milliseconds(20);  // mean pause between operations
+};
+
+class SimClient {
+ public:
+  explicit SimClient(const ClientOptions& options) : options_(options) {}
+
+  // `true_now` stamps the history: the client's clock is nobody's evidence.
+  void step(const Event& event, World& world, Choices& choices, SimTime true_now);
+
+  const std::vector<ClientOp>& ops() const { return ops_; }
+  // Watch events in the order received.
+  struct Watched {
+    WatchEvent event{};
+    std::string path;
+    int64_t zxid = 0;
+    SimTime at{};
+  };
+  const std::vector<Watched>& watched() const { return watched_; }
+  bool workload_done() const { return issued_ >= options_.operations && in_flight_.empty(); }
+  size_t completed() const { return completed_; }
+  bool connected() const { return state_ == State::Connected; }
+  SessionId session() const { return session_; }
+  size_t sessions_begun() const { return sessions_begun_; }
+  // Something a server must never send: empty while all is well.
+  const std::string& protocol_error() const { return protocol_error_; }
+
+  // One more write, to be issued at the next step: the probe of K-LIVE. done when it was answered.
+  void ask_probe();
+  bool probe_done() const { return probe_state_ == Probe::Done; }
+
+ private:
+  enum class State : uint8_t { Off, Waiting, Connecting, Handshaking, Connected };
+  enum class Probe : uint8_t { None, Wanted, Sent, Done };
+
+  void connect(World& world, Choices& choices);
+  void disconnect(World& world, bool close_link);
+  void on_bytes(ByteView bytes, World& world, SimTime true_now);
+  bool on_frame(ByteView frame, World& world, SimTime true_now);
+  bool on_connect_response(ByteView frame, World& world);
+  bool on_reply(ByteView frame, SimTime true_now);
+  void decode_result(ClientOp& op, ByteView body);
+  void issue(World& world, Choices& choices, SimTime true_now);
+  void send_op(const Operation& operation, World& world, SimTime true_now);
+  void on_timer(World& world, Choices& choices);
+  void arm(World& world);
+  bool refuse(std::string why);
+
+  ClientOptions options_;
+  State state_ = State::Off;
+  LinkId link_;
+  Bytes in_;
+  uint32_t server_ = 0;
+  uint64_t connects_ = 0;
+  Instant wake_at_ = Instant::never();   // to connect
+  Instant next_op_ = Instant::never();
+  Instant next_ping_ = Instant::never();
+  Instant silent_at_ = Instant::never();  // nothing heard until then: try another server
+  SessionId session_;
+  Bytes password_;
+  int32_t timeout_ms_ = 0;
+  Zxid last_zxid_;
+  int32_t next_xid_ = 1;
+  uint32_t issued_ = 0;
+  size_t completed_ = 0;
+  size_t sessions_begun_ = 0;
+  Probe probe_state_ = Probe::None;
+  size_t probe_op_ = 0;
+  std::deque<size_t> in_flight_;  // indices of ops_
+  std::vector<ClientOp> ops_;
+  std::vector<Watched> watched_;
+  std::set<std::string> known_;   // names created below sequential parents, to be deleted later
+  std::string protocol_error_;
+};
+
+}  // namespace vivarium::sim

@@ -1,0 +1,103 @@
+// Cluster: nodes and clients on a Simulation, the faults of a schedule, and the checkers that watch. A
+// value: a copy has the same future.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/node.h"
+#include "sim/checkers/agreement.h"
+#include "sim/checkers/durability.h"
+#include "sim/checkers/leadership.h"
+#include "sim/checkers/verdict.h"
+#include "sim/client.h"
+#include "sim/faults.h"
+#include "sim/ledger.h"
+#include "sim/observation.h"
+#include "sim/observer.h"
+#include "sim/profile.h"
+#include "sim/simulation.h"
+
+namespace vivarium::sim {
+
+struct Outcome {
+  std::optional<Violation> violation;
+  uint64_t trace_hash = 0;
+  uint64_t events = 0;
+  uint64_t completed = 0;      // operations of clients that were answered
+  uint64_t leaderships = 0;    // epochs with an established leader
+  uint64_t txns = 0;           // delivered
+  uint64_t crashes = 0;
+  uint64_t syncs[3] = {0, 0, 0};  // DIFF, TRUNC, SNAP received
+  std::array<uint64_t, kCheckers> evaluated{};
+};
+
+class Cluster final : public Programs, public Observer {
+ public:
+  explicit Cluster(uint64_t seed);
+  Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults);
+
+  // The whole schedule: trouble, healing, convergence, final checks.
+  Outcome run();
+
+  // --- for scenarios and tools
+  Simulation& sim() { return sim_; }
+  const Profile& profile() const { return profile_; }
+  const std::vector<Fault>& faults() const { return faults_; }
+  const Node* node(ServerIndex server) const {
+    return nodes_[server] ? &*nodes_[server] : nullptr;
+  }
+  SimClient& client(ClientIndex index) { return clients_[index]; }
+  const Verdict& verdict() const { return verdict_; }
+  HostId server_host(ServerIndex server) const { return HostId{server}; }
+  std::optional<ServerIndex> leader() const;
+  // Another observer beside the checkers (a trace).
+  void also_observe(Observer* observer) { other_ = observer; }
+
+  // --- Programs
+  void born(HostId host, uint32_t life) override;
+  void step(HostId host, const Event& event, World& world) override;
+  void died(HostId host) override;
+  void alarm(uint64_t token) override;
+
+  // --- Observer
+  void called(Simulation& sim, HostId host, const Call& call) override;
+  void delivering(Simulation& sim, HostId host, const Event& event) override;
+  void delivered(Simulation& sim, HostId host, const Event& event) override;
+  void happened(Simulation& sim, HostId host, std::string_view what) override;
+
+ private:
+  bool is_server(HostId host) const { return host.value < profile_.servers; }
+  void build();
+  void apply(const Fault& fault);
+  void undo(const Fault& fault);
+  void crash(ServerIndex server, bool power, Duration down);
+  bool may_wipe(ServerIndex server) const;
+  void cut(ServerIndex a, ServerIndex b, Path path);
+  void heal();
+  bool converged() const;
+  void check_live();
+  void check_results();
+  void after_step(ServerIndex server);
+  void tap(ServerIndex server, const Call& call);
+
+  Profile profile_;
+  Simulation sim_;
+  std::vector<Fault> faults_;
+  std::vector<std::optional<Node>> nodes_;
+  std::vector<NodeFacts> facts_;
+  std::vector<SimClient> clients_;
+  std::vector<bool> wiped_;        // and not yet a voter again
+  Ledger ledger_;
+  Agreement agreement_;
+  Leadership leadership_;
+  Durability durability_;
+  Verdict verdict_;
+  Outcome outcome_;
+  bool healed_ = false;
+  Observer* other_ = nullptr;
+};
+
+}  // namespace vivarium::sim

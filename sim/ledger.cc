@@ -1,0 +1,139 @@
+#include "sim/ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/hash.h"
+#include "core/storage/record.h"
+
+namespace vivarium::sim {
+namespace {
+
+struct FoundRecord {
+  Zxid zxid;
+  ByteView entry;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+// The record at `at`, when there is a whole one with right checksum; moves `at` behind it.
+std::optional<FoundRecord> parse_record(ByteView bytes, size_t& at) {
+  if (at + kRecordHeadBytes + 32 > bytes.size()) return std::nullopt;
+  const Byte* p = bytes.data() + at;
+  const uint32_t length = get_u32(p + 8);
+  if (length < 32 || length > (64U << 20)) return std::nullopt;
+  if (at + kRecordHeadBytes + length + 1 > bytes.size()) return std::nullopt;
+  const ByteView covered = bytes.subspan(at + kRecordHeadBytes, length);
+  if (get_u64(p) != adler32(covered) || bytes[at + kRecordHeadBytes + length] != kRecordEnd) {
+    return std::nullopt;
+  }
+  FoundRecord found;
+  found.entry = decode_trailer(covered) ? covered.first(length - kTrailerBytes) : covered;
+  found.zxid = Zxid(get_u64(found.entry.data() + 12));
+  found.offset = at;
+  found.length = kRecordHeadBytes + length + 1;
+  at += found.length;
+  return found;
+}
+
+}  // namespace
+
+std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_t offset,
+                                        ByteView bytes) {
+  size_t at = 0;
+  if (offset == 0 && bytes.size() >= kLogHeaderBytes && get_u32(bytes.data()) == kLogMagic) {
+    at = kLogHeaderBytes;
+  }
+  while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
+    logs_[server].records[record->zxid] = {inode, offset + record->offset, record->length};
+    Bytes& known = entries_[record->zxid];
+    if (known.empty()) {
+      known.assign(record->entry.begin(), record->entry.end());
+    } else if (!std::equal(known.begin(), known.end(), record->entry.begin(), record->entry.end())) {
+      return fmt::format("s{} wrote another payload under zxid {:x} than was written before",
+                         server + 1, record->zxid.value);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Ledger::log_written(ServerIndex server, Inode inode, uint64_t offset,
+                                               ByteView bytes) {
+  return take(server, inode, offset, bytes);
+}
+
+std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk) {
+  Log& log = logs_[server];
+  log.records.clear();
+  log.base = Zxid{};
+  std::optional<std::string> wrong;
+  for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Cached)) {
+    if (!parse_log_name(file.name)) continue;
+    const std::optional<Bytes> bytes =
+        disk.content(Dir::Logs, file.name, SimDisk::Image::Cached);
+    if (!bytes) continue;
+    std::optional<std::string> found = take(server, disk.find(Dir::Logs, file.name), 0, *bytes);
+    if (found && !wrong) wrong = std::move(found);
+  }
+  // It rests on the newest snapshot below its first record, or on the newest one when it has none.
+  const Zxid first = log.records.empty() ? Zxid(UINT64_MAX) : log.records.begin()->first;
+  for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
+    const std::optional<Zxid> at = parse_snapshot_name(file.name);
+    if (at && *at < first && *at > log.base) log.base = *at;
+  }
+  return wrong;
+}
+
+void Ledger::truncated(ServerIndex server, Zxid keep) {
+  auto& records = logs_[server].records;
+  records.erase(records.upper_bound(keep), records.end());
+}
+
+void Ledger::installed(ServerIndex server, Zxid zxid) {
+  logs_[server].records.clear();
+  logs_[server].base = zxid;
+}
+
+bool Ledger::durable(ServerIndex server, const SimDisk& disk, Zxid zxid) const {
+  const Log& log = logs_[server];
+  const auto found = log.records.find(zxid);
+  if (found == log.records.end()) {
+    return disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable).has_value() &&
+           zxid <= log.base;
+  }
+  const Place& place = found->second;
+  bool named = false;
+  for (const DirEntry& entry : disk.list(Dir::Logs, SimDisk::Image::Durable)) {
+    if (parse_log_name(entry.name) && disk.find(Dir::Logs, entry.name) == place.inode) named = true;
+  }
+  if (!named) return false;
+  const SimFile& file = disk.file(place.inode);
+  Bytes record;
+  file.durable.read(place.offset, place.length, record);
+  size_t at = 0;
+  const std::optional<FoundRecord> parsed = parse_record(record, at);
+  const ByteView known = entry(zxid);
+  return parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(), parsed->entry.end());
+}
+
+bool Ledger::holds(ServerIndex server, Zxid zxid) const {
+  const Log& log = logs_[server];
+  return zxid <= log.base || log.records.count(zxid) != 0;
+}
+
+std::vector<Zxid> Ledger::between(ServerIndex server, Zxid after, Zxid last) const {
+  std::vector<Zxid> zxids;
+  const auto& records = logs_[server].records;
+  for (auto it = records.upper_bound(after); it != records.end() && it->first <= last; ++it) {
+    zxids.push_back(it->first);
+  }
+  return zxids;
+}
+
+ByteView Ledger::entry(Zxid zxid) const {
+  const auto found = entries_.find(zxid);
+  return found == entries_.end() ? ByteView{} : ByteView(found->second);
+}
+
+}  // namespace vivarium::sim

@@ -1,0 +1,60 @@
+// Ledger: what was ever written under which zxid, and what each server's log holds, read from the bytes
+// that servers write and from their disks with a parser of its own. Checkers rest on it, not on the code
+// under test.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "sim/observation.h"
+#include "sim/sim_disk.h"
+
+namespace vivarium::sim {
+
+class Ledger {
+ public:
+  explicit Ledger(uint32_t servers) : logs_(servers) {}
+
+  // A server writes `bytes` at `offset` of a log file (or a spare). Returns a line when a zxid is bound
+  // to a second payload (K-ZXIDUNIQ).
+  std::optional<std::string> log_written(ServerIndex server, Inode inode, uint64_t offset,
+                                         ByteView bytes);
+  // A server's recovery is over: what its log holds is read from its disk again. Returns a line as above.
+  std::optional<std::string> reread(ServerIndex server, const SimDisk& disk);
+  void truncated(ServerIndex server, Zxid keep);
+  // A state at `zxid` replaced the whole log.
+  void installed(ServerIndex server, Zxid zxid);
+
+  // Is the record of `zxid` in the durable image of the server's disk, under a durable log name?
+  bool durable(ServerIndex server, const SimDisk& disk, Zxid zxid) const;
+  // The server's log holds zxid, or rests on a state at or above it.
+  bool holds(ServerIndex server, Zxid zxid) const;
+  // Zxids in the server's log above `after` and up to `last`, ascending.
+  std::vector<Zxid> between(ServerIndex server, Zxid after, Zxid last) const;
+  Zxid base(ServerIndex server) const { return logs_[server].base; }
+  // The entry of a zxid (header, body, digest); empty when it was never seen.
+  ByteView entry(Zxid zxid) const;
+
+ private:
+  struct Place {
+    Inode inode = kNoInode;
+    uint64_t offset = 0;
+    uint64_t length = 0;
+  };
+  struct Log {
+    Zxid base;  // the log begins after it
+    std::map<Zxid, Place> records;
+  };
+  std::optional<std::string> take(ServerIndex server, Inode inode, uint64_t offset, ByteView bytes);
+
+  std::vector<Log> logs_;
+  std::map<Zxid, Bytes> entries_;
+};
+
+}  // namespace vivarium::sim

@@ -1,0 +1,74 @@
+// What checkers are told of a run: by the cluster, as it happens. White box: facts of nodes after each of
+// their steps, packets as they leave, log records as they are written. Black box: what clients invoked and
+// what came back. Checkers are values; one file each in sim/checkers/.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/node.h"
+#include "core/wire/client_messages.h"
+#include "core/wire/codes.h"
+#include "core/wire/peer_messages.h"
+#include "sim/event_queue.h"
+
+namespace vivarium::sim {
+
+// Servers are numbered 0..n-1 in the order of their ids; server.N of the configuration is index N-1.
+using ServerIndex = uint32_t;
+using ClientIndex = uint32_t;
+
+// What one node knows and claims, read after a step.
+struct NodeFacts {
+  ZabRole role{};
+  Standing standing{};
+  Epoch epoch = 0;        // of the leadership it is part of
+  bool established = false;
+  bool leading = false;
+  bool serving = false;   // clients may be served: only then is what it applied delivered
+  Zxid committed;
+  Zxid last_applied;
+  Zxid last_logged;
+  Zxid last_durable;
+  Epoch accepted_epoch = 0;
+  Epoch current_epoch = 0;
+  bool busy = false;      // truncating or installing
+  static NodeFacts of(const Node& node);
+};
+
+struct Violation {
+  std::string checker;  // K-…, as hazards section 3 has it
+  std::string text;     // one line for a person, with the events that prove it
+  SimTime at{};
+};
+
+// One operation of a client. `xid` never repeats within a session of the simulator's clients.
+struct ClientOp {
+  ClientIndex client = 0;
+  SessionId session;
+  int32_t xid = 0;
+  Op op{};
+  std::string path;
+  Bytes data;
+  int32_t version = -1;
+  int32_t flags = 0;     // create
+  bool watch = false;
+  SimTime invoked{};
+  // --- filled when it returns
+  bool answered = false;     // false in the end: connection lost, may have happened once or not at all
+  SimTime returned{};
+  Zxid reply_zxid;
+  ErrorCode error{};
+  std::string reply_path;    // create, sync
+  Bytes reply_data;          // getData
+  std::vector<std::string> children;  // getChildren(2)
+  std::optional<Stat> stat;
+};
+
+enum class CrashKind : uint8_t { Kill, PowerLoss, Stopped /* by itself: World::stop */ };
+
+}  // namespace vivarium::sim

@@ -1,0 +1,55 @@
+#include "sim/profile.h"
+
+#include <fmt/format.h>
+
+#include "sim/sim_network.h"
+
+namespace vivarium::sim {
+
+Profile standard_profile(Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Profile p;
+  const uint64_t roll = draw(0, 16);
+  p.servers = roll == 0 ? 1 : (roll < 11 ? 3 : 5);
+  p.clients = static_cast<uint32_t>(3 + draw(1, 3));
+  p.operations_per_client = 200 / p.clients + 1;
+  p.faults = 20;
+  p.trouble = milliseconds(6000);
+  p.settle = milliseconds(15000);
+  p.think = milliseconds(40);
+  Config& c = p.config;
+  c.tick_ms = 100;
+  c.init_limit_ticks = 10;
+  c.sync_limit_ticks = 4;
+  c.session_timeout_min_ms = 200;
+  c.session_timeout_max_ms = 4000;
+  p.session_timeout_ms = static_cast<int32_t>(600 + 200 * draw(2, 8));
+  c.notification_min_ms = 50;
+  c.notification_max_ms = 800;
+  c.finalize_wait_ms = 50;
+  c.handshake_deadline_ms = 2000;
+  // Tiny limits, so that rolling, snapshots, purging, DIFF, TRUNC and SNAP all happen.
+  c.log_prealloc_bytes = uint64_t{2048} << draw(3, 4);
+  c.snapshot_every_txns = static_cast<uint32_t>(4 + draw(4, 60));
+  c.snapshots_kept = static_cast<uint32_t>(1 + draw(5, 3));
+  c.history_txns_max = static_cast<uint32_t>(draw(6, 3) == 0 ? draw(7, 5) : 500);
+  c.history_bytes_max = 1 << 20;
+  c.counter_max = draw(8, 8) == 0 ? static_cast<uint32_t>(20 + draw(9, 80)) : 0xffffffffU;
+  c.outstanding_requests_max = draw(10, 8) == 0 ? 2 : 1000;
+  return p;
+}
+
+Config server_config(const Profile& profile, uint32_t server) {
+  Config config = profile.config;
+  config.id = ServerId{server + 1};
+  if (profile.servers == 1) return config;
+  for (uint32_t i = 0; i < profile.servers; ++i) {
+    const std::string host = fmt::format("s{}", i + 1);
+    config.members.push_back({ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, false});
+  }
+  return config;
+}
+
+}  // namespace vivarium::sim

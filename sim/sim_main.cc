@@ -1,0 +1,138 @@
+// vivsim: runs schedules of the simulator from seeds, and replays one of them.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "sim/campaign.h"
+#include "sim/cluster.h"
+#include "sim/trace.h"
+
+#ifndef VIVARIUM_VERSION
+#define VIVARIUM_VERSION "unknown"
+#endif
+
+namespace vivarium::sim {
+namespace {
+
+struct SeedRange {
+  uint64_t first = 0;
+  uint64_t count = 0;
+};
+
+std::optional<uint64_t> parse_number(const std::string& text) {
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  try {
+    return std::stoull(text);
+  } catch (const std::out_of_range&) {
+    return std::nullopt;
+  }
+}
+
+std::optional<SeedRange> parse_range(const std::string& text) {
+  const size_t colon = text.find(':');
+  const std::optional<uint64_t> first = parse_number(text.substr(0, colon));
+  if (!first) return std::nullopt;
+  if (colon == std::string::npos) return SeedRange{*first, 1};
+  const std::optional<uint64_t> count = parse_number(text.substr(colon + 1));
+  if (!count || *count == 0) return std::nullopt;
+  return SeedRange{*first, *count};
+}
+
+int run(const std::string& seeds, uint32_t jobs) {
+  const std::optional<SeedRange> range = parse_range(seeds);
+  if (!range) {
+    fmt::print(stderr, "vivsim: --seeds takes FIRST:COUNT, two numbers, not \"{}\"\n", seeds);
+    return 2;
+  }
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  CampaignOptions options;
+  options.first = range->first;
+  options.count = range->count;
+  options.jobs = jobs;
+  options.failed = [](const Failure& f) {
+    fmt::print("seed {} failed: {}: {}\n", f.seed, f.violation.checker, f.violation.text);
+    std::fflush(stdout);
+  };
+  options.progress = [&](uint64_t done) {
+    if (!terminal || (done % 64 != 0 && done != options.count)) return;
+    const uint64_t filled = done * 40 / options.count;
+    fmt::print(stderr, "\r[{}{}] {} of {} schedules", std::string(filled, '#'),
+               std::string(40 - filled, ' '), done, options.count);
+    if (done == options.count) fmt::print(stderr, "\n");
+  };
+  const CampaignResult r = run_campaign(options);
+  fmt::print("evaluated:");
+  for (size_t c = 0; c < kCheckers; ++c) {
+    fmt::print(" {} {}", name_of(static_cast<Checker>(c)), r.evaluated[c]);
+  }
+  const uint64_t ran = r.passed + r.failures.size();
+  fmt::print("\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n",
+             r.median_events, r.median_completed, r.median_leaderships, r.crashes);
+  fmt::print("hash {:016x}; standard profile, {} jobs: {:.1f} s, {:.0f} schedules/s, {:.2f} M events/s\n",
+             r.hash, jobs, r.seconds, static_cast<double>(ran) / r.seconds,
+             static_cast<double>(r.events) / r.seconds / 1e6);
+  fmt::print("{} passed, {} failed\n", r.passed, r.failures.size());
+  return r.failures.empty() ? 0 : 1;
+}
+
+int replay(const std::string& text, bool trace) {
+  const std::optional<uint64_t> seed = parse_number(text);
+  if (!seed) {
+    fmt::print(stderr, "vivsim: replay takes a seed, not \"{}\"\n", text);
+    return 2;
+  }
+  Cluster cluster(*seed);
+  fmt::print("seed {}: {} servers, {} clients, {} faults\n", *seed, cluster.profile().servers,
+             cluster.profile().clients, cluster.faults().size());
+  for (const Fault& fault : cluster.faults()) fmt::print("{}\n", to_text(fault));
+  TraceWriter lines([](std::string_view line) { fmt::print("{}\n", line); });
+  if (trace) cluster.also_observe(&lines);
+  const Outcome o = cluster.run();
+  fmt::print("{} events, {} completed operations, {} leaderships, {} txns, {} crashes, hash {:016x}\n",
+             o.events, o.completed, o.leaderships, o.txns, o.crashes, o.trace_hash);
+  if (!o.violation) {
+    fmt::print("1 passed, 0 failed\n");
+    return 0;
+  }
+  fmt::print("violated {} at {:.6f} s: {}\n", o.violation->checker,
+             static_cast<double>(o.violation->at.ns) / 1e9, o.violation->text);
+  fmt::print("0 passed, 1 failed\n");
+  return 1;
+}
+
+int main_of(int argc, char** argv) {
+  CLI::App app{"vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
+  app.set_version_flag("--version", VIVARIUM_VERSION);
+  app.require_subcommand(1);
+  std::string seeds;
+  uint64_t one_seed = 0;
+  uint32_t jobs = 1;
+  CLI::App* run_command = app.add_subcommand("run", "Run schedules and check them");
+  CLI::Option* range = run_command->add_option("--seeds", seeds, "FIRST:COUNT");
+  run_command->add_option("--seed", one_seed, "One seed")->excludes(range);
+  run_command->add_option("--jobs", jobs, "Schedules at once")->check(CLI::Range(1, 256));
+  std::string what;
+  bool trace = false;
+  CLI::App* replay_command = app.add_subcommand("replay", "Run one schedule and tell about it");
+  replay_command->add_option("SEED", what, "The seed")->required();
+  replay_command->add_flag("--trace", trace, "A line for each event");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (*run_command) {
+    if (run_command->count("--seed") != 0) seeds = fmt::format("{}:1", one_seed);
+    return run(seeds, jobs);
+  }
+  return replay(what, trace);
+}
+
+}  // namespace
+}  // namespace vivarium::sim
+
+int main(int argc, char** argv) { return vivarium::sim::main_of(argc, argv); }

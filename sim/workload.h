@@ -1,0 +1,27 @@
+// Workload: which operation a client invokes as its n-th, drawn by name. A few paths that all clients
+// fight over, so that versions, existence and sequence numbers matter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/bytes.h"
+#include "core/wire/codes.h"
+#include "sim/choices.h"
+#include "sim/observation.h"
+
+namespace vivarium::sim {
+
+struct Operation {
+  Op op{};
+  std::string path;
+  Bytes data;
+  int32_t version = -1;
+  CreateFlag flag{};
+  bool watch = false;
+};
+
+// The n-th operation of a client. Every datum written is unique: it says who wrote it.
+Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices);
+
+}  // namespace vivarium::sim

@@ -68,11 +68,14 @@ struct ClientConnection {
   Bytes input;   // bytes that do not make a whole frame yet, or that wait for their turn
   Bytes output;  // of this turn
   Fifo<PendingRequest> queue;
-  uint64_t queued_bytes = 0;    // bodies of reads in the queue
-  uint64_t credit = 0;          // bytes that may still arrive
-  bool stalled = false;         // in Server::stalled_
-  bool dirty = false;           // in Server::dirty_
-  bool close_answered = false;  // the txn of its closeSession is applied
+  uint64_t queued_bytes = 0;  // bodies of reads in the queue
+  // Of what is in the queue:
+  uint32_t writes_queued = 0;
+  uint32_t barriers_queued = 0;
+  uint32_t reads_queued = 0;
+  uint64_t credit = 0;   // bytes that may still arrive
+  bool stalled = false;  // in Server::stalled_
+  bool dirty = false;    // in Server::dirty_
 };
 
 }  // namespace vivarium

@@ -47,6 +47,19 @@ constexpr Operation kRefused{Op::Error, RequestClass::Refused, nullptr};
 // Refused requests are told no zxid (client-protocol section 4).
 constexpr int64_t kNoReplyZxid = -1;
 
+bool is_read(RequestClass kind) {
+  return kind == RequestClass::Read || kind == RequestClass::Rearm;
+}
+
+void count_queued(ClientConnection& connection, const PendingRequest& request, int sign) {
+  const auto one = static_cast<uint32_t>(sign);  // modulo 2^32, as the counters are
+  if (request.kind == RequestClass::Write) connection.writes_queued += one;
+  if (request.kind == RequestClass::Barrier) connection.barriers_queued += one;
+  if (!is_read(request.kind)) return;
+  connection.reads_queued += one;
+  connection.queued_bytes += request.body.size() * static_cast<uint64_t>(sign);
+}
+
 bool waits_for_answer(const PendingRequest& request) {
   const bool submitted =
       request.kind == RequestClass::Write || request.kind == RequestClass::Barrier;
@@ -80,7 +93,7 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
   switch (operation.kind) {
     case RequestClass::Write: {
       if (operation.op == Op::CloseSession) connection.phase = Phase::Ending;
-      const uint64_t position = connection.queue.push(std::move(request));
+      const uint64_t position = enqueue(connection, std::move(request));
       submit(connection, header.xid, operation.op, position, body, parts);
       return;
     }
@@ -99,11 +112,19 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
     answer(connection, request, body, parts);
     return;
   }
-  if (operation.read != nullptr) {
-    request.body.assign(body.begin(), body.end());
-    connection.queued_bytes += body.size();
-  }
-  connection.queue.push(std::move(request));
+  if (operation.read != nullptr) request.body.assign(body.begin(), body.end());
+  enqueue(connection, std::move(request));
+}
+
+uint64_t Server::enqueue(ClientConnection& connection, PendingRequest request) {
+  count_queued(connection, request, +1);
+  return connection.queue.push(std::move(request));
+}
+
+PendingRequest Server::dequeue(ClientConnection& connection) {
+  PendingRequest request = connection.queue.pop();
+  count_queued(connection, request, -1);
+  return request;
 }
 
 void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position,
@@ -132,7 +153,7 @@ void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body
   if (!sync) {
     request.done = true;
     request.error = ErrorCode::MarshallingError;
-    connection.queue.push(std::move(request));
+    enqueue(connection, std::move(request));
     advance(connection, parts);
     return;
   }
@@ -143,7 +164,7 @@ void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body
     reply.string(sync->path);
   }
   const uint64_t ticket = next_ticket_++;
-  syncs_[ticket] = {connection.link, connection.queue.push(std::move(request))};
+  syncs_[ticket] = {connection.link, enqueue(connection, std::move(request))};
   ++in_flight_;
   parts.replication.sync(connection.session, xid, ticket);
 }
@@ -154,13 +175,12 @@ void Server::advance(ClientConnection& connection, ServerParts& parts) {
   const LinkId link = connection.link;
   while (find(link) != nullptr && !connection.queue.empty()) {
     if (waits_for_answer(connection.queue.front())) return;
-    if (output_full(connection, parts)) {
+    // A read may not wait here when a write behind it is under way: it would see that write.
+    if (connection.writes_queued == 0 && output_full(connection, parts)) {
       stall(connection);
       return;
     }
-    const PendingRequest request = connection.queue.pop();
-    const bool is_read = request.kind == RequestClass::Read || request.kind == RequestClass::Rearm;
-    if (is_read) connection.queued_bytes -= request.body.size();
+    const PendingRequest request = dequeue(connection);
     answer(connection, request, request.body, parts);
   }
 }
@@ -250,7 +270,6 @@ void Server::finish_write(ClientConnection& connection, const InFlight& write,
   request->done = true;
   request->error = effects.error;
   if (effects.error == ErrorCode::Ok) encode_write_result(write.op, effects, request->body);
-  if (write.op == Op::CloseSession) connection.close_answered = true;
   advance(connection, parts);
 }
 
@@ -281,7 +300,7 @@ void Server::forget_session(SessionId session, ServerParts& parts) {
   // One that is just asking for the session will get the leader's answer.
   if (connection != nullptr && connection->phase == Phase::Revalidating) return;
   sessions_.erase(found);
-  if (connection != nullptr && !connection->close_answered) close(*connection, End::Drain, parts);
+  if (connection != nullptr) close(*connection, End::Drain, parts);
 }
 
 void Server::fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts) {

@@ -20,6 +20,7 @@ constexpr uint64_t kCreditWindow = 64 << 10;
 // Requests of one connection that wait for their turn, and the bytes of their bodies.
 constexpr size_t kQueueMax = 1000;
 constexpr uint64_t kQueuedBytesMax = 64 << 10;
+constexpr uint32_t kReadsBeforeWriteMax = 32;
 // With more than this on its way to the client, no further request of it is answered.
 constexpr uint64_t kOutputPause = 1 << 20;
 // When to look again at a client that got more than that in one turn.
@@ -188,6 +189,7 @@ bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerPart
     return false;
   }
   const RequestClass kind = operation_of(header->type).kind;
+  if (kind == RequestClass::Write && would_be_overtaken(connection)) return false;
   const bool submits = kind == RequestClass::Write || kind == RequestClass::Barrier;
   if (submits && must_line_up(parts)) return false;
   request(connection, *header, frame.subspan(kRequestHeaderBytes), parts);
@@ -195,6 +197,13 @@ bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerPart
 }
 
 // --- back-pressure
+
+// A session's requests take effect in their order. A write submitted now may be applied before an
+// earlier sync is answered, and the reads behind that sync would see it; and reads in front of a
+// write cannot be made to wait for their output to leave, so there may be only few.
+bool Server::would_be_overtaken(const ClientConnection& connection) {
+  return connection.barriers_queued > 0 || connection.reads_queued > kReadsBeforeWriteMax;
+}
 
 // May nothing be submitted now? Whoever comes while others wait for the pipeline waits behind them.
 bool Server::must_line_up(const ServerParts& parts) {

@@ -99,6 +99,7 @@ class Server {
   void take(LinkId link, ByteView fresh, ServerParts& parts);
   size_t take_frames(LinkId link, ByteView in, ServerParts& parts);
   bool take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  static bool would_be_overtaken(const ClientConnection& connection);
   bool must_line_up(const ServerParts& parts);
   bool output_full(const ClientConnection& connection, const ServerParts& parts) const;
   void stall(ClientConnection& connection);
@@ -117,6 +118,8 @@ class Server {
   // requests.cc
   void request(ClientConnection& connection, const RequestHeader& header, ByteView body,
                ServerParts& parts);
+  uint64_t enqueue(ClientConnection& connection, PendingRequest request);
+  PendingRequest dequeue(ClientConnection& connection);
   void submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position, ByteView body,
               ServerParts& parts);
   void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);

@@ -48,7 +48,8 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
   while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
     logs_[server].records[record->zxid] = {inode, offset + record->offset, record->length};
     Bytes& known = entries_[record->zxid];
-    if (known.empty()) {
+    // A server alone may lose what it never acknowledged, and use the zxid again.
+    if (known.empty() || logs_.size() == 1) {
       known.assign(record->entry.begin(), record->entry.end());
     } else if (!std::equal(known.begin(), known.end(), record->entry.begin(), record->entry.end())) {
       return fmt::format("s{} wrote another payload under zxid {:x} than was written before",
@@ -95,26 +96,25 @@ void Ledger::installed(ServerIndex server, Zxid zxid) {
   logs_[server].base = zxid;
 }
 
-bool Ledger::durable(ServerIndex server, const SimDisk& disk, Zxid zxid) const {
+std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) const {
   const Log& log = logs_[server];
   const auto found = log.records.find(zxid);
   if (found == log.records.end()) {
-    return disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable).has_value() &&
-           zxid <= log.base;
+    if (zxid > log.base) return fmt::format("no record, and the log begins after {:x}", log.base.value);
+    const auto snapshot =
+        disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable);
+    return snapshot ? "" : fmt::format("snapshot {:x} is not durable", log.base.value);
   }
   const Place& place = found->second;
-  bool named = false;
-  for (const DirEntry& entry : disk.list(Dir::Logs, SimDisk::Image::Durable)) {
-    if (parse_log_name(entry.name) && disk.find(Dir::Logs, entry.name) == place.inode) named = true;
-  }
-  if (!named) return false;
-  const SimFile& file = disk.file(place.inode);
+  if (!disk.durable_name(Dir::Logs, place.inode, "log.")) return "its file has no durable name";
   Bytes record;
-  file.durable.read(place.offset, place.length, record);
+  disk.file(place.inode).durable.read(place.offset, place.length, record);
   size_t at = 0;
   const std::optional<FoundRecord> parsed = parse_record(record, at);
   const ByteView known = entry(zxid);
-  return parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(), parsed->entry.end());
+  const bool same = parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(),
+                                         parsed->entry.end());
+  return same ? "" : fmt::format("its record at {} of inode {} is not durable", place.offset, place.inode);
 }
 
 bool Ledger::holds(ServerIndex server, Zxid zxid) const {

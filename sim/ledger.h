@@ -32,7 +32,11 @@ class Ledger {
   void installed(ServerIndex server, Zxid zxid);
 
   // Is the record of `zxid` in the durable image of the server's disk, under a durable log name?
-  bool durable(ServerIndex server, const SimDisk& disk, Zxid zxid) const;
+  bool durable(ServerIndex server, const SimDisk& disk, Zxid zxid) const {
+    return missing(server, disk, zxid).empty();
+  }
+  // Why it is not; empty when it is.
+  std::string missing(ServerIndex server, const SimDisk& disk, Zxid zxid) const;
   // The server's log holds zxid, or rests on a state at or above it.
   bool holds(ServerIndex server, Zxid zxid) const;
   // Zxids in the server's log above `after` and up to `last`, ascending.

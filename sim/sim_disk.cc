@@ -105,6 +105,13 @@ bool FileImage::operator==(const FileImage& o) const {
 
 // ---------------------------------------------------------------------------------- looking
 
+bool SimDisk::durable_name(Dir dir, Inode inode, std::string_view prefix) const {
+  const std::vector<NameEntry>& names = dirs_[index(dir)].durable;
+  return std::any_of(names.begin(), names.end(), [&](const NameEntry& e) {
+    return e.inode == inode && std::string_view(e.name).substr(0, prefix.size()) == prefix;
+  });
+}
+
 Inode SimDisk::find(Dir dir, std::string_view name) const {
   return find_in(dirs_[index(dir)].cached, name);
 }

@@ -101,6 +101,8 @@ class SimDisk {
   enum class Image : uint8_t { Cached, Durable };
   std::vector<DirEntry> list(Dir dir, Image image) const;
   std::optional<Bytes> content(Dir dir, std::string_view name, Image image) const;
+  // Whether a durable name that begins with `prefix` leads to the file.
+  bool durable_name(Dir dir, Inode inode, std::string_view prefix) const;
   // Over names, sizes and contents of all directories.
   uint64_t hash(Image image) const;
   // Operations that a power loss now could lose.

@@ -205,7 +205,7 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
       if (expected) on_new_leader(packet, parts);
       break;
     case PacketType::UpToDate:
-      expected = phase_ == Phase::Acking && parts.storage.current_epoch() >= epoch_;
+      expected = phase_ == Phase::Acking && newleader_acked(parts);
       if (expected) on_up_to_date(parts);
       break;
     case PacketType::Ping:
@@ -232,6 +232,10 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
   if (!expected) {
     over(fmt::format("the leader sent packet {} out of place", static_cast<int>(packet.type)));
   }
+}
+
+bool Learner::newleader_acked(const Parts& parts) const {
+  return parts.storage.current_epoch() >= epoch_ && parts.storage.last_durable() >= history_end_;
 }
 
 // --- discovery
@@ -395,9 +399,10 @@ void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid != Zxid(epoch_, 0)) return over("NEWLEADER of another epoch");
   phase_ = Phase::Acking;
+  history_end_ = parts.storage.last_logged();
   parts.storage.save_accepted_epoch(parts.world, epoch_);
   parts.storage.save_current_epoch(parts.world, epoch_);
-  outbox_.when_current(epoch_, PacketType::Ack, zxid.wire());
+  outbox_.when_current(epoch_, history_end_, PacketType::Ack, zxid.wire());
   for (const Zxid proposal : unacked_) {
     if (proposal > committed_) outbox_.when_logged(proposal, PacketType::Ack, proposal.wire());
   }

@@ -87,6 +87,7 @@ class Learner {
   void on_link_down(Parts& parts);
   void read_packets(Parts& parts);
   bool may_read(const Parts& parts) const;
+  bool newleader_acked(const Parts& parts) const;
   void on_packet(const QuorumPacket& packet, Parts& parts);
   void on_leader_info(const QuorumPacket& packet, Parts& parts);
   void on_diff(const QuorumPacket& packet);
@@ -124,6 +125,7 @@ class Learner {
   Outbox outbox_;
   Zxid committed_;          // highest zxid that the leader has said to be committed
   Zxid keep_;               // TRUNC's zxid
+  Zxid history_end_;        // last zxid before NEWLEADER
   std::deque<Zxid> unacked_;  // PROPOSALs before NEWLEADER: acknowledged behind it
   std::optional<Install> install_;
   SnapshotBodyReader body_reader_;

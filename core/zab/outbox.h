@@ -16,13 +16,14 @@ namespace vivarium {
 class Outbox {
  public:
   void when_accepted(Epoch epoch, PacketType type, int64_t zxid, Bytes data) {
-    items_.push_back({Until::AcceptedEpoch, epoch, type, zxid, std::move(data)});
+    items_.push_back({epoch, Zxid{}, type, zxid, std::move(data), true});
   }
-  void when_current(Epoch epoch, PacketType type, int64_t zxid) {
-    items_.push_back({Until::CurrentEpoch, epoch, type, zxid, {}});
+  // Waits for the history up to `logged` too: who joins an epoch again has its number on disk already.
+  void when_current(Epoch epoch, Zxid logged, PacketType type, int64_t zxid) {
+    items_.push_back({epoch, logged, type, zxid, {}, false});
   }
   void when_logged(Zxid logged, PacketType type, int64_t zxid) {
-    items_.push_back({Until::Logged, logged.value, type, zxid, {}});
+    items_.push_back({0, logged, type, zxid, {}, false});
   }
 
   // Moves every packet at the front whose fact is durable by now into `out`.
@@ -40,24 +41,18 @@ class Outbox {
   bool empty() const { return items_.empty(); }
 
  private:
-  enum class Until : uint8_t { AcceptedEpoch, CurrentEpoch, Logged };
+  // Leaves when the epoch (accepted or current) and the log are durable up to what is named.
   struct Item {
-    Until until{};
-    uint64_t value = 0;
+    Epoch epoch = 0;
+    Zxid logged;
     PacketType type{};
     int64_t zxid = 0;
     Bytes data;
+    bool promise = false;  // the epoch is the accepted one
   };
   static bool is_durable(const Item& item, const Storage& storage) {
-    switch (item.until) {
-      case Until::AcceptedEpoch:
-        return storage.accepted_epoch() >= item.value;
-      case Until::CurrentEpoch:
-        return storage.current_epoch() >= item.value;
-      case Until::Logged:
-        return storage.last_durable().value >= item.value;
-    }
-    return false;
+    const Epoch epoch = item.promise ? storage.accepted_epoch() : storage.current_epoch();
+    return epoch >= item.epoch && storage.last_durable() >= item.logged;
   }
   std::deque<Item> items_;
 };

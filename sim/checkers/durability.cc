@@ -32,6 +32,7 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
     });
     return;
   }
+  if (packet.type == PacketType::FollowerInfo) s.synced_epoch = 0;  // a new connection
   if (packet.type != PacketType::Ack) return;
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid.counter() == 0) {
@@ -75,8 +76,8 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
       after.role != ZabRole::Recovering) {
     verdict.expect(Checker::MemDisk, ledger.durable(server, disk, after.last_durable), now, [&] {
-      return fmt::format("s{} takes zxid {:x} for durable and its disk does not hold it", server + 1,
-                         after.last_durable.value);
+      return fmt::format("s{} takes zxid {:x} for durable: {}", server + 1, after.last_durable.value,
+                         ledger.missing(server, disk, after.last_durable));
     });
   }
   if (after.current_epoch != before.current_epoch && after.role != ZabRole::Recovering) {

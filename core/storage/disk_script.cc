@@ -36,6 +36,12 @@ DiskScript::Op& DiskScript::add(Kind kind, Dir dir, std::string name) {
 void DiskScript::write_file(Dir dir, std::string name, Bytes content) {
   add(Kind::Write, dir, std::move(name)).content = std::move(content);
 }
+void DiskScript::rewrite(Dir dir, std::string name, uint64_t offset, Bytes content) {
+  Op& op = add(Kind::Rewrite, dir, std::move(name));
+  op.size = offset;
+  op.content = std::move(content);
+}
+
 void DiskScript::cut_file(Dir dir, std::string name, uint64_t size) {
   add(Kind::Cut, dir, std::move(name)).size = size;
 }
@@ -53,11 +59,13 @@ bool DiskScript::issue(const Op& op, Disk& disk) {
   World& world = disk.world;
   switch (op.kind) {
     case Kind::Write:
+    case Kind::Rewrite:
     case Kind::Cut:
     case Kind::SyncFile: {
       const OpenMode mode = op.kind == Kind::Write ? OpenMode::Create : OpenMode::Update;
       file_ = world.open(op.dir, op.name, mode, Lane::Log, OnError::Stop);
       if (op.kind == Kind::Write) world.write(file_, 0, op.content);
+      if (op.kind == Kind::Rewrite) world.write(file_, op.size, op.content);
       if (op.kind == Kind::Cut) world.truncate(file_, op.size);
       token_ = disk.token();
       world.sync(file_, token_);

@@ -51,6 +51,7 @@ class DiskScript {
  public:
   // --- writing the script; nothing happens before start().
   void write_file(Dir dir, std::string name, Bytes content);  // created or emptied, synced
+  void rewrite(Dir dir, std::string name, uint64_t offset, Bytes content);  // synced
   void cut_file(Dir dir, std::string name, uint64_t size);    // synced
   void sync_file(Dir dir, std::string name);
   void rename(Dir dir, std::string from, std::string to);
@@ -66,14 +67,14 @@ class DiskScript {
   bool step(const Event& event, Disk& disk);
 
  private:
-  enum class Kind : uint8_t { Write, Cut, SyncFile, Rename, Remove, SyncDir, SaveFrontier };
+  enum class Kind : uint8_t { Write, Rewrite, Cut, SyncFile, Rename, Remove, SyncDir, SaveFrontier };
   struct Op {
     Kind kind{};
     Dir dir{};
     std::string name;
     std::string to;
     Bytes content;
-    uint64_t size = 0;
+    uint64_t size = 0;  // of a cut, or where content goes
     FrontierEdit edit;
   };
 

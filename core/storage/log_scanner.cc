@@ -159,6 +159,7 @@ void LogScanner::check_record(uint64_t end) {
        record_.trailer->entry_crc != record_.entry_crc)) {
     return found_bad(BadPlace::Trailer, end);
   }
+  record_.raw = view(at_, end);
   record_.offset = at_;
   record_.end = end;
   record_.zxid = Zxid{get_u64(record_.entry.data() + kZxidAt)};

@@ -19,6 +19,7 @@ struct ScannedRecord {
   uint64_t offset = 0;
   uint64_t end = 0;
   Zxid zxid;
+  ByteView raw;  // the whole record, as it stands in the file
   ByteView entry;
   uint32_t entry_crc = 0;
   std::optional<Trailer> trailer;  // none: Apache's

@@ -107,6 +107,7 @@ class Recovery {
   bool resumes(const ScannedRecord& record, Zxid last) const;
   void note_evidence(const ScannedRecord& record);
   void remember(const ScannedRecord& record, History& history);
+  void note_unvouched(const ScannedRecord& record);
 
   // --- recovery_settle.cc
   void conclude(Disk& disk, DataTree& tree, History& history);
@@ -167,6 +168,13 @@ class Recovery {
   std::vector<Zxid> empty_logs_;
   // Of the file with the last good record.
   LogFacts last_facts_;
+  // Good records of ours that no sync is known to have covered, as runs of bytes of a file.
+  struct Unvouched {
+    Zxid log;
+    uint64_t offset = 0;
+    Bytes bytes;
+  };
+  std::vector<Unvouched> unvouched_;
   Effects effects_;
   uint64_t digest_mismatches_ = 0;
   uint64_t replayed_ = 0;

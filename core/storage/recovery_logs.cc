@@ -155,6 +155,20 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
     if (facts_.end != PrefixEnd::Clean) return;
   }
   remember(record, history);
+  note_unvouched(record);
+}
+
+// The frontier is written after a sync has succeeded, never before: it vouches although it may itself be
+// only in the cache. What is above it may be in the cache alone and, after a sync that failed, in
+// pages that count as clean: reading it back and syncing again would claim what the disk has not.
+void Recovery::note_unvouched(const ScannedRecord& record) {
+  if (!first_ || !record.trailer || record.zxid <= facts_.frontier.zxid) return;
+  const Zxid log = logs_[log_at_];
+  if (unvouched_.empty() || unvouched_.back().log != log ||
+      unvouched_.back().offset + unvouched_.back().bytes.size() != record.offset) {
+    unvouched_.push_back({log, record.offset, {}});
+  }
+  append_bytes(unvouched_.back().bytes, record.raw);
 }
 
 void Recovery::apply(const ScannedRecord& record, DataTree& tree) {

@@ -168,7 +168,7 @@ void Recovery::settle(const Verdict& verdict, Disk& disk) {
 }
 
 // Everything that the verdict rests on is made durable: a killed process leaves bytes that only the
-// cache has.
+// cache has, and a failed sync some that a later one would not write: those are written again.
 void Recovery::settle_logs(const Verdict& verdict) {
   if (truncation_) {
     truncation_script(*truncation_, facts_.frontier.acknowledged, log_.generation, script_);
@@ -180,6 +180,11 @@ void Recovery::settle_logs(const Verdict& verdict) {
   for (const LogCut& cut : cuts_) {
     if (cut.at > kLogHeaderBytes) script_.cut_file(Dir::Logs, log_name(cut.log), cut.at);
   }
+  for (Unvouched& run : unvouched_) {
+    const bool kept = std::find(log_.files.begin(), log_.files.end(), run.log) != log_.files.end();
+    if (kept) script_.rewrite(Dir::Logs, log_name(run.log), run.offset, std::move(run.bytes));
+  }
+  unvouched_.clear();
   const size_t count = log_.files.size();
   const size_t from = verdict.found == Found::Foreign || count == 0 ? 0 : count - 1;
   for (size_t i = from; i < count; ++i) script_.sync_file(Dir::Logs, log_name(log_.files[i]));

@@ -1,0 +1,52 @@
+#include "core/base/hash.h"
+
+#include <isa-l/crc.h>
+#include <isa-l/igzip_lib.h>
+
+#include <bit>
+#include <cstring>
+
+namespace vivarium {
+namespace {
+
+uint64_t load_le64(const Byte* p) {
+  uint64_t v = 0;
+  std::memcpy(&v, p, 8);
+  return std::endian::native == std::endian::little ? v : __builtin_bswap64(v);
+}
+
+uint64_t load_le64(const Byte* p, size_t n) {
+  uint64_t v = 0;
+  for (size_t i = 0; i < n; ++i) v |= uint64_t{p[i]} << (8 * i);
+  return v;
+}
+
+}  // namespace
+
+uint32_t crc32c(ByteView bytes, uint32_t seed) {
+  // ISA-L's iscsi form leaves the inversions to the caller and takes a non-const pointer it only reads.
+  return ~crc32_iscsi(const_cast<Byte*>(bytes.data()), static_cast<int>(bytes.size()), ~seed);
+}
+
+uint32_t crc32(ByteView bytes, uint32_t seed) {
+  return crc32_gzip_refl(seed, bytes.data(), bytes.size());
+}
+
+uint32_t adler32(ByteView bytes, uint32_t seed) {
+  return isal_adler32(seed, bytes.data(), bytes.size());
+}
+
+uint64_t hash64(ByteView bytes, uint64_t seed) {
+  uint64_t h = hash_combine(seed, bytes.size());
+  const Byte* p = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; p += 8, left -= 8) h = std::rotl(h ^ load_le64(p), 29) * 0x9fb21c651e98df25ULL;
+  if (left != 0) h = std::rotl(h ^ load_le64(p, left), 29) * 0x9fb21c651e98df25ULL;
+  return mix64(h);
+}
+
+Hash128 hash128(ByteView bytes, uint64_t seed) {
+  return {hash64(bytes, hash_combine(seed, 1)), hash64(bytes, hash_combine(seed, 2))};
+}
+
+}  // namespace vivarium

@@ -375,6 +375,7 @@ void Cluster::after_step(ServerIndex server) {
   const Node& node = *nodes_[server];
   const NodeFacts before = facts_[server];
   const NodeFacts after = NodeFacts::of(node);
+  if (after == before) return;
   facts_[server] = after;
   if (before.busy && !after.busy) {
     // A recovery, truncation or install is over.
@@ -385,11 +386,10 @@ void Cluster::after_step(ServerIndex server) {
   }
   if (after.standing == Standing::Voter) wiped_[server] = false;
   const SimTime now = sim_.now();
-  std::vector<const SimDisk*> disks;
-  for (ServerIndex i = 0; i < profile_.servers; ++i) disks.push_back(&sim_.disk(server_host(i)));
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
   leadership_.stepped(server, after, now, verdict_);
-  durability_.stepped(server, before, after, disks, ledger_, now, verdict_);
+  durability_.stepped(server, before, after, sim_.disk(server_host(server)), ledger_, now,
+                      verdict_);
 }
 
 // --- the run

@@ -36,7 +36,8 @@ struct NodeFacts {
   Zxid last_durable;
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
-  bool busy = false;      // truncating or installing
+  bool busy = false;      // recovering, truncating or installing
+  bool operator==(const NodeFacts&) const = default;
   static NodeFacts of(const Node& node);
 };
 

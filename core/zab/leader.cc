@@ -415,23 +415,27 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
 // The highest zxid that a quorum has durably, this server through the same fact as everybody else
 // (hazards B7), learners through ACKs given under this epoch only (B3).
 Zxid Leader::quorum_acked(const Parts& parts) const {
-  std::vector<Zxid> acked;
-  acked.reserve(quorum_.voters().size());
+  // The highest zxid with a majority behind it is one of those reached.
+  const auto behind = [&](Zxid zxid) {
+    return quorum_.holds([&](ServerId id) { return reached_by(id, parts) >= zxid; });
+  };
+  Zxid best;
   for (const ServerId id : quorum_.voters()) {
-    Zxid reached;
-    if (id == self_) {
-      reached = parts.storage.last_durable();
-    } else {
-      for (const Peer& peer : peers_) {
-        if (peer.voter && !peer.dropped && peer.id == id && peer.stage == Peer::Stage::Synced) {
-          reached = peer.acked;
-        }
-      }
-    }
-    acked.push_back(reached);
+    const Zxid reached = reached_by(id, parts);
+    if (reached > best && behind(reached)) best = reached;
   }
-  std::sort(acked.begin(), acked.end(), std::greater<>());
-  return acked[quorum_.voters().size() / 2];
+  return best;
+}
+
+Zxid Leader::reached_by(ServerId id, const Parts& parts) const {
+  if (id == self_) return parts.storage.last_durable();
+  Zxid reached;
+  for (const Peer& peer : peers_) {
+    if (peer.voter && !peer.dropped && peer.id == id && peer.stage == Peer::Stage::Synced) {
+      reached = peer.acked;
+    }
+  }
+  return reached;
 }
 
 void Leader::advance_commit(Parts& parts) {

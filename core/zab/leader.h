@@ -104,6 +104,7 @@ class Leader {
 
   void advance_commit(Parts& parts);
   Zxid quorum_acked(const Parts& parts) const;
+  Zxid reached_by(ServerId id, const Parts& parts) const;
   void send_commits(Zxid from, Zxid to, Parts& parts);
   void apply(Parts& parts);
   void release_syncs(Parts& parts);

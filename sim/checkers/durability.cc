@@ -61,10 +61,9 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
 }
 
 void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-                         const std::vector<const SimDisk*>& disks, const Ledger& ledger, SimTime now,
+                         const SimDisk& disk, const Ledger& ledger, SimTime now,
                          Verdict& verdict) {
   Server& s = servers_[server];
-  const SimDisk& disk = *disks[server];
   if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
       after.standing == Standing::Voter) {
     verdict.expect(Checker::Recover, after.last_logged >= s.acknowledged, now, [&] {

@@ -19,10 +19,8 @@ class Durability {
 
   void packet_sent(ServerIndex server, const NodeFacts& facts, const QuorumPacket& packet,
                    const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
-  // `disks[i]` is server i's.
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-               const std::vector<const SimDisk*>& disks, const Ledger& ledger, SimTime now,
-               Verdict& verdict);
+               const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
   void truncated(ServerIndex server, Zxid keep);
   void wiped(ServerIndex server) { servers_[server] = {}; }
 

@@ -251,7 +251,7 @@ class ServerHost final : public Replication {
       }
       ServerParts p = parts();
       server.end_turn(p);
-      moved = commits_by_itself && !log_.empty();
+      moved = commits_by_itself && (!log_.empty() || !tickets_.empty() || !revalidations_.empty());
       for (auto& [link, l] : world.links_) {
         if (l.end != LinkEnd::Open || !l.reads || l.unsent == 0) continue;
         l.unsent = 0;

@@ -195,6 +195,7 @@ bool StorageHost::step() {
 }
 
 void StorageHost::run() {
+  end_turn();
   for (int i = 0; i < 100'000; ++i) {
     if (step()) continue;
     const Instant deadline = storage_.deadline();

@@ -382,7 +382,9 @@ void Cluster::after_step(ServerIndex server) {
     const std::optional<std::string> twice =
         ledger_.reread(server, sim_.disk(server_host(server)));
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
-    if (before.role != ZabRole::Recovering) durability_.truncated(server, after.last_logged);
+    if (before.role != ZabRole::Recovering) {
+      durability_.truncated(server, after.last_logged, agreement_.committed(), sim_.now(), verdict_);
+    }
   }
   if (after.standing == Standing::Voter) wiped_[server] = false;
   const SimTime now = sim_.now();

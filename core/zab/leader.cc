@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kLearnersMax = 256;
 // A learner further behind than this in what the network has taken from us is dropped (hazards L1).
 constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
+// Apache reads records and packets of up to twice jute.maxbuffer: a txn must fit with its trailer.
+constexpr size_t kRecordExtraBytes = 1024;
 // Epochs have 31 bits; nobody reaches half of them by elections (RULES 20).
 constexpr Epoch kEpochMax = Epoch{1} << 30;
 constexpr std::string_view kSnapSignature = "BenWasHere";
@@ -263,6 +265,10 @@ void Leader::begin_new_leader(Parts& parts) {
     parts.storage.save_current_epoch(parts.world, epoch_);
   }
   if (parts.storage.current_epoch() < epoch_) return;
+  // What is handed out is the whole initial history, as log or as state: a state below it would take from
+  // a learner what it has acknowledged (hazards B8).
+  apply_committed(initial_last_, parts, effects_, [](const Effects&) {});
+  CHECK(parts.tree.last_applied() == initial_last_);
   phase_ = Phase::NewLeader;
   committed_ = initial_last_;
   commits_sent_ = initial_last_;
@@ -279,6 +285,8 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
   const SyncPlan plan = plan_sync(peer.last_zxid, history, committed_);
+  // No state below the commit point is handed out; the own disk will get there.
+  if (plan.kind == SyncPlan::Kind::Snap && parts.tree.last_applied() < committed_) return;
   Zxid from = plan.from;
   switch (plan.kind) {
     case SyncPlan::Kind::Diff:
@@ -402,7 +410,8 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
     sessions_.set_owner(request.session, request.owner);
   }
   SharedBytes entry = share(
-      prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_));
+      prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_,
+              2 * size_t{parts.config.packet_bytes_max} - kRecordExtraBytes));
   last_proposed_ = zxid;
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
@@ -487,6 +496,9 @@ void Leader::advance(Parts& parts) {
   begin_new_leader(parts);
   establish(parts);
   advance_commit(parts);
+  if (phase_ >= Phase::NewLeader) {
+    for (Peer& peer : peers_) synchronise(peer, parts);
+  }
 }
 
 // --- sync, pings, sessions

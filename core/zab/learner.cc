@@ -446,7 +446,9 @@ void Learner::apply(Parts& parts) {
   apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
     if (serving_) parts.user.applied(effects);
   });
-  if (!serving_ && !manner_.aside && parts.tree.last_applied() >= serve_from_) {
+  // The tree of a restarted server holds its whole log: nobody may read the part that is not committed.
+  const Zxid applied = parts.tree.last_applied();
+  if (!serving_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
     serving_ = true;
     parts.user.serving_started();
   }

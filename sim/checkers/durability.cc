@@ -115,7 +115,14 @@ void Durability::check_commit(ServerIndex leader, const NodeFacts& after, const 
   });
 }
 
-void Durability::truncated(ServerIndex server, Zxid keep) {
+// What a server acknowledged and a quorum has committed never leaves its disk again (hazards B8).
+void Durability::truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now,
+                           Verdict& verdict) {
+  const Zxid promised = std::min(servers_[server].acknowledged, committed);
+  verdict.expect(Checker::DurAck, keep >= promised, now, [&] {
+    return fmt::format("s{} goes back to zxid {:x}; it had acknowledged {:x}, which is committed",
+                       server + 1, keep.value, promised.value);
+  });
   servers_[server].acknowledged = std::min(servers_[server].acknowledged, keep);
 }
 

@@ -21,7 +21,8 @@ class Durability {
                    const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
                const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
-  void truncated(ServerIndex server, Zxid keep);
+  // A truncation or an install has left the server's log ending at `keep`.
+  void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
   void wiped(ServerIndex server) { servers_[server] = {}; }
 
  private:

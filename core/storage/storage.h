@@ -91,6 +91,8 @@ class Storage {
   void install_bytes(World& world, ByteView body);
   void finish_install(World& world, const DataTree& tree);
   void abort_install(World& world);
+  // An epoch is on its way to the disk.
+  bool saving_epochs() const { return !epochs_.idle(); }
   bool installing() const { return receiver_.state() != SnapshotReceiver::State::Idle; }
 
   // Takes a snapshot of `tree` (exact, at tree.last_applied() <= last_durable()) when enough txns

@@ -9,6 +9,8 @@
 namespace vivarium {
 namespace {
 
+constexpr Duration kJoinPauseMin = milliseconds(10);
+constexpr uint32_t kJoinPausesDoubled = 6;
 constexpr Duration kWaitingLineEvery = milliseconds(10'000);
 // Appended and not yet durable: beyond this clients are not read.
 constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
@@ -58,14 +60,21 @@ void Zab::advance(Parts& parts) {
       settled_ = true;
       election_.settle(PeerState::Leading, parts.config.id, leader->epoch(), parts.world);
     }
-    if (!leader->over().empty()) look(leader->over(), parts);
+    if (!leader->over().empty()) {
+      look(leader->over(), parts);
+    } else if (!leader->established() && deserted()) {
+      look("those who chose this leader look for another", parts);
+    }
   }
 }
 
 void Zab::end_turn(Parts& parts) {
   advance(parts);
   if (auto* learner = std::get_if<Learner>(&role_)) learner->end_turn(parts);
-  if (auto* leader = std::get_if<Leader>(&role_)) leader->end_turn(parts);
+  if (auto* leader = std::get_if<Leader>(&role_)) {
+    leader->end_turn(parts);
+    if (!leader->over().empty()) advance(parts);
+  }
   election_.end_turn(parts.world);
   if (serving() && !parts.storage.busy()) parts.storage.maybe_snapshot(parts.world, parts.tree);
   parts.storage.end_turn(parts.world, parts.tree);
@@ -79,6 +88,7 @@ Instant Zab::deadline() const {
   if (const auto* learner = std::get_if<Learner>(&role_)) at = std::min(at, learner->deadline());
   if (const auto* leader = std::get_if<Leader>(&role_)) at = std::min(at, leader->deadline());
   if (standing_ == Standing::Aside || standing_ == Standing::Blank) at = std::min(at, waiting_line_at_);
+  if (std::holds_alternative<Looking>(role_)) at = std::min(at, look_at_);
   return at;
 }
 
@@ -132,12 +142,22 @@ void Zab::on_recovered(Parts& parts) {
   look("recovered", parts);
 }
 
+// A quorum is no more to be had among voters that have not turned to another round (hazards E6).
+bool Zab::deserted() const {
+  return !quorum_.holds([&](ServerId id) { return !election_.heard_looking(id); });
+}
+
 // The only way out of a role. Clients are gone before anything else happens (hazards W5); what the role
 // held in memory is dropped with it.
 void Zab::look(std::string_view why, Parts& parts) {
   parts.world.log(LogLevel::Info, fmt::format("looking: {}", why));
   if (auto* learner = std::get_if<Learner>(&role_)) {
     force_snap_ = learner->needs_snap();
+    failed_joins_ = learner->synced() ? 0 : failed_joins_ + 1;
+    if (failed_joins_ > 1) {
+      const uint32_t doubled = std::min(failed_joins_ - 2, kJoinPausesDoubled);
+      look_at_ = parts.world.now() + kJoinPauseMin * (int64_t{1} << doubled);
+    }
     learner->leave(parts);
     if (std::optional<Learner::Install> install = learner->take_install()) install_ = std::move(install);
   }
@@ -157,6 +177,11 @@ void Zab::adopt_install(Parts& parts) {
 void Zab::start_vote(Parts& parts) {
   const Storage& storage = parts.storage;
   if (storage.busy() || storage.installing() || install_.has_value()) return;
+  if (storage.saving_epochs()) return;
+  if (look_at_ != Instant::never()) {
+    if (parts.world.now() < look_at_) return;
+    look_at_ = Instant::never();
+  }
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
   std::get<Looking>(role_).voting = true;
@@ -180,6 +205,13 @@ void Zab::advance_looking(Parts& parts) {
     founding_ = false;
     standing_ = Standing::Voter;
     std::get<Looking>(role_).voting = false;
+  }
+  // An observer promises nothing: an empty directory is an empty history.
+  const bool blank = parts.storage.recovered().found == Found::Blank;
+  if (standing_ == Standing::Observer && blank && !parts.storage.member()) {
+    if (!founding_) parts.storage.found_new(parts.world);
+    founding_ = true;
+    return;
   }
   if (parts.config.standalone()) {
     if (parts.storage.last_logged() == parts.storage.last_durable()) role_.emplace<Leader>(parts);

@@ -84,6 +84,7 @@ class Zab {
   void on_decided(ServerId leader, Parts& parts);
   void advance_looking(Parts& parts);
   void advance_learner(Parts& parts);
+  bool deserted() const;
   void adopt_install(Parts& parts);
   void return_from_aside(Parts& parts);
 
@@ -97,6 +98,10 @@ class Zab {
   bool founding_ = false;
   bool stopping_ = false;
   std::optional<Learner::Install> install_;  // finishes although its role is over
+  // A learner whose role ended before it was synced waits a little, longer each time, before it looks for
+  // a leader again: otherwise two servers that cannot agree would do nothing else.
+  uint32_t failed_joins_ = 0;
+  Instant look_at_ = Instant::never();
   Instant waiting_line_at_;  // next line for a person while nothing can be done
 };
 

@@ -349,6 +349,26 @@ TEST_F(ElectionLinksTest, OneSendPerTurn) {
   EXPECT_EQ(world.links.at(link).sent, hello_of(3) + frame_of(40, 2));
 }
 
+// Simulator, seed 3: a path that swallowed the bytes of a link for a while leaves one on which nothing
+// arrives any more and that nobody ends.
+TEST_F(ElectionLinksTest, ALinkOnWhichNobodyEverAnswersIsMadeAnew) {
+  links.want_voters(true, world);
+  const LinkId mute = link_to("n1");
+  const LinkId lively = link_to("n2");
+  step(LinkUp{mute});
+  step(LinkUp{lively});
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(world.links.at(mute).open) << i << " messages without an answer";
+    send(1, frame_of(40, 1));
+    send(2, frame_of(40, 1));
+    bytes(lively, frame_of(40, 2));
+  }
+  EXPECT_FALSE(world.links.at(mute).open);
+  EXPECT_TRUE(world.links.at(lively).open);
+  pass(200);
+  EXPECT_TRUE(link_to("n1").valid()) << "tried again";
+}
+
 TEST_F(ElectionLinksTest, ABlackHoleIsGivenUpAndTriedAgainAndStopsNobodyElse) {
   links.want_voters(true, world);
   const LinkId hole = link_to("n1");

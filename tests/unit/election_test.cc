@@ -228,12 +228,12 @@ TEST_F(ElectionTest, AloneItSaysItsVoteAgainAndAgain) {
   hub.heard.clear();
   std::vector<int64_t> after;
   const Instant start = hub.now();
-  while (hub.now() - start < milliseconds(7000)) {
+  while (hub.now() - start < milliseconds(5000)) {
     hub.run(1);
     if (!hub.heard.empty()) after.push_back((hub.now() - start).ms());
     hub.heard.clear();
   }
-  EXPECT_EQ(after, (std::vector<int64_t>{200, 600, 1400, 3000, 6200})) << "quorum-protocol 4";
+  EXPECT_EQ(after, (std::vector<int64_t>{200, 600, 1400, 3000})) << "quorum-protocol 4";
   EXPECT_FALSE(hub.election(1).decided());
 }
 

@@ -51,6 +51,7 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
                                         server + 1, facts.last_durable.value);
                    });
     s.acknowledged = std::max(s.acknowledged, facts.last_durable);
+    s.said = std::max(s.said, facts.last_durable);
     return;
   }
   verdict.expect(Checker::DurAck, ledger.durable(server, disk, zxid), now, [&] {
@@ -58,6 +59,7 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
                        zxid.value);
   });
   s.acknowledged = std::max(s.acknowledged, zxid);
+  s.said = std::max(s.said, zxid);
 }
 
 void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
@@ -102,7 +104,7 @@ void Durability::check_commit(ServerIndex leader, const NodeFacts& after, const 
     ++voters;
     if (i == leader) {
       if (ledger.durable(i, disk, after.committed)) ++have;
-    } else if (servers_[i].acknowledged >= after.committed) {
+    } else if (servers_[i].said >= after.committed) {
       ++have;
     }
   }

@@ -23,11 +23,17 @@ class Durability {
                const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
   // A truncation or an install has left the server's log ending at `keep`.
   void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
-  void wiped(ServerIndex server) { servers_[server] = {}; }
+  // Its ACKs may still be on their way, and were true when they left.
+  void wiped(ServerIndex server) {
+    const Zxid said = servers_[server].said;
+    servers_[server] = {};
+    servers_[server].said = said;
+  }
 
  private:
   struct Server {
     Zxid acknowledged;   // by ACKs found true, and by a leader's own count
+    Zxid said;           // highest ACK ever found true, whatever became of the disk
     Epoch synced_epoch = 0;  // NEWLEADER acknowledged
   };
   void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,

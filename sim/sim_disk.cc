@@ -241,24 +241,33 @@ bool SimDisk::garble_sector(Dir dir, std::string_view name, uint64_t sector, uin
 }
 
 bool SimDisk::lose_write(Dir dir, std::string_view name) {
-  SimFile* file = lookup(dir, name);
-  if (file == nullptr) return false;
-  for (size_t i = file->ops.size(); i-- > 0;) {
-    if (file->ops[i].kind != FileOpKind::Data) continue;
-    file->ops[i].lost = true;
+  const Inode inode = find(dir, name);
+  return inode != kNoInode && lose_write(inode);
+}
+
+bool SimDisk::misdirect_write(Dir dir, std::string_view name, int64_t shift_bytes) {
+  const Inode inode = find(dir, name);
+  return inode != kNoInode && misdirect_write(inode, shift_bytes);
+}
+
+bool SimDisk::lose_write(Inode inode) {
+  SimFile& file = files_[inode];
+  for (size_t i = file.ops.size(); i-- > 0;) {
+    if (file.ops[i].kind != FileOpKind::Data) continue;
+    file.ops[i].lost = true;
     return true;
   }
   return false;
 }
 
-bool SimDisk::misdirect_write(Dir dir, std::string_view name, int64_t shift_bytes) {
-  SimFile* file = lookup(dir, name);
-  if (file == nullptr || shift_bytes % static_cast<int64_t>(kSectorBytes) != 0) return false;
-  for (size_t i = file->ops.size(); i-- > 0;) {
-    FileOp& op = file->ops[i];
+bool SimDisk::misdirect_write(Inode inode, int64_t shift_bytes) {
+  SimFile& file = files_[inode];
+  if (shift_bytes % static_cast<int64_t>(kSectorBytes) != 0) return false;
+  for (size_t i = file.ops.size(); i-- > 0;) {
+    FileOp& op = file.ops[i];
     if (op.kind != FileOpKind::Data) continue;
     const int64_t lands = static_cast<int64_t>(op.offset) + shift_bytes;
-    if (lands < 0 || static_cast<uint64_t>(lands) + op.length > sector_ceil(file->cached.size)) {
+    if (lands < 0 || static_cast<uint64_t>(lands) + op.length > sector_ceil(file.cached.size)) {
       return false;
     }
     op.shift = shift_bytes;

@@ -117,9 +117,12 @@ class SimDisk {
   bool zero_sector(Dir dir, std::string_view name, uint64_t sector, bool durable_only = false);
   bool garble_sector(Dir dir, std::string_view name, uint64_t sector, uint64_t seed,
                      bool durable_only = false);
-  // The last unsynced write of the file: synced as if well, but not (or elsewhere) on the disk.
+  // The last unsynced write of the file: synced as if well, but not (or elsewhere) on the disk. See
+  // SimFiles::arm for the next one.
   bool lose_write(Dir dir, std::string_view name);
   bool misdirect_write(Dir dir, std::string_view name, int64_t shift_bytes);
+  bool lose_write(Inode inode);
+  bool misdirect_write(Inode inode, int64_t shift_bytes);
 
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
   uint64_t free_bytes() const { return used_bytes_ < capacity_ ? capacity_ - used_bytes_ : 0; }

@@ -162,6 +162,23 @@ std::optional<FileError> SimFiles::verdict(DiskOp op, std::string_view name) {
   return std::nullopt;
 }
 
+// The write just taken meets the first quiet fault that is due for it.
+void SimFiles::spoil_write(SimDisk& disk, const Open& open) {
+  for (size_t i = 0; i < quiet_faults_.size(); ++i) {
+    QuietFault& fault = quiet_faults_[i];
+    if (!open.name.starts_with(fault.name_prefix)) continue;
+    if (fault.skip > 0) {
+      --fault.skip;
+      continue;
+    }
+    const bool done = fault.shift_bytes == 0 ? disk.lose_write(open.inode)
+                                             : disk.misdirect_write(open.inode, fault.shift_bytes);
+    if (!done) continue;  // it would land outside of the file: the next write may do
+    quiet_faults_.erase(quiet_faults_.begin() + static_cast<ptrdiff_t>(i));
+    return;
+  }
+}
+
 void SimFiles::fail(Moment& m, FileId file, FileError error, std::string_view what) {
   Open& open = opens_[file.slot];
   open.broken = true;
@@ -220,6 +237,7 @@ void SimFiles::write(Moment& m, SimDisk& disk, FileId file, uint64_t offset, Byt
   const uint64_t end = offset + bytes.size();
   if (!disk.fits(open->inode, end)) return fail(m, file, FileError::NoSpace, "write");
   disk.write(open->inode, offset, bytes, m.now);
+  if (!quiet_faults_.empty()) spoil_write(disk, *open);
   if (end != open->written_end) {
     open->written_end = end;
     open->syncs_there = 0;

@@ -56,6 +56,13 @@ struct DiskFault {
   uint32_t times = 1;  // UINT32_MAX: for ever
 };
 
+// A write that the disk takes and does not do, or does elsewhere: the (skip + 1)-th that matches.
+struct QuietFault {
+  std::string name_prefix;
+  uint32_t skip = 0;
+  int64_t shift_bytes = 0;  // whole sectors; 0: nowhere
+};
+
 class SimFiles {
  public:
   explicit SimFiles(const DiskOptions& options, HostId host) : options_(options), host_(host) {}
@@ -92,8 +99,12 @@ class SimFiles {
 
   // --- faults
   void arm(const DiskFault& fault) { faults_.push_back(fault); }
-  void clear_faults() { faults_.clear(); }
-  size_t armed() const { return faults_.size(); }
+  void arm(const QuietFault& fault) { quiet_faults_.push_back(fault); }
+  void clear_faults() {
+    faults_.clear();
+    quiet_faults_.clear();
+  }
+  size_t armed() const { return faults_.size() + quiet_faults_.size(); }
   // Slower by this factor until set back to 1.
   void set_slowness(int64_t factor) { slowness_ = factor; }
 
@@ -124,6 +135,7 @@ class SimFiles {
   void free_slot(SimDisk& disk, uint32_t slot);
   std::optional<FileError> verdict(DiskOp op, std::string_view name);
   void answer(Moment& m, FileId file, Happens kind, uint64_t a, uint64_t b, SimTime at);
+  void spoil_write(SimDisk& disk, const Open& open);
   void fail(Moment& m, FileId file, FileError error, std::string_view what);
   void fail_dir(Moment& m, Dir dir, FileError error, std::string_view what);
   Duration delay(Moment& m, const Choice& choice, const Delay& d, Lane lane);
@@ -140,6 +152,7 @@ class SimFiles {
   SimTime names_ready_[3];
   uint64_t names_count_ = 0;
   std::vector<DiskFault> faults_;
+  std::vector<QuietFault> quiet_faults_;
   std::vector<std::string> reasons_;
   std::string stop_reason_;
   // What reads and listings found, until delivered.

@@ -373,7 +373,8 @@ bool SimNetwork::up(Moment& m, const Happening& h) {
   c->ends[0].state = EndState::Live;
   flush(m, h.slot, 0);
   Stream& incoming = c->streams[1];
-  if (incoming.arrived > incoming.delivered && !incoming.deliver_queued) {
+  const bool waiting = incoming.arrived > incoming.delivered || incoming.fin_arrived;
+  if (waiting && !incoming.deliver_queued) {
     incoming.deliver_queued = true;
     push(m, m.now, Happens::Deliver, h.slot, 1, 0);
   }

@@ -86,28 +86,86 @@ class Bench : public Programs {
   std::vector<Passer> passers_;
 };
 
-void run(uint32_t servers, uint64_t events) {
-  SimOptions options;
-  Simulation sim(options);
-  Bench bench(servers);
+struct Cost {
+  uint64_t events = 0;
+  uint64_t allocations = 0;
+  double ns = 0;
+};
+
+void add_servers(Simulation& sim, uint32_t servers) {
   for (uint32_t i = 0; i < servers; ++i) {
     HostOptions host;
     host.name = fmt::format("s{}", i + 1);
     host.server = true;
-    const HostId id = sim.add_host(host);
-    sim.start(id);
+    sim.start(sim.add_host(host));
   }
-  sim.run_for(bench, milliseconds(50));
-  const uint64_t before = sim.events();
+}
+
+template <class Work>
+Cost measure(Work&& work) {
   const uint64_t allocations_before = allocations;
   const std::clock_t start = std::clock();
-  while (sim.events() - before < events) sim.step(bench);
-  const double took = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC * 1e9;
-  const double done = static_cast<double>(sim.events() - before);
-  fmt::print(
-      "{} servers: {:.2f} M events/s, {:.0f} ns and {:.4f} allocations per event, hash {:x}\n",
-      servers, done / took * 1e3, took / done,
-      static_cast<double>(allocations - allocations_before) / done, sim.trace_hash());
+  Cost cost;
+  cost.events = work();
+  cost.ns = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC * 1e9;
+  cost.allocations = allocations - allocations_before;
+  return cost;
+}
+
+void print(std::string_view what, const Cost& cost) {
+  const double events = static_cast<double>(cost.events);
+  fmt::print("{}: {:.2f} M events/s, {:.0f} ns and {:.4f} allocations per event\n", what,
+             events / cost.ns * 1e3, cost.ns / events,
+             static_cast<double>(cost.allocations) / events);
+}
+
+void long_run(uint32_t servers, uint64_t events) {
+  Simulation sim(SimOptions{});
+  Bench bench(servers);
+  add_servers(sim, servers);
+  sim.run_for(bench, milliseconds(50));
+  const Cost cost = measure([&] {
+    const uint64_t before = sim.events();
+    while (sim.events() - before < events) sim.step(bench);
+    return sim.events() - before;
+  });
+  print(fmt::format("{} servers, one run", servers), cost);
+}
+
+void short_runs(uint32_t servers, uint64_t events) {
+  constexpr uint64_t kEventsOfOne = 3000;
+  const Cost cost = measure([&] {
+    uint64_t done = 0;
+    for (uint64_t seed = 1; done < events; ++seed) {
+      SimOptions options;
+      options.seed = seed;
+      Simulation sim(options);
+      Bench bench(servers);
+      add_servers(sim, servers);
+      while (sim.events() < kEventsOfOne) sim.step(bench);
+      done += sim.events();
+    }
+    return done;
+  });
+  print(fmt::format("{} servers, runs of {} events with their building", servers, kEventsOfOne),
+        cost);
+}
+
+void copies(uint32_t servers, uint64_t count) {
+  Simulation sim(SimOptions{});
+  Bench bench(servers);
+  add_servers(sim, servers);
+  sim.run_for(bench, milliseconds(50));
+  uint64_t checked = 0;
+  const Cost cost = measure([&] {
+    for (uint64_t i = 0; i < count; ++i) {
+      const Simulation copy = sim;
+      checked += copy.events() == sim.events() ? 1U : 0U;
+    }
+    return checked;
+  });
+  fmt::print("{} servers: a copy takes {:.1f} us and {} allocations\n", servers,
+             cost.ns / static_cast<double>(count) / 1e3, cost.allocations / count);
 }
 
 }  // namespace
@@ -115,6 +173,9 @@ void run(uint32_t servers, uint64_t events) {
 
 int main(int argc, char** argv) {
   const uint64_t events = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 3'000'000;
-  vivarium::sim::run(2, events);
-  vivarium::sim::run(5, events);
+  vivarium::sim::long_run(2, events);
+  vivarium::sim::long_run(5, events);
+  vivarium::sim::short_runs(3, events);
+  vivarium::sim::short_runs(5, events);
+  vivarium::sim::copies(3, 2000);
 }

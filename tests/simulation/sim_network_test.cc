@@ -325,6 +325,21 @@ TEST(SimNetwork, APausedProcessAcceptsInItsKernelOnly) {
   EXPECT_TRUE(hosts[1].received[hosts[1].accepted[0]] == pattern(1500, 1));
 }
 
+TEST(SimNetwork, APausedCallerLearnsLaterThatItWasAcceptedAndLeft) {
+  Scripted hosts(2);
+  LinkId link;
+  hosts.act(0, [&](World& world) { link = world.connect({"s2", kQuorumPort}); });
+  hosts.sim.pause(kS1);
+  hosts[1].react = [](const Event& event, World& world) {
+    if (const auto* e = std::get_if<LinkAccepted>(&event)) world.close(e->link, true);
+  };
+  hosts.run(milliseconds(1000));
+  hosts.sim.resume(kS1);
+  hosts.run(milliseconds(1000));
+  EXPECT_EQ(hosts[0].up, std::vector<LinkId>{link});
+  EXPECT_EQ(hosts[0].down, std::vector<LinkId>{link});
+}
+
 TEST(SimNetwork, ClosingAtOnceMayLoseWhatIsInFlight) {
   std::set<size_t> lengths;
   for (uint64_t seed = 1; seed <= 40; ++seed) {

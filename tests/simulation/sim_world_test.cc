@@ -608,6 +608,33 @@ TEST(Simulation, ASlowDiskTakesLonger) {
   EXPECT_EQ(time_of_sync(100), 100 * time_of_sync(1));
 }
 
+TEST(Simulation, TheNextWriteIsLostOrGoesElsewhere) {
+  Scripted hosts(1);
+  hosts.sim.disk(kS1).put(Dir::Logs, "log.1", Bytes(2 * kSectorBytes, 'a'));
+  const FileId other = [&] {
+    FileId file;
+    hosts.act(0, [&](World& world) {
+      file = world.open(Dir::Logs, "log.1", OpenMode::Update, Lane::Log, OnError::Stop);
+    });
+    return file;
+  }();
+  hosts.sim.files(kS1).arm(QuietFault{"log.", 0, 0});
+  hosts.sim.files(kS1).arm(QuietFault{"log.", 0, kSectorBytes});
+  hosts.act(0, [&](World& world) {
+    world.write(other, 0, as_bytes("b"));
+    world.write(other, 0, as_bytes("c"));
+    world.sync(other, 1);
+  });
+  ASSERT_TRUE(hosts.until([&] { return hosts[0].synced.size() == 1; }));
+  EXPECT_EQ(hosts.sim.files(kS1).armed(), 0U);
+  const SimDisk& disk = hosts.sim.disk(kS1);
+  const Bytes cached = *disk.content(Dir::Logs, "log.1", SimDisk::Image::Cached);
+  const Bytes durable = *disk.content(Dir::Logs, "log.1", SimDisk::Image::Durable);
+  EXPECT_EQ(cached[0], 'c');
+  EXPECT_EQ(durable[0], 'a');
+  EXPECT_EQ(durable[kSectorBytes], 'c');
+}
+
 TEST(Simulation, DamageIsReadAfterARestart) {
   Scripted hosts(1);
   hosts.sim.disk(kS1).put(Dir::Logs, "log.1", as_bytes("abc"));

@@ -49,6 +49,8 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
   } else if (std::holds_alternative<TimerFired>(event)) {
     on_timer(world, choices);
   } else if (std::holds_alternative<TurnEnded>(event)) {
+    const bool elsewhere = preferred_ && state_ != State::Waiting && *preferred_ != server_;
+    if (state_ != State::Off && elsewhere) disconnect(world, true);
     if (state_ == State::Waiting && wake_at_ <= world.now()) connect(world, choices);
     if (state_ == State::Connected) issue(world, choices, true_now);
     arm(world);
@@ -59,6 +61,7 @@ void SimClient::connect(World& world, Choices& choices) {
   ++connects_;
   server_ = static_cast<uint32_t>(
       choices.below({ChoiceKind::Workload, options_.index, connects_, 1000}, options_.servers));
+  server_ = preferred_.value_or(server_);
   link_ = world.connect({fmt::format("s{}", server_ + 1), kClientPort});
   state_ = State::Connecting;
   silent_at_ = world.now() + milliseconds(std::max(300, options_.session_timeout_ms / 2));
@@ -68,6 +71,7 @@ void SimClient::disconnect(World& world, bool close_link) {
   if (close_link && link_.valid()) world.close(link_, false);
   link_ = LinkId{};
   in_.clear();
+  for (const size_t op : in_flight_) ops_[op].lost = true;
   in_flight_.clear();  // unanswered for ever: may have happened
   if (probe_state_ == Probe::Sent) probe_state_ = Probe::Wanted;
   state_ = State::Waiting;
@@ -198,8 +202,23 @@ void SimClient::ask_probe() {
   if (probe_state_ == Probe::None) probe_state_ = Probe::Wanted;
 }
 
+size_t SimClient::ask(Operation operation) {
+  asked_.push_back(std::move(operation));
+  return asked_.size() - 1;
+}
+
+const ClientOp* SimClient::asked(size_t ticket) const {
+  return ticket < asked_ops_.size() ? &ops_[asked_ops_[ticket]] : nullptr;
+}
+
+void SimClient::prefer(uint32_t server) { preferred_ = server; }
+
 void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
   const Instant now = world.now();
+  while (asked_ops_.size() < asked_.size() && in_flight_.size() < options_.pipeline) {
+    asked_ops_.push_back(ops_.size());
+    send_op(asked_[asked_ops_.size() - 1], world, true_now);
+  }
   if (probe_state_ == Probe::Wanted && in_flight_.size() < options_.pipeline) {
     Operation probe;
     probe.op = Op::SetData;

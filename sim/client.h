@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -58,6 +59,13 @@ class SimClient {
   void ask_probe();
   bool probe_done() const { return probe_state_ == Probe::Done; }
 
+  // For scenarios, to be issued at the next step: an operation of theirs, and which server to be connected to
+  // from now on. asked() is null until the operation was sent.
+  size_t ask(Operation operation);
+  const ClientOp* asked(size_t ticket) const;
+  void prefer(uint32_t server);
+  uint32_t server() const { return server_; }  // connected to it, or last
+
  private:
   enum class State : uint8_t { Off, Waiting, Connecting, Handshaking, Connected };
   enum class Probe : uint8_t { None, Wanted, Sent, Done };
@@ -95,6 +103,9 @@ class SimClient {
   size_t sessions_begun_ = 0;
   Probe probe_state_ = Probe::None;
   size_t probe_op_ = 0;
+  std::vector<Operation> asked_;  // by ticket
+  std::vector<size_t> asked_ops_;  // index of ops_, as far as they were sent
+  std::optional<uint32_t> preferred_;
   std::deque<size_t> in_flight_;  // indices of ops_
   std::vector<ClientOp> ops_;
   std::vector<Watched> watched_;

@@ -177,6 +177,25 @@ bool Cluster::may_wipe(ServerIndex server) const {
   return profile_.servers > 1 && missing <= (profile_.servers - 1) / 2 && !wiped_[server];
 }
 
+void Cluster::wipe(ServerIndex server, Duration down) {
+  sim_.kill(server_host(server), *this);
+  sim_.disk(server_host(server)).wipe();
+  wiped_[server] = true;
+  ledger_.installed(server, Zxid{});
+  leadership_.wiped(server);
+  durability_.wiped(server);
+  if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
+}
+
+// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no more.
+void Cluster::wipe_all(Duration down) {
+  ledger_ = Ledger(profile_.servers);
+  agreement_ = Agreement(profile_.servers);
+  leadership_ = Leadership(profile_.servers);
+  durability_ = Durability(profile_.servers, std::vector<bool>(profile_.servers, true));
+  for (ServerIndex i = 0; i < profile_.servers; ++i) wipe(i, down);
+}
+
 void Cluster::apply(const Fault& fault) {
   const std::optional<ServerIndex> leading = leader();
   const uint32_t n = profile_.servers;
@@ -255,13 +274,7 @@ void Cluster::apply(const Fault& fault) {
       break;
     case FaultKind::Wipe:
       if (!may_wipe(fault.target)) return;
-      sim_.kill(server_host(fault.target), *this);
-      sim_.disk(server_host(fault.target)).wipe();
-      wiped_[fault.target] = true;
-      ledger_.installed(fault.target, Zxid{});
-      leadership_.wiped(fault.target);
-      durability_.wiped(fault.target);
-      sim_.start(server_host(fault.target), fault.lasts);
+      wipe(fault.target, fault.lasts);
       break;
     case FaultKind::ClockJump:
       sim_.clock(server_host(fault.target)).jump_wall(milliseconds(
@@ -364,6 +377,7 @@ void Cluster::delivering(Simulation& sim, HostId host, const Event& event) {
 
 void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivered(sim, host, event);
+  if (!std::holds_alternative<TurnEnded>(event)) ++outcome_.events;
   if (is_server(host) && nodes_[host.value]) after_step(host.value);
 }
 
@@ -446,6 +460,10 @@ Outcome Cluster::run() {
   while (sim_.now() < end && !verdict_.violation()) {
     sim_.run_until(*this, std::min(end, sim_.now() + kProbeStep));
   }
+  return finish();
+}
+
+Outcome Cluster::finish() {
   if (!verdict_.violation()) {
     heal();
     check_live();
@@ -453,7 +471,6 @@ Outcome Cluster::run() {
   if (!verdict_.violation()) check_results();
   outcome_.violation = verdict_.violation();
   outcome_.trace_hash = sim_.trace_hash();
-  outcome_.events = sim_.events();
   for (const SimClient& client : clients_) outcome_.completed += client.completed();
   outcome_.leaderships = leadership_.leaderships();
   outcome_.txns = agreement_.order().size();

@@ -25,7 +25,7 @@ namespace vivarium::sim {
 struct Outcome {
   std::optional<Violation> violation;
   uint64_t trace_hash = 0;
-  uint64_t events = 0;
+  uint64_t events = 0;         // delivered to processes, the ends of turns not counted
   uint64_t completed = 0;      // operations of clients that were answered
   uint64_t leaderships = 0;    // epochs with an established leader
   uint64_t txns = 0;           // delivered
@@ -41,18 +41,29 @@ class Cluster final : public Programs, public Observer {
 
   // The whole schedule: trouble, healing, convergence, final checks.
   Outcome run();
+  // Its second half: healing, convergence, final checks.
+  Outcome finish();
 
   // --- for scenarios and tools
   Simulation& sim() { return sim_; }
+  const SimNetwork& network() const { return sim_.network(); }
   const Profile& profile() const { return profile_; }
   const std::vector<Fault>& faults() const { return faults_; }
   const Node* node(ServerIndex server) const {
     return nodes_[server] ? &*nodes_[server] : nullptr;
   }
+  const NodeFacts& facts(ServerIndex server) const { return facts_[server]; }
   SimClient& client(ClientIndex index) { return clients_[index]; }
+  HostId client_host(ClientIndex client) const { return HostId{profile_.servers + client}; }
   const Verdict& verdict() const { return verdict_; }
+  const Agreement& agreement() const { return agreement_; }
+  const Ledger& ledger() const { return ledger_; }
+  const std::vector<SimClient>& clients() const { return clients_; }
   HostId server_host(ServerIndex server) const { return HostId{server}; }
   std::optional<ServerIndex> leader() const;
+  // Killed, and its directories are empty when it starts again.
+  void wipe(ServerIndex server, Duration down);
+  void wipe_all(Duration down);
   // Another observer beside the checkers (a trace).
   void also_observe(Observer* observer) { other_ = observer; }
 

@@ -61,6 +61,7 @@ struct ClientOp {
   SimTime invoked{};
   // --- filled when it returns
   bool answered = false;     // false in the end: connection lost, may have happened once or not at all
+  bool lost = false;         // the connection ended before the answer
   SimTime returned{};
   Zxid reply_zxid;
   ErrorCode error{};

@@ -16,9 +16,9 @@ Profile standard_profile(Choices& choices) {
   p.clients = static_cast<uint32_t>(3 + draw(1, 3));
   p.operations_per_client = 200 / p.clients + 1;
   p.faults = 20;
-  p.trouble = milliseconds(6000);
+  p.trouble = milliseconds(4500);
   p.settle = milliseconds(15000);
-  p.think = milliseconds(40);
+  p.think = milliseconds(30);
   Config& c = p.config;
   c.tick_ms = 100;
   c.init_limit_ticks = 10;

@@ -30,7 +30,7 @@ void SnapshotTaker::start(Disk& disk, const DataTree& tree) {
   disk.world.sync(file_, token_);
 }
 
-std::optional<Zxid> SnapshotTaker::abort(Disk& disk) {
+std::optional<Zxid> SnapshotTaker::cancel(Disk& disk) {
   if (!running()) return std::nullopt;
   const bool named = state_ == State::Naming;
   if (!named) {
@@ -51,7 +51,7 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
     if (!file_.valid() || failed->file != file_) return false;
     disk.world.log(LogLevel::Error,
                    fmt::format("the snapshot of zxid {:x} could not be written", zxid_.value));
-    abort(disk);
+    cancel(disk);
     return true;
   }
   if (const auto* synced = std::get_if<FileSynced>(&event)) {
@@ -117,7 +117,7 @@ void SnapshotReceiver::finish(Disk& disk, uint64_t digest) {
   state_ = State::Syncing;
 }
 
-void SnapshotReceiver::abort(Disk& disk) {
+void SnapshotReceiver::cancel(Disk& disk) {
   if (file_.valid()) disk.world.close(file_);
   if (state_ != State::Idle) {
     disk.world.remove(Dir::Snapshots, received_name(zxid_), Lane::Bulk);

@@ -21,7 +21,7 @@ class SnapshotTaker {
   bool running() const { return state_ != State::Idle; }
   void start(Disk& disk, const DataTree& tree);
   // Gives up. The result is a snapshot that has its name already and must be reckoned with.
-  std::optional<Zxid> abort(Disk& disk);
+  std::optional<Zxid> cancel(Disk& disk);
   bool step(const Event& event, Disk& disk);
   // The snapshot that has become durable under its name since the last call.
   std::optional<Zxid> take_finished();
@@ -55,7 +55,7 @@ class SnapshotReceiver {
   void bytes(Disk& disk, ByteView body);
   void finish(Disk& disk, uint64_t digest);
   // Removes what was received.
-  void abort(Disk& disk);
+  void cancel(Disk& disk);
   // The file has got its final name.
   void done() { *this = SnapshotReceiver(); }
   bool step(const Event& event, Disk& disk);

@@ -142,7 +142,7 @@ bool Storage::quiesced(World& world) {
   if (recovering_) return true;  // nothing was begun that the next life would not do again
   Disk d = disk(world);
   stop_snapshot(d);
-  if (receiver_.state() == SnapshotReceiver::State::Receiving) receiver_.abort(d);
+  if (receiver_.state() == SnapshotReceiver::State::Receiving) receiver_.cancel(d);
   if (!log_.idle() || !epochs_.idle() || task_ != Task::None) return false;
   frontier_.hurry(world);
   return frontier_.idle();
@@ -274,13 +274,13 @@ void Storage::abort_install(World& world) {
   if (!installing() || (task_ != Task::None && task_ != Task::InstallFile)) return;
   task_ = Task::None;
   Disk d = disk(world);
-  receiver_.abort(d);
+  receiver_.cancel(d);
 }
 
 void Storage::advance_install(Disk& disk) {
   if (task_ == Task::InstallFile) {
     if (receiver_.state() == SnapshotReceiver::State::Failed) {
-      receiver_.abort(disk);
+      receiver_.cancel(disk);
       task_ = Task::None;
       return;
     }
@@ -353,7 +353,7 @@ void Storage::add_snapshot(Zxid zxid) {
 }
 
 void Storage::stop_snapshot(Disk& disk) {
-  if (const std::optional<Zxid> named = taker_.abort(disk)) add_snapshot(*named);
+  if (const std::optional<Zxid> named = taker_.cancel(disk)) add_snapshot(*named);
 }
 
 void Storage::on_snapshot_taken(Disk& disk, Zxid zxid) {

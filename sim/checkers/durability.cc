@@ -5,19 +5,28 @@
 #include <algorithm>
 #include <string>
 
+#include "core/storage/record.h"
+
 namespace vivarium::sim {
 namespace {
 
-// The decimal number in a durable epoch file; 0 when there is none.
+// What recovery would take an epoch for: the frontier's copy or Apache's file, whichever is higher.
 Epoch durable_epoch(const SimDisk& disk, std::string_view name) {
+  Epoch frontier_epoch = 0;
+  if (const auto bytes = disk.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable)) {
+    if (const std::optional<Frontier> frontier = newest_frontier(*bytes)) {
+      frontier_epoch =
+          name == "acceptedEpoch" ? frontier->accepted_epoch : frontier->current_epoch;
+    }
+  }
   const std::optional<Bytes> text = disk.content(Dir::Snapshots, name, SimDisk::Image::Durable);
   Epoch epoch = 0;
-  if (!text) return 0;
+  if (!text) return frontier_epoch;
   for (const Byte c : *text) {
     if (c < '0' || c > '9') break;
     epoch = epoch * 10 + static_cast<Epoch>(c - '0');
   }
-  return epoch;
+  return std::max(epoch, frontier_epoch);
 }
 
 }  // namespace

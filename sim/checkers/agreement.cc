@@ -14,13 +14,15 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
                         const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict) {
   if (after.last_applied != before.last_applied && !after.busy) {
     const TreeState state{tree.state_hash(), tree.digest(), server};
-    const auto [known, first] = states_.try_emplace(after.last_applied, state);
+    const auto entered = states_.try_emplace(after.last_applied, state);
+    const TreeState& known = entered.first->second;
+    const bool first = entered.second;
     verdict.expect(Checker::LogTree,
-                   first || (known->second.hash == state.hash && known->second.digest == state.digest),
+                   first || (known.hash == state.hash && known.digest == state.digest),
                    now, [&] {
                      return fmt::format("the state of s{} at zxid {:x} differs from that of s{}",
                                         server + 1, after.last_applied.value,
-                                        known->second.server + 1);
+                                        known.server + 1);
                    });
   }
   if (after.leading && after.established) {

@@ -20,9 +20,10 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
   s.accepted = after.accepted_epoch;
   s.current = after.current_epoch;
   if (after.leading && after.established) {
-    const auto [known, first] = leaders_.try_emplace(after.epoch, server);
-    verdict.expect(Checker::Leader1, first || known->second == server, now, [&] {
-      return fmt::format("s{} and s{} both lead epoch {}", server + 1, known->second + 1, after.epoch);
+    const auto entered = leaders_.try_emplace(after.epoch, server);
+    const ServerIndex leader = entered.first->second;
+    verdict.expect(Checker::Leader1, leader == server, now, [&] {
+      return fmt::format("s{} and s{} both lead epoch {}", server + 1, leader + 1, after.epoch);
     });
   }
 }

@@ -57,14 +57,25 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// `host` as it stands in front of a port.
+std::string host_in_url(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : fmt::format("[{}]", host);
+}
+
 void announce(const ServerFile& file, uint16_t port, const LogSink& log) {
   for (const std::string& warning : file.warnings) log(LogLevel::Warn, warning);
-  const bool everywhere =
-      file.client.host.empty() || file.client.host == "0.0.0.0" || file.client.host == "::";
-  const std::string reach = everywhere ? "127.0.0.1" : file.client.host;
-  log(LogLevel::Info,
-      fmt::format("clients are served at {} port {}, data in {}; try: zkCli.sh -server {}:{} ls /",
-                  everywhere ? "all interfaces" : reach, port, file.data_dir, reach, port));
+  const std::string& host = file.client.host;
+  const bool everywhere = host.empty() || host == "0.0.0.0" || host == "::";
+  std::string line = fmt::format("listening for clients at {} port {}, data in {}",
+                                 everywhere ? "all interfaces" : host, port, file.data_dir);
+  if (file.config.standalone()) {
+    line += fmt::format("; try: zkCli.sh -server {}:{} ls /",
+                        everywhere ? "127.0.0.1" : host_in_url(host), port);
+  } else {
+    line += fmt::format("; server.{} of an ensemble of {}", file.config.id.value,
+                        file.config.members.size());
+  }
+  log(LogLevel::Info, line);
 }
 
 int serve(const ServerFile& file) {

@@ -1,5 +1,7 @@
 #include "core/server/server.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -25,6 +27,7 @@ constexpr uint32_t kReadsBeforeWriteMax = 32;
 constexpr uint64_t kOutputPause = 1 << 20;
 // When to look again at a client that got more than that in one turn.
 constexpr Duration kRetryAfter = milliseconds(1);
+constexpr Duration kBetweenRefusalLines = milliseconds(1000);
 
 int32_t frame_bytes_max(const ClientConnection& connection, const Config& config) {
   const uint64_t limit = connection.phase == Phase::Handshake ? kHandshakeBytesMax - kLengthBytes
@@ -85,9 +88,19 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
       parts.config.connections_max != 0 && connection_count_ >= parts.config.connections_max;
   const bool address_full = parts.config.connections_per_address_max != 0 &&
                             of_address >= parts.config.connections_per_address_max;
-  if (!parts.replication.serving() || full || address_full) {
+  const bool serving = parts.replication.serving();
+  if (!serving || full || address_full) {
     parts.world.count("connection_rejected", 1);
     parts.world.close(event.link, false);
+    if (serving && full) {
+      tell_of_refusal(fmt::format("connection from {} refused: there are {} (maxCnxns)", address,
+                                  connection_count_),
+                      parts);
+    } else if (serving) {
+      tell_of_refusal(fmt::format("connection from {} refused: it has {} (maxClientCnxns)", address,
+                                  of_address),
+                      parts);
+    }
     return;
   }
   if (event.link.slot >= connections_.size()) connections_.resize(event.link.slot + size_t{1});
@@ -269,6 +282,9 @@ void Server::flush(ClientConnection& connection, ServerParts& parts) {
     // One answer larger than the limit may pass, when nothing is in front of it.
     if (unsent > 0 && unsent + connection.output.size() > unsent_max) {
       parts.world.count("slow_readers_dropped", 1);
+      tell_of_refusal(fmt::format("connection from {} closed: {} bytes wait that it does not read",
+                                  connection.address, unsent),
+                      parts);
       close(connection, End::Abort, parts);
       return;
     }
@@ -306,6 +322,14 @@ void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
   }
   connection = ClientConnection();
   --connection_count_;
+}
+
+// One line a second at most: what clients do must not fill the log.
+void Server::tell_of_refusal(std::string_view line, ServerParts& parts) {
+  const Instant now = parts.world.now();
+  if (now < silent_until_) return;
+  silent_until_ = now + kBetweenRefusalLines;
+  parts.world.log(LogLevel::Warn, line);
 }
 
 void Server::serving_started(ServerParts& parts) {

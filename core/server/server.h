@@ -13,6 +13,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -107,6 +108,7 @@ class Server {
   void resume_stalled(ServerParts& parts);
   void flush(ClientConnection& connection, ServerParts& parts);
   void close(ClientConnection& connection, End end, ServerParts& parts);
+  void tell_of_refusal(std::string_view line, ServerParts& parts);
 
   // handshake.cc
   void connect(ClientConnection& connection, ByteView frame, ServerParts& parts);
@@ -146,6 +148,7 @@ class Server {
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
   Instant retry_ = Instant::never();  // of those that wait for their output to leave
+  Instant silent_until_;              // no further line about refused clients before
 };
 
 }  // namespace vivarium

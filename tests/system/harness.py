@@ -119,6 +119,10 @@ class Server:
             out.seek(self.output_before)
             return out.read().decode(errors="replace").splitlines()
 
+    def memory_mb(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) / 1024
+
     def serves(self):
         """True when a client gets a session here now."""
         if not self.running() or not is_open(self.port):
@@ -217,11 +221,11 @@ class Ensemble:
 
 
 # What a server prints about its role (docs/operations.md), newest last.
-ROLE = re.compile(r"\b(looking|leading|following|observing)\b")
+ROLE = re.compile(r"^\S+ info +(looking|leading|following|observing)\b")
 
 
 def role_of(server):
-    roles = [match.group(1) for line in server.lines() if (match := ROLE.search(line))]
+    roles = [match.group(1) for line in server.lines() if (match := ROLE.match(line))]
     return roles[-1] if roles else None
 
 

@@ -1,6 +1,8 @@
 """kazoo against one node: operations, watches, sessions, and what is left after kill -9 and SIGTERM."""
 
+import contextlib
 import queue
+import resource
 import socket
 import struct
 import unittest
@@ -9,7 +11,7 @@ from kazoo.exceptions import (BadVersionError, NoChildrenForEphemeralsError, Nod
                               NotEmptyError, UnimplementedError)
 
 from tests.system.harness import (HOST, PATIENCE_S, TROUBLE, Load, ServerTest, configured, connected, end_client,
-                                  new_client, standalone, wait_until)
+                                  figure, new_client, standalone, wait_until)
 from tests.system.wire import OP_GET_DATA, RawSession, text
 
 
@@ -226,6 +228,66 @@ class Hostile(OneNode):
         session = self.raw()
         self.assertEqual(session.request(999)[1], -6)
         self.assertIsNone(session.receive())
+
+
+class Many(ServerTest):
+    def test_connections_of_one_address_are_limited(self):
+        server = self.own(configured(self.folder / "one", maxClientCnxns=3)).start().wait_serving()
+        held = []
+
+        def one_more():
+            with contextlib.suppress(OSError):  # also what a connection that is refused sees
+                held.append(RawSession(server.port, 4000))
+                self.addCleanup(held[-1].drop)
+                return True
+            return False
+
+        for _ in range(3):  # the harness's own connection may still be counted
+            wait_until(one_more, "a connection within the limit")
+        self.assertFalse(one_more())
+        self.assertTrue(server.said(r"connection from 127\.0\.0\.1 refused: it has 3 \(maxClientCnxns\)"), server.lines())
+        held[0].drop()
+        wait_until(one_more, "a connection in place of another")
+        self.assertEqual(held[1].create("/served")[1], 0)
+
+    def test_a_thousand_connections_and_watches(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(2048, hard)), hard))
+        server = self.own(configured(self.folder / "one", maxClientCnxns=0, tickTime=3000)).start().wait_serving()
+        sessions = [RawSession(server.port, 60000, wait=False) for _ in range(1000)]
+        for session in sessions:
+            self.addCleanup(session.drop)
+            session.established()
+        self.assertEqual(len({session.session for session in sessions}), 1000)
+        self.assertEqual(sessions[0].create("/watched")[1], 0)
+        for session in sessions:
+            session.xid += 1
+            session.send(struct.pack(">ii", session.xid, OP_GET_DATA) + text("/watched") + b"\1")
+        for session in sessions:
+            self.assertEqual(session.receive()[12:16], b"\0\0\0\0")
+        with connected(server.address) as client:
+            client.set("/watched", b"now")
+        for session in sessions:
+            self.assertEqual(struct.unpack(">i", session.receive()[:4]), (-1,))  # a watch event
+        figure(f"1000 sessions with a watch each: server has {server.memory_mb():.0f} MB")
+
+    def test_a_client_that_does_not_read_costs_itself_only(self):
+        server = self.own(configured(self.folder / "one", tickTime=3000)).start().wait_serving()
+        slow = RawSession(server.port, 60000)
+        self.addCleanup(slow.drop)
+        self.assertEqual(slow.create("/big", bytes(1_000_000))[1], 0)
+        asked = 300
+        for xid in range(asked):
+            body = struct.pack(">ii", 100 + xid, OP_GET_DATA) + text("/big") + b"\0"
+            slow.send(body)
+        with connected(server.address) as client:
+            for number in range(20):
+                client.create(f"/other{number}", b"")
+        self.assertLess(server.memory_mb(), 100)
+        for xid in range(asked):
+            answer = slow.receive()
+            self.assertEqual(struct.unpack(">i", answer[:4]), (100 + xid,))
+            self.assertGreater(len(answer), 1_000_000)
 
 
 class Restarts(ServerTest):

@@ -15,12 +15,18 @@ def text(value):
 class RawSession:
     """One connection with a session. Every read has a deadline; None stands for a closed connection."""
 
-    def __init__(self, port, timeout_ms=1000, session=0, password=b"\0" * 16, host="127.0.0.1"):
+    def __init__(self, port, timeout_ms=1000, session=0, password=b"\0" * 16, host="127.0.0.1", wait=True):
+        """`wait=False`: established() has to follow, so that many can be opened at once."""
         self.socket = socket.create_connection((host, port), timeout=20)
         self.xid = 0
         self.send(struct.pack(">iqiq", 0, 0, timeout_ms, session) + struct.pack(">i", len(password)) + password + b"\0")
+        if wait:
+            self.established()
+
+    def established(self):
         answer = self.receive()
         if answer is None:
+            self.drop()
             raise ConnectionError("no answer to the connect request")
         _, self.timeout_ms, self.session = struct.unpack(">iiq", answer[:16])
         self.password = answer[20:36]

@@ -61,6 +61,7 @@ class SimClient {
 
   // For scenarios, to be issued at the next step: an operation of theirs, and which server to be connected to
   // from now on. asked() is null until the operation was sent.
+  void begin_anew() { *this = SimClient(options_); }  // another client on the same host
   size_t ask(Operation operation);
   const ClientOp* asked(size_t ticket) const;
   void prefer(uint32_t server);

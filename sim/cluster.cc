@@ -187,13 +187,19 @@ void Cluster::wipe(ServerIndex server, Duration down) {
   if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
 }
 
-// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no more.
+// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no more. The
+// clients are new ones: those who saw later zxids would be refused for ever.
 void Cluster::wipe_all(Duration down) {
   ledger_ = Ledger(profile_.servers);
   agreement_ = Agreement(profile_.servers);
   leadership_ = Leadership(profile_.servers);
   durability_ = Durability(profile_.servers, std::vector<bool>(profile_.servers, true));
   for (ServerIndex i = 0; i < profile_.servers; ++i) wipe(i, down);
+  for (ClientIndex i = 0; i < profile_.clients; ++i) {
+    sim_.kill(client_host(i), *this);
+    clients_[i].begin_anew();
+    sim_.start(client_host(i), down);
+  }
 }
 
 void Cluster::apply(const Fault& fault) {

@@ -77,11 +77,10 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
     std::optional<std::string> found = take(server, disk.find(Dir::Logs, file.name), 0, *bytes);
     if (found && !wrong) wrong = std::move(found);
   }
-  // It rests on the newest snapshot below its first record, or on the newest one when it has none.
-  const Zxid first = log.records.empty() ? Zxid(UINT64_MAX) : log.records.begin()->first;
+  // Whatever the newest snapshot covers is held, with or without its records.
   for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
     const std::optional<Zxid> at = parse_snapshot_name(file.name);
-    if (at && *at < first && *at > log.base) log.base = *at;
+    if (at && *at > log.base) log.base = *at;
   }
   return wrong;
 }

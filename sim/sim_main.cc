@@ -24,7 +24,8 @@ struct SeedRange {
 };
 
 std::optional<uint64_t> parse_number(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos) return std::nullopt;
+  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos)
+    return std::nullopt;
   try {
     return std::stoull(text);
   } catch (const std::out_of_range&) {
@@ -72,9 +73,10 @@ int run(const std::string& seeds, uint32_t jobs) {
   const uint64_t ran = r.passed + r.failures.size();
   fmt::print("\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n",
              r.median_events, r.median_completed, r.median_leaderships, r.crashes);
-  fmt::print("hash {:016x}; standard profile, {} jobs: {:.1f} s, {:.0f} schedules/s, {:.2f} M events/s\n",
-             r.hash, jobs, r.seconds, static_cast<double>(ran) / r.seconds,
-             static_cast<double>(r.events) / r.seconds / 1e6);
+  fmt::print(
+      "hash {:016x}; standard profile, {} jobs: {:.1f} s, {:.0f} schedules/s, {:.2f} M events/s\n",
+      r.hash, jobs, r.seconds, static_cast<double>(ran) / r.seconds,
+      static_cast<double>(r.events) / r.seconds / 1e6);
   fmt::print("{} passed, {} failed\n", r.passed, r.failures.size());
   return r.failures.empty() ? 0 : 1;
 }
@@ -92,8 +94,9 @@ int replay(const std::string& text, bool trace) {
   TraceWriter lines([](std::string_view line) { fmt::print("{}\n", line); });
   if (trace) cluster.also_observe(&lines);
   const Outcome o = cluster.run();
-  fmt::print("{} events, {} completed operations, {} leaderships, {} txns, {} crashes, hash {:016x}\n",
-             o.events, o.completed, o.leaderships, o.txns, o.crashes, o.trace_hash);
+  fmt::print(
+      "{} events, {} completed operations, {} leaderships, {} txns, {} crashes, hash {:016x}\n",
+      o.events, o.completed, o.leaderships, o.txns, o.crashes, o.trace_hash);
   if (!o.violation) {
     fmt::print("1 passed, 0 failed\n");
     return 0;
@@ -105,7 +108,8 @@ int replay(const std::string& text, bool trace) {
 }
 
 int main_of(int argc, char** argv) {
-  CLI::App app{"vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
+  CLI::App app{
+      "vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
   app.set_version_flag("--version", VIVARIUM_VERSION);
   app.require_subcommand(1);
   std::string seeds;

@@ -282,8 +282,15 @@ void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
 void Learner::finish_truncation(Parts& parts) {
   if (parts.storage.busy()) return;
   if (parts.storage.last_logged() != keep_ || parts.tree.last_applied() > keep_) {
-    needs_snap_ = true;
-    return over("TRUNC cannot be carried out from the snapshots here");
+    // Asked for on a new connection to the same leader: it has this server's promise and its quorum by
+    // now, and would lose both if this server went back to look for a leader.
+    parts.world.log(LogLevel::Warn, "TRUNC cannot be carried out from the snapshots here: SNAP wanted");
+    needs_snap_ = manner_.force_snap = true;
+    if (linked_) parts.world.close(link_.id(), false);
+    linked_ = false;
+    attempts_ = 0;
+    give_up_ = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+    return connect(parts);
   }
   phase_ = Phase::Syncing;
   read_packets(parts);

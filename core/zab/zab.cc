@@ -21,7 +21,7 @@ Zab::Zab(const Config& config) : election_(config), quorum_(config) {}
 
 void Zab::start(Parts& parts) {
   started_at_ = parts.world.now();
-  waiting_line_at_ = started_at_ + kWaitingLineEvery;
+  waiting_line_at_ = started_at_ + parts.config.tick() * parts.config.sync_limit_ticks;
   parts.storage.recover(parts.world, parts.tree);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace vivarium::sim {
 
@@ -48,7 +49,12 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
 void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger) {
   for (ServerIndex i = 0; i < delivered_.size(); ++i) {
     const std::vector<Zxid> zxids = ledger.between(i, end, upto);
-    if (ledger.base(i) > end || zxids.empty() || zxids.back() != upto) continue;
+    if (zxids.empty() || zxids.back() != upto) continue;
+    Zxid previous = end;
+    const bool whole = std::all_of(zxids.begin(), zxids.end(), [&](Zxid zxid) {
+      return zxid.follows(std::exchange(previous, zxid));
+    });
+    if (!whole) continue;
     order_.insert(order_.end(), zxids.begin(), zxids.end());
     return;
   }
@@ -76,10 +82,9 @@ void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, Sim
                        upto.value, end.value);
   });
   // A log that rests on a received state has no records below it: whoever handed the state out had them.
-  if (ledger.base(server) > end) append_from_any(end, ledger.base(server), ledger);
-  for (const Zxid zxid : ledger.between(server, std::max(end, ledger.base(server)), upto)) {
-    order_.push_back(zxid);
-  }
+  const Zxid base = std::min(ledger.base(server), upto);
+  if (base > end) append_from_any(end, base, ledger);
+  for (const Zxid zxid : ledger.between(server, std::max(end, base), upto)) order_.push_back(zxid);
   verdict.expect(Checker::Prefix, in_order(upto), now, [&] {
     return fmt::format("s{} delivers zxid {:x}, which its log does not hold", server + 1, upto.value);
   });

@@ -150,7 +150,9 @@ class ServerHost final : public Replication {
     return tracker_.touch(session, timeout_ms, world.now());
   }
   bool congested() const override { return is_congested; }
-  Zxid last_proposed() const override { return last_proposed_; }
+  Zxid last_proposed() const override {
+    return hears_of_proposals ? last_proposed_ : tree.last_applied();
+  }
 
   void start_serving() {
     is_serving = true;
@@ -284,6 +286,8 @@ class ServerHost final : public Replication {
   // Syncs and revalidations call back within the call, as on a leader.
   bool answers_at_once = false;
   bool stops_at_submit = false;
+  // False: as on an observer, and behind a leader that takes its time to propose.
+  bool hears_of_proposals = true;
   bool tells_of_draining = true;
   size_t touches = 0;
 

@@ -140,6 +140,7 @@ void run_schedule(uint64_t seed, bool at_once, Totals& totals) {
   ServerHost host(config);
   host.commits_by_itself = false;
   host.answers_at_once = at_once;
+  host.hears_of_proposals = random.chance(1, 2);
   std::vector<CheckingClient> clients(3);
   for (int step = 0; step < 300; ++step) {
     CheckingClient& client = clients[random.below(clients.size())];

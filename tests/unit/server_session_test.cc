@@ -101,6 +101,32 @@ TEST(ServerSession, WritesOfLostConnectionsAreAccountedForUntilTheirTxnsCome) {
   EXPECT_EQ(host.server.requests_in_flight(), 0U);
 }
 
+// The floor of a re-attach does not cover a write that was submitted before it and is proposed
+// after it: the write's own place in the line does (hazards B1).
+TEST(ServerSession, ALateTxnOfALostConnectionIsNobodysAnswer) {
+  ServerHost host;
+  host.hears_of_proposals = false;
+  const LinkId lost = host.open();
+  const SessionId session = join(host, lost);
+  host.commits_by_itself = false;
+  host.send_frame(lost, create(1, "/x", "old"));
+  host.break_link(lost);
+  const LinkId link = host.open();
+  host.send_frame(link, connect_request(session));
+  host.answer_revalidations();
+  host.send_frame(link, create(1, "/x", "new"));
+  host.settle();
+  EXPECT_EQ(host.received(link).size(), 1U) << "the ConnectResponse";
+  host.commit(1);
+  host.settle();
+  EXPECT_TRUE(host.received(link).empty());
+  host.commit(1);
+  host.settle();
+  const auto replies = headers(host, link);
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].error, ErrorCode::NodeExists);
+}
+
 TEST(ServerSession, AFrameOfASessionThatIsGoneEndsTheConnection) {
   ServerHost host;
   const LinkId link = host.open();

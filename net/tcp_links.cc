@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -16,6 +18,8 @@ namespace {
 
 constexpr size_t kReadMax = 256 << 10;
 constexpr int kAcceptsPerTurn = 64;
+// Descriptors that clients leave to the log, to peers and to the rest of the server.
+constexpr int kReservedDescriptors = 64;
 // A link closed with drain: given up after so long without progress, and after so long at all.
 constexpr Duration kDrainPatience = milliseconds(5'000);
 constexpr Duration kDrainMax = milliseconds(60'000);
@@ -36,6 +40,14 @@ bool is_connected_to_itself(const Fd& socket) {
   remote.length = sizeof remote.storage;
   if (!local || getpeername(socket.get(), remote.get(), &remote.length) != 0) return false;
   return local->port() == remote.port() && local->text() == remote.text();
+}
+
+// Descriptors are given out from the lowest: a client that gets one from here on is one too many.
+int client_descriptor_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT_MAX) return INT_MAX;
+  const auto all = static_cast<int>(limit.rlim_cur);
+  return all - std::min(kReservedDescriptors, all / 4);
 }
 
 Fd open_reserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
@@ -423,6 +435,7 @@ void TcpLinks::flush(Instant now) {
 // ------------------------------------------------------------------------------------- accepting
 
 void TcpLinks::accept_some(Listener& listener, const Deliver& deliver) {
+  descriptor_limit_ = listener.door == Door::Client ? client_descriptor_limit() : INT_MAX;
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     if (!accept_one(listener, deliver)) return;
   }
@@ -438,6 +451,10 @@ bool TcpLinks::accept_one(Listener& listener, const Deliver& deliver) {
         errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
     if (exhausted) refuse_for_want_of_descriptors(listener);
     return false;
+  }
+  if (socket.get() >= descriptor_limit_) {
+    warning_ = "a client is refused: all descriptors but the reserved ones are in use";
+    return true;
   }
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

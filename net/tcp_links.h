@@ -128,7 +128,8 @@ class TcpLinks {
   bool listener_ready_ = false;
   std::vector<LinkId> draining_;  // some may be gone already
   Bytes buffer_;
-  Fd reserve_;  // given up to accept and refuse when there are no descriptors left
+  int descriptor_limit_ = 0;  // of the door that accepts at present
+  Fd reserve_;                // given up to accept and refuse when there are no descriptors left
   std::string warning_;
 };
 

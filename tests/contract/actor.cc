@@ -1,5 +1,7 @@
 #include "tests/contract/actor.h"
 
+#include <stdexcept>
+
 namespace vivarium::contract {
 namespace {
 
@@ -93,7 +95,8 @@ void Actor::act(const std::function<void(World&)>& action) {
 }
 
 void Actor::wait(const std::function<bool()>& done, const char* what) {
-  ASSERT_TRUE(worlds_.run_until(done)) << "never came: " << what;
+  // An exception ends the whole test, which has no use for what did not come.
+  if (!worlds_.run_until(done)) throw std::runtime_error(std::string("never came: ") + what);
 }
 
 void Actor::let_pass(int64_t ms) {

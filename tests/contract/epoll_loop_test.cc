@@ -83,6 +83,40 @@ TEST(EpollLoop, BytesBeforeAHalfClosedEndArrive) {
   EXPECT_TRUE(a.received(a.accepted(Door::Client).front()) == sent);
 }
 
+TEST(EpollLoop, WhatWasSentBeforeTheLinkWasUpIsDrainedToo) {
+  RealWorlds worlds;
+  Actor a(worlds);
+  Actor b(worlds);
+  const Bytes sent = pattern(300'000, 1);
+  a.act([&](World& world) {
+    const LinkId link = a.connect(world, b.door(Door::Client));
+    world.send(link, sent);
+    a.close(world, link, true);
+  });
+  b.wait([&] { return b.count<LinkDown>() == 1; }, "LinkDown");
+  EXPECT_TRUE(b.received(b.accepted(Door::Client).front()) == sent);
+}
+
+TEST(EpollLoop, OnlyALinkThatWasHeldUpSaysDrained) {
+  RealWorlds worlds;
+  Actor a(worlds);
+  Actor b(worlds);
+  const LinkEnds ends = link_between(a, b);
+  size_t total = 0;
+  const auto send_and_await = [&](size_t bytes) {
+    a.act([&](World& world) { world.send(ends.near, pattern(bytes, 1)); });
+    total += bytes;
+    b.wait([&] { return b.received(ends.far).size() == total; }, "the bytes");
+    a.let_pass(1);
+  };
+  send_and_await(10);
+  EXPECT_EQ(a.count<LinkDrained>(), 0U);
+  send_and_await(64 << 20);
+  EXPECT_EQ(a.count<LinkDrained>(), 1U);
+  send_and_await(10);
+  EXPECT_EQ(a.count<LinkDrained>(), 1U);
+}
+
 TEST(EpollLoop, NamesAreResolved) {
   RealWorlds worlds;
   Actor a(worlds);
@@ -240,7 +274,8 @@ TEST(EpollLoopDeathTest, ASecondSignalEndsAtOnce) {
               "");
 }
 
-// Connections beyond the limit are refused, and those that there are go on.
+// Connections beyond the limit are refused, and those that there are go on. Clients meet the limit
+// first, and leave room for others.
 int serve_without_descriptors(const std::string& directory) {
   RealWorlds worlds;
   Actor a(worlds);
@@ -257,7 +292,13 @@ int serve_without_descriptors(const std::string& directory) {
   const Fd next(::open(directory.c_str(), O_RDONLY | O_CLOEXEC));
   limit.rlim_cur = static_cast<rlim_t>(next.get()) + 5;
   setrlimit(RLIMIT_NOFILE, &limit);
-  const auto to = resolve_literal(a.door(Door::Client));
+  {
+    const Fd client = plain_client(a.door(Door::Client));
+    Byte byte = 0;
+    const auto closed = [&] { return recv(client.get(), &byte, 1, MSG_DONTWAIT) == 0; };
+    if (!worlds.run_until(closed) || a.count<LinkAccepted>() != 0) return 7;
+  }
+  const auto to = resolve_literal(a.door(Door::Election));
   for (const Fd& client : clients) ::connect(client.get(), to->front().get(), to->front().length);
   const auto all_known = [&] {
     size_t refused = 0;

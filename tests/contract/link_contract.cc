@@ -317,16 +317,21 @@ TEST_P(WorldContract, AClosedLinkSaysNothingMore) {
 TEST_P(WorldContract, ALinkClosedBeforeItIsUpSaysNothing) {
   Actor a(*worlds_);
   Actor b(*worlds_);
-  LinkId link;
-  LinkId refused;
+  std::vector<LinkId> links;
   a.act([&](World& world) {
-    link = a.connect(world, b.door(Door::Client));
-    refused = a.connect(world, worlds_->refusing_address());
-    a.close(world, link, false);
-    a.close(world, refused, true);
+    for (const bool drain : {false, true}) {
+      for (const bool sends : {false, true}) {
+        links.push_back(a.connect(world, b.door(Door::Client)));
+        links.push_back(a.connect(world, worlds_->refusing_address()));
+        for (size_t i = links.size() - 2; i < links.size(); ++i) {
+          if (sends) world.send(links[i], as_bytes("last words"));
+          a.close(world, links[i], drain);
+        }
+      }
+    }
   });
   a.let_pass(20);
-  EXPECT_EQ(a.events_of(link) + a.events_of(refused), 0U);
+  for (const LinkId link : links) EXPECT_EQ(a.events_of(link), 0U);
 }
 
 TEST_P(WorldContract, AKilledHostEndsItsLinks) {

@@ -52,7 +52,7 @@ class DiskScript {
   // --- writing the script; nothing happens before start().
   void write_file(Dir dir, std::string name, Bytes content);  // created or emptied, synced
   void rewrite(Dir dir, std::string name, uint64_t offset, Bytes content);  // synced
-  void cut_file(Dir dir, std::string name, uint64_t size);    // synced
+  void cut_file(Dir dir, std::string name, uint64_t size);                  // synced
   void sync_file(Dir dir, std::string name);
   void rename(Dir dir, std::string from, std::string to);
   void remove(Dir dir, std::string name);
@@ -67,7 +67,16 @@ class DiskScript {
   bool step(const Event& event, Disk& disk);
 
  private:
-  enum class Kind : uint8_t { Write, Rewrite, Cut, SyncFile, Rename, Remove, SyncDir, SaveFrontier };
+  enum class Kind : uint8_t {
+    Write,
+    Rewrite,
+    Cut,
+    SyncFile,
+    Rename,
+    Remove,
+    SyncDir,
+    SaveFrontier
+  };
   struct Op {
     Kind kind{};
     Dir dir{};

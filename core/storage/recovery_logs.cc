@@ -100,10 +100,8 @@ bool Recovery::follows(const ScannedRecord& record, Zxid last) const {
 // a file, or a snapshot covers everything that the bad place may have held.
 bool Recovery::resumes(const ScannedRecord& record, Zxid last) const {
   if (facts_.end != PrefixEnd::Bad || !first_in_file_) return false;
-  if (end_place_.tolerable) {
-    if (!record.trailer) return record.zxid.follows(last);
-    return record.trailer->anchor && record.trailer->previous == last;
-  }
+  if (record.trailer && record.zxid > last && follows(record, last)) return true;
+  if (end_place_.tolerable) return !record.trailer && record.zxid.follows(last);
   if (!base_loaded_ || last != base_ || facts_.unreadable) return false;
   return record.zxid <= base_ || (record.trailer && record.trailer->previous <= base_);
 }
@@ -128,12 +126,12 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
   if (record.trailer) facts_.ours = true;
   if (facts_.end != PrefixEnd::Clean) {
     if (!resumes(record, last)) return note_evidence(record);
-    if (end_place_.tolerable) {
+    if (!record.trailer && end_place_.tolerable) {
       cuts_.push_back({logs_[end_place_.log_at], end_place_.good_end});
     }
     facts_.end = PrefixEnd::Clean;
     facts_.bad = BadPlace::None;
-    facts_.could_be_torn = facts_.data_behind = false;
+    facts_.could_be_torn = facts_.data_behind = facts_.unreadable = false;
     where_.clear();
   }
   if (!previous_ && !base_loaded_ && record.trailer && record.trailer->anchor &&
@@ -158,9 +156,10 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
   note_unvouched(record);
 }
 
-// The frontier is written after a sync has succeeded, never before: it vouches although it may itself be
-// only in the cache. What is above it may be in the cache alone and, after a sync that failed, in
-// pages that count as clean: reading it back and syncing again would claim what the disk has not.
+// The frontier is written after a sync has succeeded, never before: it vouches although it may
+// itself be only in the cache. What is above it may be in the cache alone and, after a sync that
+// failed, in pages that count as clean: reading it back and syncing again would claim what the disk
+// has not.
 void Recovery::note_unvouched(const ScannedRecord& record) {
   if (!first_ || !record.trailer || record.zxid <= facts_.frontier.zxid) return;
   const Zxid log = logs_[log_at_];

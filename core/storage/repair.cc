@@ -49,22 +49,22 @@ void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generatio
 }
 
 void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
-                    bool named, Zxid last, uint32_t generation, DiskScript& script) {
+                    bool named, Zxid last, uint32_t generation, DiskScript& script,
+                    bool stays_member) {
   FrontierEdit intent;
+  if (!stays_member) intent.member = false;
   intent.intent = Intent::SnapshotInstall;
   intent.intent_zxid = zxid;
   intent.acknowledged = last;
   intent.generation = generation;
   script.save_frontier(intent);
-  if (!named) {
-    script.rename(Dir::Snapshots, received_name(zxid), snapshot_name(zxid));
-  }
-  script.sync_dir(Dir::Snapshots);
-  remove_newest_first(Dir::Logs, logs, log_name, script);
   std::vector<Zxid> newer;
   std::copy_if(snapshots.begin(), snapshots.end(), std::back_inserter(newer),
                [zxid](Zxid other) { return other > zxid; });
   remove_newest_first(Dir::Snapshots, newer, snapshot_name, script);
+  if (!named) script.rename(Dir::Snapshots, received_name(zxid), snapshot_name(zxid));
+  script.sync_dir(Dir::Snapshots);
+  remove_newest_first(Dir::Logs, logs, log_name, script);
   FrontierEdit done;
   done.intent = Intent::None;
   done.position = {zxid, 0, 0, 0};

@@ -41,10 +41,11 @@ struct TruncationPlan {
 void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generation,
                        DiskScript& script);
 
-// The received file (synced, its name durable) becomes the state: intent, name, log files,
-// snapshots, done. `logs` and `snapshots` are what is there, ascending. `named`: the file has its
+// The received file (synced, its name durable) becomes the state: intent, newer snapshots,
+// name, log files, done. `logs` and `snapshots` are what is there, ascending. `named`: the file has its
 // final name already.
 void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
-                    bool named, Zxid last, uint32_t generation, DiskScript& script);
+                    bool named, Zxid last, uint32_t generation, DiskScript& script,
+                    bool stays_member = true);
 
 }  // namespace vivarium

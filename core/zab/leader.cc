@@ -64,8 +64,8 @@ bool Leader::step(const Event& event, Parts& parts) {
   if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     Peer* peer = find_peer(bytes->link);
     if (peer == nullptr) return false;
-    const int64_t limit = peer->stage == Peer::Stage::Synced ? parts.config.sync_limit_ticks
-                                                             : parts.config.init_limit_ticks;
+    const int64_t limit =
+        peer->up_to_date ? parts.config.sync_limit_ticks : parts.config.init_limit_ticks;
     peer->deadline = parts.world.now() + parts.config.tick() * limit;
     peer->link.receive(bytes->bytes);
     read_packets(*peer, parts);
@@ -191,6 +191,10 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
   peer.accepted_epoch = Zxid::from_wire(packet.zxid).epoch();
   if (peer.accepted_epoch >= kEpochMax) return drop(peer, "its epoch is beyond all reason", parts);
+  // It may not follow an epoch below its promise: only a later epoch brings it back.
+  if (epoch_chosen_ && peer.voter && peer.accepted_epoch > epoch_) {
+    return over(fmt::format("server {} has promised a later epoch", peer.id.value));
+  }
   peer.stage = Peer::Stage::LeaderInfo;
   choose_epoch(parts);
   announce_epoch(parts);
@@ -285,8 +289,10 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
   const SyncPlan plan = plan_sync(peer.last_zxid, history, committed_);
-  // No state below the commit point is handed out; the own disk will get there.
-  if (plan.kind == SyncPlan::Kind::Snap && parts.tree.last_applied() < committed_) return;
+  // No state below the commit point (as it was when the learner came) is handed out; the own disk will get
+  // there.
+  if (!peer.plan_at) peer.plan_at = committed_;
+  if (plan.kind == SyncPlan::Kind::Snap && parts.tree.last_applied() < *peer.plan_at) return;
   Zxid from = plan.from;
   switch (plan.kind) {
     case SyncPlan::Kind::Diff:
@@ -322,7 +328,8 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   Bytes config;
   append_bytes(config, as_bytes(membership_text(parts.config)));
   encode_packet(PacketType::NewLeader, Zxid(epoch_, 0).wire(), config, peer.link.out());
-  peer.newleader_sent = peer.sent;
+  // What its ACK of NEWLEADER vouches for: Apache's learners log the rest later (quorum-protocol 14).
+  peer.newleader_sent = std::max(from, commits_sent_);
   peer.stage = Peer::Stage::NewLeader;
 }
 
@@ -381,6 +388,7 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
     // ACK-LD: everything sent before NEWLEADER is durable there.
     peer.stage = Peer::Stage::Synced;
     peer.acked = peer.newleader_sent;
+    peer.synced_at = parts.world.now();
     if (established()) {
       send_up_to_date(peer, parts);
       advance_commit(parts);
@@ -411,7 +419,8 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
   }
   SharedBytes entry = share(
       prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_,
-              2 * size_t{parts.config.packet_bytes_max} - kRecordExtraBytes));
+              std::max(2 * size_t{parts.config.packet_bytes_max}, 2 * kRecordExtraBytes) -
+                  kRecordExtraBytes));
   last_proposed_ = zxid;
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
@@ -586,7 +595,7 @@ void Leader::send_pings(Parts& parts) {
   for (Peer& peer : peers_) {
     if (peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
     encode_packet(PacketType::Ping, last_proposed_.wire(), peer.link.out());
-    peer.pings.push_back(round_);
+    if (peer.up_to_date) peer.pings.push_back(round_);  // before UPTODATE nobody answers
   }
   (void)parts;
 }
@@ -632,7 +641,7 @@ void Leader::check_liveness(Parts& parts) {
     if (peer.deadline <= now) {
       drop(peer, "silent", parts);
     } else if (peer.voter && peer.stage == Peer::Stage::Synced && must_have.counter() != 0 &&
-               peer.acked < must_have) {
+               peer.acked < must_have && peer.synced_at + sync_limit <= now) {
       drop(peer, "it acknowledges nothing", parts);
     } else if (parts.world.unsent(peer.link.id()) > kLearnerUnsentBytesMax) {
       drop(peer, "too slow", parts);

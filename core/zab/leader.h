@@ -73,7 +73,9 @@ class Leader {
     bool counts_epoch = false;  // its ACKEPOCH counts for the quorum
     Zxid acked;            // highest ACK, NEWLEADER's meaning all sent before it
     Zxid sent;             // highest PROPOSAL or INFORM sent
-    Zxid newleader_sent;   // what had been sent when NEWLEADER was
+    Zxid newleader_sent;   // what its ACK of NEWLEADER vouches for
+    std::optional<Zxid> plan_at;  // the commit point when its ACKEPOCH came
+    Instant synced_at;
     bool up_to_date = false;
     Instant deadline;      // silent until then: dropped
     std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered

@@ -17,6 +17,8 @@ constexpr int64_t kAsideIdBase = int64_t{1} << 40;
 // A proposal may be larger than the request it came from.
 constexpr size_t kPacketExtraBytes = 1 << 20;
 
+// As in leader.cc.
+constexpr Epoch kEpochMax = Epoch{1} << 30;
 constexpr std::string_view kSnapSignature = "BenWasHere";
 
 Bytes epoch_bytes(int32_t epoch) {
@@ -209,8 +211,10 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
       if (expected) on_up_to_date(parts);
       break;
     case PacketType::Ping:
+      // As Apache's learner: no answer before UPTODATE. Its leader takes anything but the ACK of NEWLEADER
+      // for an error.
       expected = following;
-      if (expected) on_ping(packet, parts);
+      if (phase_ == Phase::Broadcast) on_ping(packet, parts);
       break;
     case PacketType::Revalidate:
       expected = phase_ == Phase::Broadcast;
@@ -243,7 +247,8 @@ bool Learner::newleader_acked(const Parts& parts) const {
 // NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
 void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   epoch_ = Zxid::from_wire(packet.zxid).epoch();
-  const bool no_claim = manner_.aside || manner_.force_snap;
+  if (epoch_ == 0 || epoch_ >= kEpochMax) return over("an epoch beyond all reason");
+  const bool no_claim = claims_nothing();
   const int64_t last = no_claim ? kNoZxidWire : parts.storage.last_logged().wire();
   CHECK(parts.storage.last_logged() == parts.storage.last_durable());
   phase_ = Phase::Deciding;
@@ -265,11 +270,13 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
 // --- synchronisation
 
 void Learner::on_diff(const QuorumPacket& packet) {
+  if (claims_nothing()) return over("the leader sent DIFF where only SNAP can be");
   committed_ = Zxid::from_wire(packet.zxid);
   phase_ = Phase::Syncing;
 }
 
 void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
+  if (claims_nothing()) return over("the leader sent TRUNC where only SNAP can be");
   keep_ = Zxid::from_wire(packet.zxid);
   committed_ = keep_;
   if (keep_ > parts.storage.last_logged()) return over("TRUNC to a zxid that is not in the log");
@@ -297,6 +304,7 @@ void Learner::finish_truncation(Parts& parts) {
 }
 
 void Learner::on_snap(const QuorumPacket& packet, Parts& parts) {
+  if (Zxid::from_wire(packet.zxid).epoch() > epoch_) return over("SNAP of a later epoch");
   phase_ = Phase::Receiving;
   install_.emplace();
   install_->zxid = Zxid::from_wire(packet.zxid);
@@ -321,6 +329,7 @@ void Learner::on_snap_bytes(Parts& parts) {
   const std::string_view signature = tail.string();
   if (link_.front().size() < 4 + kSnapSignature.size()) return;
   if (!tail.ok() || signature != kSnapSignature) return over("bad SNAP: no signature");
+  if (install_->tree.find("/") == DataTree::kNone) return over("bad SNAP: no root");
   link_.consume(tail.position());
   install_->tree.set_last_applied(install_->zxid);
   phase_ = Phase::Installing;
@@ -346,6 +355,10 @@ bool Learner::append(const QuorumPacket& packet, Parts& parts) {
     over("the leader proposed something that is no txn");
     return false;
   }
+  if (zxid.epoch() > epoch_) {
+    over("the leader proposed a txn of a later epoch");
+    return false;
+  }
   const Storage& storage = parts.storage;
   if (zxid <= storage.last_logged()) {
     // Sent again: the same bytes are nothing new, others would bind one zxid twice.
@@ -358,6 +371,7 @@ bool Learner::append(const QuorumPacket& packet, Parts& parts) {
     return same;
   }
   if (!zxid.follows(storage.last_logged())) {
+    needs_snap_ = true;  // RULES 13
     over(fmt::format("gap: {:x} proposed after {:x}", zxid.value, storage.last_logged().value));
     return false;
   }
@@ -383,6 +397,11 @@ void Learner::commit_to(Zxid zxid, Parts& parts) {
     return;
   }
   const History& history = parts.storage.history();
+  // A tail that recovery applied may have left the history before its commit comes.
+  if (zxid <= history.base()) {
+    committed_ = zxid;
+    return;
+  }
   const size_t next = history.upper_bound(committed_);
   const bool known = next < history.size() && history.contains(zxid);
   if (!known || (phase_ == Phase::Broadcast && history[next].zxid != zxid)) {

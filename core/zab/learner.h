@@ -87,6 +87,7 @@ class Learner {
   void on_link_down(Parts& parts);
   void read_packets(Parts& parts);
   bool may_read(const Parts& parts) const;
+  bool claims_nothing() const { return manner_.aside || manner_.force_snap; }
   bool newleader_acked(const Parts& parts) const;
   void on_packet(const QuorumPacket& packet, Parts& parts);
   void on_leader_info(const QuorumPacket& packet, Parts& parts);

@@ -75,6 +75,8 @@ void Zab::end_turn(Parts& parts) {
     leader->end_turn(parts);
     if (!leader->over().empty()) advance(parts);
   }
+  // No event may come that would go on with a role that ended in this very call.
+  if (!stopping_ && std::holds_alternative<Looking>(role_)) advance_looking(parts);
   election_.end_turn(parts.world);
   if (serving() && !parts.storage.busy()) parts.storage.maybe_snapshot(parts.world, parts.tree);
   parts.storage.end_turn(parts.world, parts.tree);
@@ -94,6 +96,7 @@ Instant Zab::deadline() const {
 
 void Zab::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
+  if (look_at_ <= now) look_at_ = Instant::never();
   if (election_.deadline() <= now) election_.on_deadline(parts.world);
   if (auto* learner = std::get_if<Learner>(&role_); learner != nullptr && learner->deadline() <= now) {
     learner->on_deadline(parts);
@@ -137,7 +140,7 @@ void Zab::on_recovered(Parts& parts) {
     return parts.world.stop(StopReason::Fatal,
                             "a standalone server has no peers to be repaired from: " + found.reason);
   }
-  if (observer && standing_ != Standing::Voter) force_snap_ = standing_ == Standing::Aside;
+  if (observer) force_snap_ = standing_ == Standing::Aside;
   if (observer) standing_ = Standing::Observer;
   look("recovered", parts);
 }
@@ -152,7 +155,11 @@ bool Zab::deserted() const {
 void Zab::look(std::string_view why, Parts& parts) {
   parts.world.log(LogLevel::Info, fmt::format("looking: {}", why));
   if (auto* learner = std::get_if<Learner>(&role_)) {
-    force_snap_ = learner->needs_snap();
+    if (learner->needs_snap()) {
+      force_snap_ = true;
+    } else if (standing_ == Standing::Voter || learner->synced()) {
+      force_snap_ = false;  // a voter must make its claim, or it cannot be counted
+    }
     failed_joins_ = learner->synced() ? 0 : failed_joins_ + 1;
     if (failed_joins_ > 1) {
       const uint32_t doubled = std::min(failed_joins_ - 2, kJoinPausesDoubled);
@@ -178,10 +185,7 @@ void Zab::start_vote(Parts& parts) {
   const Storage& storage = parts.storage;
   if (storage.busy() || storage.installing() || install_.has_value()) return;
   if (storage.saving_epochs()) return;
-  if (look_at_ != Instant::never()) {
-    if (parts.world.now() < look_at_) return;
-    look_at_ = Instant::never();
-  }
+  if (look_at_ != Instant::never()) return;
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
   std::get<Looking>(role_).voting = true;

@@ -42,8 +42,8 @@ void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generatio
                        DiskScript& script);
 
 // The received file (synced, its name durable) becomes the state: intent, newer snapshots,
-// name, log files, done. `logs` and `snapshots` are what is there, ascending. `named`: the file has its
-// final name already.
+// name, log files, done. `logs` and `snapshots` are what is there, ascending. `named`: the file has
+// its final name already.
 void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
                     bool named, Zxid last, uint32_t generation, DiskScript& script,
                     bool stays_member = true);

@@ -320,10 +320,12 @@ void Storage::write_install(Disk& disk) {
   stop_log(disk);
   std::vector<Zxid> snapshots;
   for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.zxid);
-  // What is damaged has lost what it acknowledged: a restart must not take it for a voter (RULES 9, 10).
+  // What is damaged has lost what it acknowledged: a restart must not take it for a voter (RULES 9,
+  // 10).
   const bool lost = recovered_.found == Found::Damaged || recovered_.found == Found::Amnesia;
   if (lost) member_ = false;
-  install_script(receiver_.zxid(), logs, snapshots, false, resting_last_, generation, script_, !lost);
+  install_script(receiver_.zxid(), logs, snapshots, false, resting_last_, generation, script_,
+                 !lost);
   script_.start(disk);
 }
 

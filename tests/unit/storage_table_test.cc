@@ -1,0 +1,198 @@
+// decide(): every row of the table of recovery, with facts that lead to it and to its neighbours.
+#include <gtest/gtest.h>
+
+#include "core/storage/recovery_table.h"
+
+namespace vivarium {
+namespace {
+
+// A member of ours, whole: its log ends at 1:5 and its frontier says 1:4.
+RecoveryFacts whole() {
+  RecoveryFacts f;
+  f.data = true;
+  f.frontier_file = f.frontier_valid = true;
+  f.frontier.member = true;
+  f.frontier.zxid = Zxid(1, 4);
+  f.frontier.accepted_epoch = f.frontier.current_epoch = 1;
+  f.accepted_file = f.current_file = 1;
+  f.base_found = true;
+  f.ours = true;
+  f.last = Zxid(1, 5);
+  return f;
+}
+
+// The log ends in a bad place as a crash leaves it.
+RecoveryFacts torn() {
+  RecoveryFacts f = whole();
+  f.end = PrefixEnd::Bad;
+  f.bad = BadPlace::EndByte;
+  f.could_be_torn = true;
+  return f;
+}
+
+// A directory of Apache's, never touched by us.
+RecoveryFacts apaches() {
+  RecoveryFacts f;
+  f.data = true;
+  f.base_found = true;
+  f.foreign_tail = true;
+  f.accepted_file = f.current_file = 1;
+  f.last = Zxid(1, 5);
+  return f;
+}
+
+Found found(const RecoveryFacts& facts) { return decide(facts).found; }
+
+TEST(StorageTable, AnEmptyDirectoryIsBlank) {
+  EXPECT_EQ(found({}), Found::Blank);
+  RecoveryFacts promised;
+  promised.frontier_file = promised.frontier_valid = true;
+  promised.frontier.accepted_epoch = 7;
+  EXPECT_EQ(found(promised), Found::Blank) << "a promise is no data";
+  promised.frontier.member = promised.base_found = true;
+  EXPECT_EQ(found(promised), Found::Whole) << "a member with an empty history";
+}
+
+TEST(StorageTable, ALostFrontierIsAmnesia) {
+  RecoveryFacts f = whole();
+  f.frontier_valid = false;
+  EXPECT_EQ(found(f), Found::Amnesia) << "unreadable";
+  f.frontier_file = false;
+  EXPECT_EQ(found(f), Found::Amnesia) << "missing";
+  RecoveryFacts empty;
+  empty.frontier_file = true;
+  EXPECT_EQ(found(empty), Found::Amnesia) << "a blank member";
+  f = whole();
+  f.frontier = Frontier{};
+  f.frontier.accepted_epoch = f.frontier.current_epoch = 1;
+  EXPECT_EQ(found(f), Found::Amnesia) << "created after the data";
+}
+
+TEST(StorageTable, WholeAndTorn) {
+  EXPECT_EQ(found(whole()), Found::Whole);
+  EXPECT_FALSE(decide(whole()).cut);
+  EXPECT_EQ(found(torn()), Found::Whole);
+  EXPECT_TRUE(decide(torn()).cut);
+  EXPECT_EQ(decide(torn()).claimed, Zxid(1, 5));
+}
+
+TEST(StorageTable, RuleTByTheFrontier) {
+  RecoveryFacts f = torn();
+  f.frontier.zxid = Zxid(1, 6);
+  EXPECT_EQ(found(f), Found::Damaged);
+  EXPECT_EQ(decide(f).claimed, Zxid(1, 6));
+  f = whole();
+  f.frontier.zxid = Zxid(1, 6);
+  EXPECT_EQ(found(f), Found::Damaged) << "the log simply ends early";
+}
+
+TEST(StorageTable, RuleTByLaterRecords) {
+  RecoveryFacts f = torn();
+  f.durable_behind = Zxid(1, 5);
+  EXPECT_TRUE(decide(f).cut) << "a reordered group commit leaves valid records behind a bad one";
+  f.durable_behind = Zxid(1, 6);
+  EXPECT_EQ(found(f), Found::Damaged);
+  EXPECT_EQ(decide(f).claimed, Zxid(1, 6));
+}
+
+TEST(StorageTable, RuleTByALaterFile) {
+  RecoveryFacts f = torn();
+  f.later_file = true;
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = whole();
+  f.later_file = true;
+  EXPECT_EQ(found(f), Found::Whole) << "a later file is no harm to a whole one";
+}
+
+TEST(StorageTable, RuleTByAWrongSector) {
+  RecoveryFacts f = torn();
+  f.could_be_torn = false;
+  EXPECT_EQ(found(f), Found::Damaged);
+}
+
+TEST(StorageTable, WhatIsMissing) {
+  RecoveryFacts f = whole();
+  f.end = PrefixEnd::Gap;
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = whole();
+  f.base_found = false;
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = torn();
+  f.unreadable = true;
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = whole();
+  f.install_lost = true;
+  EXPECT_EQ(found(f), Found::Damaged);
+}
+
+TEST(StorageTable, AnUnknownTxnIsRefused) {
+  RecoveryFacts f = whole();
+  f.end = PrefixEnd::Undecodable;
+  EXPECT_EQ(found(f), Found::Refused);
+  f = apaches();
+  f.end = PrefixEnd::Undecodable;
+  EXPECT_EQ(found(f), Found::Refused);
+}
+
+TEST(StorageTable, ApacheWasHere) {
+  EXPECT_EQ(found(apaches()), Found::Foreign);
+  RecoveryFacts f = whole();
+  f.foreign_tail = true;
+  EXPECT_EQ(found(f), Found::Foreign) << "a record without a trailer behind ours";
+  f = whole();
+  f.current_file = f.accepted_file = 2;
+  EXPECT_EQ(found(f), Found::Foreign) << "epoch files newer than the frontier";
+  f.frontier.zxid = Zxid(1, 9);
+  EXPECT_EQ(found(f), Found::Foreign) << "the frontier is void: Apache may have truncated";
+  EXPECT_EQ(decide(f).claimed, Zxid(1, 5));
+}
+
+TEST(StorageTable, ApachesRulesForApachesFiles) {
+  RecoveryFacts f = apaches();
+  f.end = PrefixEnd::Bad;
+  for (const BadPlace bad : {BadPlace::PastEnd, BadPlace::EndByte}) {
+    f.bad = bad;
+    EXPECT_EQ(found(f), Found::Foreign) << to_string(bad);
+    EXPECT_TRUE(decide(f).cut);
+  }
+  for (const BadPlace bad : {BadPlace::Checksum, BadPlace::Length, BadPlace::Header, BadPlace::Hole,
+                             BadPlace::Trailer}) {
+    f.bad = bad;
+    EXPECT_EQ(found(f), Found::Refused) << to_string(bad);
+  }
+  f.bad = BadPlace::EndByte;
+  f.data_behind = true;
+  EXPECT_EQ(found(f), Found::Refused) << "Apache would drop what is behind it and say nothing";
+  f.data_behind = false;
+  f.later_file = true;
+  EXPECT_EQ(found(f), Found::Refused);
+  f = apaches();
+  f.end = PrefixEnd::Gap;
+  EXPECT_EQ(found(f), Found::Refused);
+  f = apaches();
+  f.base_found = false;
+  EXPECT_EQ(found(f), Found::Refused);
+}
+
+TEST(StorageTable, ApachesRulesForEpochs) {
+  RecoveryFacts f = apaches();
+  f.current_file = f.accepted_file = std::nullopt;
+  EXPECT_EQ(found(f), Found::Foreign) << "missing files take the epoch of the last zxid";
+  f.current_file = f.accepted_file = 0;
+  EXPECT_EQ(found(f), Found::Refused) << "a log epoch above currentEpoch";
+  f.current_tmp_file = 1;
+  f.accepted_file = 1;
+  EXPECT_EQ(found(f), Found::Foreign) << "unless currentEpoch.tmp exists";
+  f.standalone = true;
+  f.current_tmp_file = std::nullopt;
+  EXPECT_EQ(found(f), Found::Foreign) << "a standalone server has no epochs";
+  f = apaches();
+  f.accepted_file = 0;
+  EXPECT_EQ(found(f), Found::Refused) << "accepted below current";
+  f = apaches();
+  f.epoch_file_unreadable = true;
+  EXPECT_EQ(found(f), Found::Refused);
+}
+
+}  // namespace
+}  // namespace vivarium

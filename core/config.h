@@ -1,5 +1,5 @@
-// Settings of one server, parsed and checked once (config.cc reads zoo.cfg; the programs' flags fill
-// the same struct). Sizes are bytes, times milliseconds unless the name says ticks.
+// Settings of one server, parsed and checked once (config.cc reads zoo.cfg; the programs' flags
+// fill the same struct). Sizes are bytes, times milliseconds unless the name says ticks.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,7 @@ struct Config {
   // One server without peers: epoch 0, no elections (semantics.md section 10).
   bool standalone() const { return members.empty(); }
 
-  ServerId id{1};  // myid; 1 when standalone
+  ServerId id{1};               // myid; 1 when standalone
   std::vector<Member> members;  // sorted by id; empty when standalone
   int64_t tick_ms = 3000;
   int64_t init_limit_ticks = 10;
@@ -37,17 +37,17 @@ struct Config {
 
   // Client connections.
   uint32_t connections_per_address_max = 60;
-  uint32_t connections_max = 0;                   // 0: no limit
-  int64_t handshake_deadline_ms = 10'000;         // a connection without a session
+  uint32_t connections_max = 0;                     // 0: no limit
+  int64_t handshake_deadline_ms = 10'000;           // a connection without a session
   uint64_t connection_unsent_bytes_max = 64 << 20;  // a reader slower than this is dropped
-  uint32_t outstanding_requests_max = 1000;       // globalOutstandingLimit
+  uint32_t outstanding_requests_max = 1000;         // globalOutstandingLimit
 
   // Storage.
   uint64_t log_prealloc_bytes = 64 << 20;
-  uint64_t log_segment_bytes_max = 256 << 20;     // a segment past this size is rolled
-  uint32_t snapshot_every_txns = 100'000;         // snapCount: between half of it and it
+  uint64_t log_segment_bytes_max = 256 << 20;  // a segment past this size is rolled
+  uint32_t snapshot_every_txns = 100'000;      // snapCount: between half of it and it
   uint32_t snapshots_kept = 3;
-  uint32_t history_txns_max = 500;                // commitLogCount: committed txns kept for DIFF
+  uint32_t history_txns_max = 500;  // commitLogCount: committed txns kept for DIFF
   uint64_t history_bytes_max = 64 << 20;
 
   // Election timing (fastleader.*): first wait, longest wait, quiet time before deciding.
@@ -55,8 +55,8 @@ struct Config {
   int64_t notification_max_ms = 60'000;
   int64_t finalize_wait_ms = 200;
 
-  // A leader hands over to a new epoch instead of proposing this counter (hazards D8). ZooKeeper's is
-  // the largest; the simulator draws small ones.
+  // A leader hands over to a new epoch instead of proposing this counter (hazards D8). ZooKeeper's
+  // is the largest; the simulator draws small ones.
   uint32_t counter_max = 0xffffffff;
 
   int64_t min_session_timeout() const {
@@ -74,13 +74,14 @@ struct Config {
 struct ServerFile {
   Config config;
   std::string data_dir;
-  std::string data_log_dir;  // equals data_dir unless set
-  Address client;            // host empty: all interfaces
+  std::string data_log_dir;           // equals data_dir unless set
+  Address client;                     // host empty: all interfaces
   std::vector<std::string> warnings;  // one line per key that was read and ignored
 };
 
-// Parses the text of a zoo.cfg. `my_id` is the content of dataDir/myid, empty when the file is missing.
-// Errors: an unknown or malformed key, a value out of range, server.N lines without a valid myid.
+// Parses the text of a zoo.cfg. `my_id` is the content of dataDir/myid, empty when the file is
+// missing. Errors: an unknown or malformed key, a value out of range, server.N lines without a
+// valid myid.
 Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_id);
 // The dataDir of a zoo.cfg, so that the caller can read myid first.
 Result<std::string> parse_data_dir(std::string_view text);

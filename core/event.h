@@ -1,5 +1,6 @@
-// What the World reports back: one Event per call of Node::step. Views in an event are borrowed until
-// the step returns. Completions of an earlier life of a handle or of the process never arrive.
+// What the World reports back: one Event per call of Node::step. Views in an event are borrowed
+// until the step returns. Completions of an earlier life of a handle or of the process never
+// arrive.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,8 @@ struct LinkBytes {
 struct LinkDrained {
   LinkId link;
 };
-// The link ended (refused, closed by the other end, broken). The handle is dead; close() is not due.
+// The link ended (refused, closed by the other end, broken). The handle is dead; close() is not
+// due.
 struct LinkDown {
   LinkId link;
 };
@@ -66,7 +68,8 @@ struct Preallocated {
   FileId file;
   bool ok = false;
 };
-// All writes, truncations and preallocations of the file issued before sync(file, token) are durable.
+// All writes, truncations and preallocations of the file issued before sync(file, token) are
+// durable.
 struct FileSynced {
   FileId file;
   uint64_t token = 0;

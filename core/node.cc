@@ -5,8 +5,8 @@
 
 namespace vivarium {
 
-// The wiring between the parts for the length of one step: Zab tells the server through it, the server
-// asks Zab through it. No part keeps a pointer to another.
+// The wiring between the parts for the length of one step: Zab tells the server through it, the
+// server asks Zab through it. No part keeps a pointer to another.
 class Node::Wiring final : public ZabUser, public Replication {
  public:
   Wiring(Node& node, World& world)
@@ -58,8 +58,7 @@ void Node::step(const Event& event, World& world) {
     server_.end_turn(server_parts);
     zab_.end_turn(zab_parts);
     server_.end_turn(server_parts);
-    const Instant at =
-        std::min({zab_.deadline(), server_.deadline(), storage_.deadline()});
+    const Instant at = std::min({zab_.deadline(), server_.deadline(), storage_.deadline()});
     if (at != timer_) {
       timer_ = at;
       world.set_timer(at);

@@ -1,6 +1,6 @@
-// Node: one Vivarium server as a value. step() runs to completion, reads nothing but the event, its own
-// state and the World, and writes nothing but its own state and calls on the World. A copy of a Node
-// is a second server with the same future.
+// Node: one Vivarium server as a value. step() runs to completion, reads nothing but the event, its
+// own state and the World, and writes nothing but its own state and calls on the World. A copy of a
+// Node is a second server with the same future.
 #pragma once
 
 #include "core/config.h"

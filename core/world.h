@@ -1,5 +1,5 @@
-// World: all that the core can know of, or do to, the world outside. net/ and disk/ implement it for
-// production, sim/ for simulation, and nothing in core/ can tell which.
+// World: all that the core can know of, or do to, the world outside. net/ and disk/ implement it
+// for production, sim/ for simulation, and nothing in core/ can tell which.
 //
 // Rules that both implementations keep (tests/contract runs one suite against both):
 //  - No call blocks, fails or calls back. Answers arrive as events (event.h), one per Node::step.
@@ -30,8 +30,8 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// What a failed write or sync of a file means. Log, epoch and frontier files stop the process (a failed
-// sync is never retried); a snapshot that fails is only that file's failure.
+// What a failed write or sync of a file means. Log, epoch and frontier files stop the process (a
+// failed sync is never retried); a snapshot that fails is only that file's failure.
 enum class OnError : uint8_t { Stop, Report };
 
 // Which executor serves the file: bulk reads and snapshot writes do not stall the log.
@@ -74,7 +74,8 @@ class World {
   virtual void close(LinkId link, bool drain) = 0;
 
   // --- files, by plain name inside a directory.
-  virtual FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) = 0;
+  virtual FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane,
+                      OnError on_error) = 0;
   virtual void write(FileId file, uint64_t offset, ByteView bytes) = 0;
   virtual void write_shared(FileId file, uint64_t offset, SharedBytes bytes) = 0;
   // Extends the file with real zeros from `offset` for `length` bytes. The only operation that may
@@ -93,7 +94,8 @@ class World {
   virtual void list(Dir dir, uint64_t token) = 0;
   virtual uint64_t free_bytes(Dir dir) const = 0;
 
-  // --- people. `key` names a metric of docs/operations.md; values add up (count) or replace (gauge).
+  // --- people. `key` names a metric of docs/operations.md; values add up (count) or replace
+  // (gauge).
   virtual void log(LogLevel level, std::string_view line) = 0;
   virtual void count(std::string_view key, int64_t add) = 0;
   virtual void gauge(std::string_view key, int64_t value) = 0;

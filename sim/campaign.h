@@ -1,5 +1,5 @@
-// Campaigns: many seeds over several threads, each schedule on one. The summary depends on the seeds alone,
-// the rate on the machine.
+// Campaigns: many seeds over several threads, each schedule on one. The summary depends on the
+// seeds alone, the rate on the machine.
 #pragma once
 
 #include <cstdint>

@@ -229,7 +229,8 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
     probe_op_ = ops_.size();
     send_op(probe, world, true_now);
   }
-  while (issued_ < options_.operations && in_flight_.size() < options_.pipeline && next_op_ <= now) {
+  while (issued_ < options_.operations && in_flight_.size() < options_.pipeline &&
+         next_op_ <= now) {
     const Operation operation = draw_operation(options_.index, issued_, choices);
     ++issued_;
     const uint64_t pause = choices.below({ChoiceKind::Workload, options_.index, issued_, 1001},

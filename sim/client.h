@@ -26,8 +26,8 @@ struct ClientOptions {
   ClientIndex index = 0;
   uint32_t servers = 3;
   int32_t session_timeout_ms = 1000;
-  uint32_t pipeline = 2;       // operations in flight at most
-  uint32_t operations = 50;    // of the workload; then it only keeps its session
+  uint32_t pipeline = 2;              // operations in flight at most
+  uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
 };
 
@@ -59,8 +59,8 @@ class SimClient {
   void ask_probe();
   bool probe_done() const { return probe_state_ == Probe::Done; }
 
-  // For scenarios, to be issued at the next step: an operation of theirs, and which server to be connected to
-  // from now on. asked() is null until the operation was sent.
+  // For scenarios, to be issued at the next step: an operation of theirs, and which server to be
+  // connected to from now on. asked() is null until the operation was sent.
   void begin_anew() { *this = SimClient(options_); }  // another client on the same host
   size_t ask(Operation operation);
   const ClientOp* asked(size_t ticket) const;
@@ -90,7 +90,7 @@ class SimClient {
   Bytes in_;
   uint32_t server_ = 0;
   uint64_t connects_ = 0;
-  Instant wake_at_ = Instant::never();   // to connect
+  Instant wake_at_ = Instant::never();  // to connect
   Instant next_op_ = Instant::never();
   Instant next_ping_ = Instant::never();
   Instant silent_at_ = Instant::never();  // nothing heard until then: try another server
@@ -104,13 +104,13 @@ class SimClient {
   size_t sessions_begun_ = 0;
   Probe probe_state_ = Probe::None;
   size_t probe_op_ = 0;
-  std::vector<Operation> asked_;  // by ticket
+  std::vector<Operation> asked_;   // by ticket
   std::vector<size_t> asked_ops_;  // index of ops_, as far as they were sent
   std::optional<uint32_t> preferred_;
   std::deque<size_t> in_flight_;  // indices of ops_
   std::vector<ClientOp> ops_;
   std::vector<Watched> watched_;
-  std::set<std::string> known_;   // names created below sequential parents, to be deleted later
+  std::set<std::string> known_;  // names created below sequential parents, to be deleted later
   std::string protocol_error_;
 };
 

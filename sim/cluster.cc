@@ -50,7 +50,8 @@ NodeFacts NodeFacts::of(const Node& node) {
   return f;
 }
 
-Cluster::Cluster(uint64_t seed) : Cluster(seed, profile_of(seed), faults_of(seed, profile_of(seed))) {}
+Cluster::Cluster(uint64_t seed)
+    : Cluster(seed, profile_of(seed), faults_of(seed, profile_of(seed))) {}
 
 Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults)
     : profile_(profile),
@@ -71,8 +72,10 @@ void Cluster::build() {
     HostOptions host;
     host.name = fmt::format("s{}", i + 1);
     host.server = true;
-    host.clock_offset_ms = static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 100, i, 0}, 2000)) - 1000;
-    host.clock_drift_ppm = static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 101, i, 0}, 200)) - 100;
+    host.clock_offset_ms =
+        static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 100, i, 0}, 2000)) - 1000;
+    host.clock_drift_ppm =
+        static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 101, i, 0}, 200)) - 100;
     const HostId id = sim_.add_host(host);
     CHECK(id.value == i);
     sim_.start(id, microseconds(static_cast<int64_t>(
@@ -87,7 +90,8 @@ void Cluster::build() {
     options.servers = profile_.servers;
     options.session_timeout_ms = profile_.session_timeout_ms;
     options.operations = profile_.operations_per_client;
-    options.pipeline = static_cast<uint32_t>(1 + sim_.choices().below({ChoiceKind::Topology, 103, i, 0}, 3));
+    options.pipeline =
+        static_cast<uint32_t>(1 + sim_.choices().below({ChoiceKind::Topology, 103, i, 0}, 3));
     options.think = profile_.think;
     clients_.emplace_back(options);
     sim_.start(id, milliseconds(20));
@@ -164,9 +168,9 @@ void Cluster::cut(ServerIndex a, ServerIndex b, Path path) {
   sim_.network().set_path(moment, server_host(a), server_host(b), path);
 }
 
-// A wiped server forgets what it acknowledged. Every committed txn keeps a copy in a quorum while wiped
-// servers that have not been filled again are fewer than a majority's complement, and never while any
-// other server has yet to become a member.
+// A wiped server forgets what it acknowledged. Every committed txn keeps a copy in a quorum while
+// wiped servers that have not been filled again are fewer than a majority's complement, and never
+// while any other server has yet to become a member.
 bool Cluster::may_wipe(ServerIndex server) const {
   size_t missing = 1;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
@@ -187,8 +191,8 @@ void Cluster::wipe(ServerIndex server, Duration down) {
   if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
 }
 
-// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no more. The
-// clients are new ones: those who saw later zxids would be refused for ever.
+// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no
+// more. The clients are new ones: those who saw later zxids would be refused for ever.
 void Cluster::wipe_all(Duration down) {
   ledger_ = Ledger(profile_.servers);
   agreement_ = Agreement(profile_.servers);
@@ -283,9 +287,10 @@ void Cluster::apply(const Fault& fault) {
       wipe(fault.target, fault.lasts);
       break;
     case FaultKind::ClockJump:
-      sim_.clock(server_host(fault.target)).jump_wall(milliseconds(
-          static_cast<int64_t>(sim_.choices().below({ChoiceKind::Fault, fault.id, 6, 0}, 7'200'000)) -
-          3'600'000));
+      sim_.clock(server_host(fault.target))
+          .jump_wall(milliseconds(static_cast<int64_t>(sim_.choices().below(
+                                      {ChoiceKind::Fault, fault.id, 6, 0}, 7'200'000)) -
+                                  3'600'000));
       sim_.clock_changed(server_host(fault.target));
       break;
   }
@@ -354,8 +359,7 @@ void Cluster::tap(ServerIndex server, const Call& call) {
   if (call.kind == CallKind::Write) {
     const std::string_view name = sim_.files(server_host(server)).name_of(call.file);
     if (name.substr(0, 4) != "log." && name.substr(0, 6) != "spare.") return;
-    const std::optional<std::string> twice =
-        ledger_.log_written(
+    const std::optional<std::string> twice = ledger_.log_written(
         server, sim_.files(server_host(server)).inode_of(call.file), call.offset, call.bytes);
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     return;
@@ -399,11 +403,11 @@ void Cluster::after_step(ServerIndex server) {
   facts_[server] = after;
   if (before.busy && !after.busy) {
     // A recovery, truncation or install is over.
-    const std::optional<std::string> twice =
-        ledger_.reread(server, sim_.disk(server_host(server)));
+    const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     if (before.role != ZabRole::Recovering) {
-      durability_.truncated(server, after.last_logged, agreement_.committed(), sim_.now(), verdict_);
+      durability_.truncated(server, after.last_logged, agreement_.committed(), sim_.now(),
+                            verdict_);
     }
   }
   if (after.standing == Standing::Voter) wiped_[server] = false;
@@ -438,9 +442,9 @@ void Cluster::check_live() {
     std::string text = "not converged after healing:";
     for (ServerIndex i = 0; i < profile_.servers; ++i) {
       const NodeFacts& f = facts_[i];
-      text += fmt::format(" s{} role {} standing {} epoch {} serving {} applied {:x} logged {:x};", i + 1,
-                          static_cast<int>(f.role), static_cast<int>(f.standing), f.epoch, f.serving,
-                          f.last_applied.value, f.last_logged.value);
+      text += fmt::format(" s{} role {} standing {} epoch {} serving {} applied {:x} logged {:x};",
+                          i + 1, static_cast<int>(f.role), static_cast<int>(f.standing), f.epoch,
+                          f.serving, f.last_applied.value, f.last_logged.value);
     }
     for (ClientIndex i = 0; i < profile_.clients; ++i) {
       text += fmt::format(" c{} connected {} workload {} probe {};", i + 1, clients_[i].connected(),

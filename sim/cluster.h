@@ -1,5 +1,5 @@
-// Cluster: nodes and clients on a Simulation, the faults of a schedule, and the checkers that watch. A
-// value: a copy has the same future.
+// Cluster: nodes and clients on a Simulation, the faults of a schedule, and the checkers that
+// watch. A value: a copy has the same future.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ namespace vivarium::sim {
 struct Outcome {
   std::optional<Violation> violation;
   uint64_t trace_hash = 0;
-  uint64_t events = 0;         // delivered to processes, the ends of turns not counted
-  uint64_t completed = 0;      // operations of clients that were answered
-  uint64_t leaderships = 0;    // epochs with an established leader
-  uint64_t txns = 0;           // delivered
+  uint64_t events = 0;       // delivered to processes, the ends of turns not counted
+  uint64_t completed = 0;    // operations of clients that were answered
+  uint64_t leaderships = 0;  // epochs with an established leader
+  uint64_t txns = 0;         // delivered
   uint64_t crashes = 0;
   uint64_t syncs[3] = {0, 0, 0};  // DIFF, TRUNC, SNAP received
   std::array<uint64_t, kCheckers> evaluated{};
@@ -49,9 +49,7 @@ class Cluster final : public Programs, public Observer {
   const SimNetwork& network() const { return sim_.network(); }
   const Profile& profile() const { return profile_; }
   const std::vector<Fault>& faults() const { return faults_; }
-  const Node* node(ServerIndex server) const {
-    return nodes_[server] ? &*nodes_[server] : nullptr;
-  }
+  const Node* node(ServerIndex server) const { return nodes_[server] ? &*nodes_[server] : nullptr; }
   const NodeFacts& facts(ServerIndex server) const { return facts_[server]; }
   SimClient& client(ClientIndex index) { return clients_[index]; }
   HostId client_host(ClientIndex client) const { return HostId{profile_.servers + client}; }
@@ -100,7 +98,7 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<Node>> nodes_;
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
-  std::vector<bool> wiped_;        // and not yet a voter again
+  std::vector<bool> wiped_;  // and not yet a voter again
   Ledger ledger_;
   Agreement agreement_;
   Leadership leadership_;

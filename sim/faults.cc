@@ -47,8 +47,8 @@ std::string_view name_of(FaultKind kind) { return row_of(kind).name; }
 
 std::string to_text(const Fault& fault) {
   return fmt::format("fault {}: at {} ms {} target {} other {} for {} ms", fault.id,
-                     fault.at.ns / 1'000'000, name_of(fault.kind), fault.target + 1, fault.other + 1,
-                     fault.lasts.ms());
+                     fault.at.ns / 1'000'000, name_of(fault.kind), fault.target + 1,
+                     fault.other + 1, fault.lasts.ms());
 }
 
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {

@@ -1,6 +1,6 @@
-// Faults: what goes wrong in a schedule, when, to whom and for how long, drawn by name before the run. A
-// fault is a value with a line of text, so that a schedule can be read. Damage stays within what DESIGN
-// section 5 promises to survive: no committed txn loses its last copy in a quorum.
+// Faults: what goes wrong in a schedule, when, to whom and for how long, drawn by name before the
+// run. A fault is a value with a line of text, so that a schedule can be read. Damage stays within
+// what DESIGN section 5 promises to survive: no committed txn loses its last copy in a quorum.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +16,25 @@
 namespace vivarium::sim {
 
 enum class FaultKind : uint8_t {
-  PowerLoss,        // one server; starts again after `lasts`
+  PowerLoss,  // one server; starts again after `lasts`
   Kill,
   PowerLossAll,
   LeaderPowerLoss,  // whoever leads then
   LeaderKill,
-  LeaderCut,        // the leader cut off from all servers, its process goes on
+  LeaderCut,  // the leader cut off from all servers, its process goes on
   Pause,
   LeaderPause,
-  Isolate,          // one server from all others, both ways
+  Isolate,  // one server from all others, both ways
   CutPair,
-  CutOneWay,        // from `target` to `other`: held back
-  BlackHole,        // from `target` to `other`: vanishes
-  BreakPair,        // links between two servers end in mid-stream
-  BreakClient,      // links of a client
+  CutOneWay,    // from `target` to `other`: held back
+  BlackHole,    // from `target` to `other`: vanishes
+  BreakPair,    // links between two servers end in mid-stream
+  BreakClient,  // links of a client
   SlowDisk,
   StuckDisk,
-  FailSync,         // the next sync of the log fails: the process ends, and starts again
-  Wipe,             // killed, and its directory is empty when it comes back
-  ClockJump,        // of the wall clock
+  FailSync,   // the next sync of the log fails: the process ends, and starts again
+  Wipe,       // killed, and its directory is empty when it comes back
+  ClockJump,  // of the wall clock
   DrawnLast = ClockJump
 };
 std::string_view name_of(FaultKind kind);

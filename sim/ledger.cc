@@ -51,7 +51,8 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
     // A server alone may lose what it never acknowledged, and use the zxid again.
     if (known.empty() || logs_.size() == 1) {
       known.assign(record->entry.begin(), record->entry.end());
-    } else if (!std::equal(known.begin(), known.end(), record->entry.begin(), record->entry.end())) {
+    } else if (!std::equal(known.begin(), known.end(), record->entry.begin(),
+                           record->entry.end())) {
       return fmt::format("s{} wrote another payload under zxid {:x} than was written before",
                          server + 1, record->zxid.value);
     }
@@ -71,8 +72,7 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   std::optional<std::string> wrong;
   for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Cached)) {
     if (!parse_log_name(file.name)) continue;
-    const std::optional<Bytes> bytes =
-        disk.content(Dir::Logs, file.name, SimDisk::Image::Cached);
+    const std::optional<Bytes> bytes = disk.content(Dir::Logs, file.name, SimDisk::Image::Cached);
     if (!bytes) continue;
     std::optional<std::string> found = take(server, disk.find(Dir::Logs, file.name), 0, *bytes);
     if (found && !wrong) wrong = std::move(found);
@@ -99,7 +99,8 @@ std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) 
   const Log& log = logs_[server];
   const auto found = log.records.find(zxid);
   if (found == log.records.end()) {
-    if (zxid > log.base) return fmt::format("no record, and the log begins after {:x}", log.base.value);
+    if (zxid > log.base)
+      return fmt::format("no record, and the log begins after {:x}", log.base.value);
     const auto snapshot =
         disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable);
     return snapshot ? "" : fmt::format("snapshot {:x} is not durable", log.base.value);
@@ -111,9 +112,11 @@ std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) 
   size_t at = 0;
   const std::optional<FoundRecord> parsed = parse_record(record, at);
   const ByteView known = entry(zxid);
-  const bool same = parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(),
-                                         parsed->entry.end());
-  return same ? "" : fmt::format("its record at {} of inode {} is not durable", place.offset, place.inode);
+  const bool same =
+      parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(), parsed->entry.end());
+  return same ? ""
+              : fmt::format("its record at {} of inode {} is not durable", place.offset,
+                            place.inode);
 }
 
 bool Ledger::holds(ServerIndex server, Zxid zxid) const {

@@ -1,6 +1,6 @@
-// Ledger: what was ever written under which zxid, and what each server's log holds, read from the bytes
-// that servers write and from their disks with a parser of its own. Checkers rest on it, not on the code
-// under test.
+// Ledger: what was ever written under which zxid, and what each server's log holds, read from the
+// bytes that servers write and from their disks with a parser of its own. Checkers rest on it, not
+// on the code under test.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,12 @@ class Ledger {
  public:
   explicit Ledger(uint32_t servers) : logs_(servers) {}
 
-  // A server writes `bytes` at `offset` of a log file (or a spare). Returns a line when a zxid is bound
-  // to a second payload (K-ZXIDUNIQ).
+  // A server writes `bytes` at `offset` of a log file (or a spare). Returns a line when a zxid is
+  // bound to a second payload (K-ZXIDUNIQ).
   std::optional<std::string> log_written(ServerIndex server, Inode inode, uint64_t offset,
                                          ByteView bytes);
-  // A server's recovery is over: what its log holds is read from its disk again. Returns a line as above.
+  // A server's recovery is over: what its log holds is read from its disk again. Returns a line as
+  // above.
   std::optional<std::string> reread(ServerIndex server, const SimDisk& disk);
   void truncated(ServerIndex server, Zxid keep);
   // A state at `zxid` replaced the whole log.

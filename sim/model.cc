@@ -18,7 +18,8 @@ bool sequential(int32_t flags) { return flags == 2 || flags == 3; }
 }  // namespace
 
 Model::Model() {
-  for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"}) nodes_[path];
+  for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
+    nodes_[path];
   nodes_["/"].children = {"zookeeper"};
   nodes_["/zookeeper"].children = {"quota", "config"};
 }
@@ -139,7 +140,8 @@ std::optional<std::string> Model::apply(const Txn& txn) {
     for (const auto& [path, node] : nodes_) {
       if (node.stat.ephemeral_owner == h.session.value) owned.insert(path);
     }
-    if (listed != owned) return "K-EPH: closeSession does not list exactly the session's ephemerals";
+    if (listed != owned)
+      return "K-EPH: closeSession does not list exactly the session's ephemerals";
     for (const std::string_view path : close->paths) remove(h, std::string(path));
     sessions_.erase(h.session);
   }

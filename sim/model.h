@@ -1,6 +1,6 @@
-// Model: the znodes and sessions of ZooKeeper as plainly as they can be written, for K-RESULT: what a request
-// must answer in a given state, and what a txn makes of it. Shares nothing with core/tree but the
-// encoding of txns.
+// Model: the znodes and sessions of ZooKeeper as plainly as they can be written, for K-RESULT: what
+// a request must answer in a given state, and what a txn makes of it. Shares nothing with core/tree
+// but the encoding of txns.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ class Model {
  public:
   Model();
 
-  // The txn that a write must become in this state: its error, and for a sequential create its path.
+  // The txn that a write must become in this state: its error, and for a sequential create its
+  // path.
   struct Expected {
     ErrorCode error{};
     std::string path;
@@ -39,7 +40,7 @@ class Model {
  private:
   struct Node {
     Bytes data;
-    Stat stat;           // cversion as stored: creations
+    Stat stat;  // cversion as stored: creations
     std::set<std::string> children;
   };
   const Node* find(const std::string& path) const;

@@ -1,6 +1,6 @@
-// What checkers are told of a run: by the cluster, as it happens. White box: facts of nodes after each of
-// their steps, packets as they leave, log records as they are written. Black box: what clients invoked and
-// what came back. Checkers are values; one file each in sim/checkers/.
+// What checkers are told of a run: by the cluster, as it happens. White box: facts of nodes after
+// each of their steps, packets as they leave, log records as they are written. Black box: what
+// clients invoked and what came back. Checkers are values; one file each in sim/checkers/.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@
 
 namespace vivarium::sim {
 
-// Servers are numbered 0..n-1 in the order of their ids; server.N of the configuration is index N-1.
+// Servers are numbered 0..n-1 in the order of their ids; server.N of the configuration is index
+// N-1.
 using ServerIndex = uint32_t;
 using ClientIndex = uint32_t;
 
@@ -26,17 +27,17 @@ using ClientIndex = uint32_t;
 struct NodeFacts {
   ZabRole role{};
   Standing standing{};
-  Epoch epoch = 0;        // of the leadership it is part of
+  Epoch epoch = 0;  // of the leadership it is part of
   bool established = false;
   bool leading = false;
-  bool serving = false;   // clients may be served: only then is what it applied delivered
+  bool serving = false;  // clients may be served: only then is what it applied delivered
   Zxid committed;
   Zxid last_applied;
   Zxid last_logged;
   Zxid last_durable;
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
-  bool busy = false;      // recovering, truncating or installing
+  bool busy = false;  // recovering, truncating or installing
   bool operator==(const NodeFacts&) const = default;
   static NodeFacts of(const Node& node);
 };
@@ -56,17 +57,17 @@ struct ClientOp {
   std::string path;
   Bytes data;
   int32_t version = -1;
-  int32_t flags = 0;     // create
+  int32_t flags = 0;  // create
   bool watch = false;
   SimTime invoked{};
   // --- filled when it returns
-  bool answered = false;     // false in the end: connection lost, may have happened once or not at all
-  bool lost = false;         // the connection ended before the answer
+  bool answered = false;  // false in the end: connection lost, may have happened once or not at all
+  bool lost = false;      // the connection ended before the answer
   SimTime returned{};
   Zxid reply_zxid;
   ErrorCode error{};
-  std::string reply_path;    // create, sync
-  Bytes reply_data;          // getData
+  std::string reply_path;             // create, sync
+  Bytes reply_data;                   // getData
   std::vector<std::string> children;  // getChildren(2)
   std::optional<Stat> stat;
 };

@@ -1,5 +1,6 @@
-// Profile: the frame of a schedule, drawn from its seed: topology, timing, tiny limits, how many clients and
-// faults. The standard profile is what campaigns run; docs/testing.md tells its numbers.
+// Profile: the frame of a schedule, drawn from its seed: topology, timing, tiny limits, how many
+// clients and faults. The standard profile is what campaigns run; docs/testing.md tells its
+// numbers.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,11 @@ struct Profile {
   uint32_t clients = 4;
   uint32_t operations_per_client = 50;
   uint32_t faults = 20;
-  Duration trouble{};   // faults begin within it
-  Duration settle{};    // and then everything must be well within this
+  Duration trouble{};  // faults begin within it
+  Duration settle{};   // and then everything must be well within this
   Duration think{};
   int32_t session_timeout_ms = 1000;
-  Config config;        // of every server; id and members are filled per server
+  Config config;  // of every server; id and members are filled per server
 };
 
 // The standard profile of a seed: 1, 3 or 5 servers.

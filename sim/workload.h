@@ -1,5 +1,5 @@
-// Workload: which operation a client invokes as its n-th, drawn by name. A few paths that all clients
-// fight over, so that versions, existence and sequence numbers matter.
+// Workload: which operation a client invokes as its n-th, drawn by name. A few paths that all
+// clients fight over, so that versions, existence and sequence numbers matter.
 #pragma once
 
 #include <cstdint>

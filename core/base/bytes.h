@@ -1,5 +1,5 @@
-// Byte strings. A ByteView borrows; Bytes owns; SharedBytes is bulk handed over immutable, so that the
-// log, the followers and the archive hold one copy of an encoded txn.
+// Byte strings. A ByteView borrows; Bytes owns; SharedBytes is bulk handed over immutable, so that
+// the log, the followers and the archive hold one copy of an encoded txn.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +42,6 @@ inline void put_u64(Byte* out, uint64_t v) {
 inline uint32_t get_u32(const Byte* in) {
   return (uint32_t{in[0]} << 24) | (uint32_t{in[1]} << 16) | (uint32_t{in[2]} << 8) | in[3];
 }
-inline uint64_t get_u64(const Byte* in) {
-  return (uint64_t{get_u32(in)} << 32) | get_u32(in + 4);
-}
+inline uint64_t get_u64(const Byte* in) { return (uint64_t{get_u32(in)} << 32) | get_u32(in + 4); }
 
 }  // namespace vivarium

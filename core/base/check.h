@@ -1,5 +1,5 @@
-// CHECK: an invariant of our own code, on in every build. Bytes from a peer, a client or a disk never
-// reach one: they decode to a Result (result.h) first.
+// CHECK: an invariant of our own code, on in every build. Bytes from a peer, a client or a disk
+// never reach one: they decode to a Result (result.h) first.
 #pragma once
 
 namespace vivarium {
@@ -8,8 +8,8 @@ namespace vivarium {
 
 }  // namespace vivarium
 
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) [[unlikely]]                                    \
-      ::vivarium::check_failed(__FILE__, __LINE__, #condition);       \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::vivarium::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -24,7 +24,8 @@ uint64_t load_le64(const Byte* p, size_t n) {
 }  // namespace
 
 uint32_t crc32c(ByteView bytes, uint32_t seed) {
-  // ISA-L's iscsi form leaves the inversions to the caller and takes a non-const pointer it only reads.
+  // ISA-L's iscsi form leaves the inversions to the caller and takes a non-const pointer it only
+  // reads.
   return ~crc32_iscsi(const_cast<Byte*>(bytes.data()), static_cast<int>(bytes.size()), ~seed);
 }
 

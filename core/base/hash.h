@@ -31,8 +31,8 @@ constexpr uint64_t hash_combine(uint64_t a, uint64_t b) {
 }
 uint64_t hash64(ByteView bytes, uint64_t seed = 0);
 
-// A sum of element hashes modulo 2^128: adding and removing an element commute, so the hash of a set
-// is kept incrementally (AdHash). Never all zero is not promised: an empty set is zero.
+// A sum of element hashes modulo 2^128: adding and removing an element commute, so the hash of a
+// set is kept incrementally (AdHash). Never all zero is not promised: an empty set is zero.
 struct Hash128 {
   uint64_t high = 0;
   uint64_t low = 0;

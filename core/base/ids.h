@@ -11,8 +11,8 @@ namespace vivarium {
 using Epoch = uint32_t;
 
 // A transaction id: epoch in the high half, counter in the low half. Always compared whole.
-// Counter 0 is the epoch's start (NEWLEADER), never a txn, except that a standalone server (epoch 0)
-// counts through the whole 64 bits.
+// Counter 0 is the epoch's start (NEWLEADER), never a txn, except that a standalone server (epoch
+// 0) counts through the whole 64 bits.
 struct Zxid {
   uint64_t value = 0;
 

@@ -1,5 +1,5 @@
-// A small generator for drawing from a seed (xorshift-multiply over a counter): the same numbers from
-// the same seed on every compiler. Draw one value per full expression.
+// A small generator for drawing from a seed (xorshift-multiply over a counter): the same numbers
+// from the same seed on every compiler. Draw one value per full expression.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Records of the client protocol that the server reads and writes (client-protocol sections 2, 4, 7),
-// without the frame's length. Decoders return nullopt for a truncated record; trailing bytes are
-// ignored. Views point into the input.
+// Records of the client protocol that the server reads and writes (client-protocol sections 2, 4,
+// 7), without the frame's length. Decoders return nullopt for a truncated record; trailing bytes
+// are ignored. Views point into the input.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,8 @@ struct ReplyHeader {
   ErrorCode error{};
 };
 
-// As clients see it: cversion is 2 * stored - num_children, ephemeral_owner is 0 for containers and TTL
-// nodes (semantics section 1). 68 bytes.
+// As clients see it: cversion is 2 * stored - num_children, ephemeral_owner is 0 for containers and
+// TTL nodes (semantics section 1). 68 bytes.
 struct Stat {
   Zxid czxid;
   Zxid mzxid;

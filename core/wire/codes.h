@@ -127,6 +127,13 @@ enum class PacketType : int32_t {
 // States in election notifications (quorum-protocol section 1).
 enum class PeerState : int32_t { Looking = 0, Following = 1, Leading = 2, Observing = 3 };
 
-enum Perm : int32_t { kPermRead = 1, kPermWrite = 2, kPermCreate = 4, kPermDelete = 8, kPermAdmin = 16, kPermAll = 31 };
+enum Perm : int32_t {
+  kPermRead = 1,
+  kPermWrite = 2,
+  kPermCreate = 4,
+  kPermDelete = 8,
+  kPermAdmin = 16,
+  kPermAll = 31
+};
 
 }  // namespace vivarium

@@ -1,7 +1,7 @@
-// Jute, ZooKeeper's record encoding: big endian integers, length-prefixed strings and buffers (-1 is
-// null), counted vectors. A Reader never throws, never reads past its bytes and never allocates by an
-// announced length; after a failure it stays failed and yields zeros, so a record is decoded straight
-// through and checked once at the end.
+// Jute, ZooKeeper's record encoding: big endian integers, length-prefixed strings and buffers (-1
+// is null), counted vectors. A Reader never throws, never reads past its bytes and never allocates
+// by an announced length; after a failure it stays failed and yields zeros, so a record is decoded
+// straight through and checked once at the end.
 #pragma once
 
 #include <cstdint>
@@ -68,7 +68,8 @@ class JuteReader {
     const ByteView v = take(8);
     return v.empty() ? 0 : static_cast<int64_t>(get_u64(v.data()));
   }
-  // A buffer as a view into the input. `null` tells -1 from an empty one. Other negative lengths fail.
+  // A buffer as a view into the input. `null` tells -1 from an empty one. Other negative lengths
+  // fail.
   ByteView buffer(bool* null = nullptr) {
     const int32_t n = i32();
     if (null != nullptr) *null = n == -1;
@@ -80,8 +81,8 @@ class JuteReader {
     return take(static_cast<size_t>(n));
   }
   std::string_view string(bool* null = nullptr) { return as_text(buffer(null)); }
-  // The count of a vector: -1 is null; any other count below 1 is no elements. A count that cannot fit
-  // in the bytes left (each element takes at least `element_bytes_min`) fails.
+  // The count of a vector: -1 is null; any other count below 1 is no elements. A count that cannot
+  // fit in the bytes left (each element takes at least `element_bytes_min`) fails.
   size_t count(size_t element_bytes_min, bool* null = nullptr) {
     const int32_t n = i32();
     if (null != nullptr) *null = n == -1;

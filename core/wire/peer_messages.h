@@ -1,6 +1,6 @@
 // Messages between servers: election notifications with their connection's opening message, and the
-// leader port's QuorumPackets (quorum-protocol sections 2, 3 and 5). QuorumPackets have no length in
-// front: the decoder finds the end itself. Views point into the input.
+// leader port's QuorumPackets (quorum-protocol sections 2, 3 and 5). QuorumPackets have no length
+// in front: the decoder finds the end itself. Views point into the input.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,9 @@ struct ElectionHello {
   ServerId from;
   std::string address;  // "host:port", the sender's election address, as sent
 };
-// Accepts protocol versions -65536 and -65535 and the bare id of very old peers. Bad: another negative
-// version, an address length outside 1..2048, an address without a port. `used` is set on Ok.
+// Accepts protocol versions -65536 and -65535 and the bare id of very old peers. Bad: another
+// negative version, an address length outside 1..2048, an address without a port. `used` is set on
+// Ok.
 Decoded decode_election_hello(ByteView in, ElectionHello& out, size_t& used);
 void encode(const ElectionHello& hello, Bytes& out);  // version -65536
 
@@ -38,7 +39,8 @@ struct Notification {
   int64_t peer_epoch = 0;      // epoch of the proposed leader
   int32_t version = 2;
   std::string_view config;
-  ByteView extension;  // what stands behind the configuration, where Apache does not read (RULES 14)
+  ByteView
+      extension;  // what stands behind the configuration, where Apache does not read (RULES 14)
 };
 inline constexpr uint32_t kNotificationBytesMax = 524288;
 // One message without its length. Errors as quorum-protocol section 3; the forms of 28 and 40 bytes
@@ -63,12 +65,12 @@ struct QuorumPacket {
   bool null_auth = true;
   std::vector<AuthId> auth;
 };
-// Bad: a negative length other than -1, or a length above `data_bytes_max`, which also bounds all of
-// authinfo together. NeedMore costs no more than looking at the bytes present.
+// Bad: a negative length other than -1, or a length above `data_bytes_max`, which also bounds all
+// of authinfo together. NeedMore costs no more than looking at the bytes present.
 Decoded decode_quorum_packet(ByteView in, size_t data_bytes_max, QuorumPacket& out, size_t& used);
 void encode(const QuorumPacket& packet, Bytes& out);
 // The common forms.
-void encode_packet(PacketType type, int64_t zxid, Bytes& out);                 // null data, null auth
+void encode_packet(PacketType type, int64_t zxid, Bytes& out);  // null data, null auth
 void encode_packet(PacketType type, int64_t zxid, ByteView data, Bytes& out);  // null auth
 
 // FOLLOWERINFO and OBSERVERINFO.
@@ -110,7 +112,8 @@ struct RevalidateAnswer {
 std::optional<RevalidateAnswer> decode_revalidate_answer(ByteView data);
 void encode(const RevalidateAnswer& answer, Bytes& out);
 
-// Configuration text of NEWLEADER, notifications and /zookeeper/config (quorum-protocol section 12).
+// Configuration text of NEWLEADER, notifications and /zookeeper/config (quorum-protocol section
+// 12).
 struct ConfigMember {
   ServerId id;
   std::string quorum_host;

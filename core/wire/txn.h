@@ -44,8 +44,9 @@ struct CreateTxn {
   bool null_data = false;
   Acl acl;
   bool ephemeral = false;
-  int32_t parent_cversion = -1;  // stored cversion of the parent afterwards; -1: parent's + 1 (old logs)
-  int64_t ttl_ms = 0;            // CreateTtl only
+  int32_t parent_cversion =
+      -1;              // stored cversion of the parent afterwards; -1: parent's + 1 (old logs)
+  int64_t ttl_ms = 0;  // CreateTtl only
 };
 struct DeleteTxn {
   std::string_view path;
@@ -85,8 +86,8 @@ struct MultiTxn {
 };
 // Create, Create2, CreateContainer and CreateTtl share CreateTxn; Delete and DeleteContainer share
 // DeleteTxn; SetData and Reconfig share SetDataTxn. The header's type tells them apart.
-using TxnBody = std::variant<CreateTxn, DeleteTxn, SetDataTxn, SetAclTxn, CheckTxn, CreateSessionTxn,
-                             CloseSessionTxn, ErrorTxn, MultiTxn>;
+using TxnBody = std::variant<CreateTxn, DeleteTxn, SetDataTxn, SetAclTxn, CheckTxn,
+                             CreateSessionTxn, CloseSessionTxn, ErrorTxn, MultiTxn>;
 
 struct TxnDigest {
   int32_t version = kDigestVersion;
@@ -101,8 +102,8 @@ struct Txn {
 
 // Reads the first 32 bytes only. Errors: too short.
 Result<TxnHeader> decode_txn_header(ByteView entry);
-// Errors: unknown type, truncated body, trailing bytes that are no digest, a multi with a part that does
-// not decode or may not stand in one. Views point into `entry`.
+// Errors: unknown type, truncated body, trailing bytes that are no digest, a multi with a part that
+// does not decode or may not stand in one. Views point into `entry`.
 Result<Txn> decode_txn(ByteView entry);
 Result<TxnBody> decode_body(TxnType type, ByteView body);
 

@@ -1,6 +1,6 @@
-// The one way a committed txn reaches the tree while the server runs (hazards S16, N2): from the history,
-// in order, and never beyond what is durable here, so that memory is always a prefix of the disk
-// (RULES 12, hazards S14).
+// The one way a committed txn reaches the tree while the server runs (hazards S16, N2): from the
+// history, in order, and never beyond what is durable here, so that memory is always a prefix of
+// the disk (RULES 12, hazards S14).
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 
 namespace vivarium {
 
-// Applies history items above tree.last_applied() and up to min(committed, last durable). `observe` is
-// called with the effects of each, before the next one is applied.
+// Applies history items above tree.last_applied() and up to min(committed, last durable). `observe`
+// is called with the effects of each, before the next one is applied.
 template <class Observe>
 void apply_committed(Zxid committed, Parts& parts, Effects& effects, Observe&& observe);
 

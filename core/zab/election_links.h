@@ -72,8 +72,8 @@ class ElectionLinks {
     bool voter = false;
     State state = State::None;
     Line line;
-    bool called = false;  // it asked to be called back
-    Instant up_since;     // State::Up
+    bool called = false;      // it asked to be called back
+    Instant up_since;         // State::Up
     uint32_t unanswered = 0;  // messages sent since anything came
     Instant last_attempt{INT64_MIN / 2};
     Instant due = Instant::never();  // None: next attempt; Connecting: give up

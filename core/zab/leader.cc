@@ -104,8 +104,9 @@ void Leader::drop(Peer& peer, std::string_view why, Parts& parts) {
 }
 
 void Leader::sweep_dropped() {
-  peers_.erase(std::remove_if(peers_.begin(), peers_.end(), [](const Peer& p) { return p.dropped; }),
-               peers_.end());
+  peers_.erase(
+      std::remove_if(peers_.begin(), peers_.end(), [](const Peer& p) { return p.dropped; }),
+      peers_.end());
 }
 
 void Leader::leave(Parts& parts) {
@@ -200,8 +201,8 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   announce_epoch(parts);
 }
 
-// e' > every promise of a quorum that includes this server; the own promise is durable before anybody
-// hears of it (hazards D1, D2, D3).
+// e' > every promise of a quorum that includes this server; the own promise is durable before
+// anybody hears of it (hazards D1, D2, D3).
 void Leader::choose_epoch(Parts& parts) {
   if (phase_ != Phase::Promise || epoch_chosen_) return;
   const auto reported = [&](ServerId id) {
@@ -241,7 +242,8 @@ void Leader::on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts) 
   if (!in.ok()) return drop(peer, "ACKEPOCH does not decode", parts);
   if (packet.zxid != kNoZxidWire) peer.last_zxid = Zxid::from_wire(packet.zxid);
   peer.stage = Peer::Stage::Plan;
-  if (phase_ == Phase::AckEpoch && !own_epoch_acked_ && current >= 0 && peer.last_zxid && peer.voter) {
+  if (phase_ == Phase::AckEpoch && !own_epoch_acked_ && current >= 0 && peer.last_zxid &&
+      peer.voter) {
     const auto theirs = std::pair(static_cast<Epoch>(current), *peer.last_zxid);
     const auto ours = std::pair(parts.storage.current_epoch(), initial_last_);
     if (theirs > ours) {
@@ -269,8 +271,8 @@ void Leader::begin_new_leader(Parts& parts) {
     parts.storage.save_current_epoch(parts.world, epoch_);
   }
   if (parts.storage.current_epoch() < epoch_) return;
-  // What is handed out is the whole initial history, as log or as state: a state below it would take from
-  // a learner what it has acknowledged (hazards B8).
+  // What is handed out is the whole initial history, as log or as state: a state below it would
+  // take from a learner what it has acknowledged (hazards B8).
   apply_committed(initial_last_, parts, effects_, [](const Effects&) {});
   CHECK(parts.tree.last_applied() == initial_last_);
   phase_ = Phase::NewLeader;
@@ -283,14 +285,14 @@ void Leader::begin_new_leader(Parts& parts) {
 
 // --- synchronisation
 
-// Cut point, plan and subscription are one step: what is in the log now is sent here, everything later is
-// forwarded (hazards S1).
+// Cut point, plan and subscription are one step: what is in the log now is sent here, everything
+// later is forwarded (hazards S1).
 void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
   const SyncPlan plan = plan_sync(peer.last_zxid, history, committed_);
-  // No state below the commit point (as it was when the learner came) is handed out; the own disk will get
-  // there.
+  // No state below the commit point (as it was when the learner came) is handed out; the own disk
+  // will get there.
   if (!peer.plan_at) peer.plan_at = committed_;
   if (plan.kind == SyncPlan::Kind::Snap && parts.tree.last_applied() < *peer.plan_at) return;
   Zxid from = plan.from;
@@ -306,13 +308,14 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
       send_snapshot(peer, parts);
       break;
   }
-  parts.world.log(LogLevel::Info,
-                  fmt::format("learner {} at {}: {} {:x}", peer.id.value,
-                              peer.last_zxid ? fmt::format("{:x}", peer.last_zxid->value) : "-",
-                              plan.kind == SyncPlan::Kind::Diff    ? "DIFF"
-                              : plan.kind == SyncPlan::Kind::Trunc ? "TRUNC"
-                                                                   : "SNAP",
-                              plan.kind == SyncPlan::Kind::Snap ? from.value : plan.packet_zxid.value));
+  parts.world.log(
+      LogLevel::Info,
+      fmt::format("learner {} at {}: {} {:x}", peer.id.value,
+                  peer.last_zxid ? fmt::format("{:x}", peer.last_zxid->value) : "-",
+                  plan.kind == SyncPlan::Kind::Diff    ? "DIFF"
+                  : plan.kind == SyncPlan::Kind::Trunc ? "TRUNC"
+                                                       : "SNAP",
+                  plan.kind == SyncPlan::Kind::Snap ? from.value : plan.packet_zxid.value));
   CHECK(from >= history.base());
   peer.sent = std::max(from, peer.last_zxid.value_or(from));
   if (plan.kind != SyncPlan::Kind::Diff) peer.sent = from;
@@ -328,7 +331,8 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   Bytes config;
   append_bytes(config, as_bytes(membership_text(parts.config)));
   encode_packet(PacketType::NewLeader, Zxid(epoch_, 0).wire(), config, peer.link.out());
-  // What its ACK of NEWLEADER vouches for: Apache's learners log the rest later (quorum-protocol 14).
+  // What its ACK of NEWLEADER vouches for: Apache's learners log the rest later (quorum-protocol
+  // 14).
   peer.newleader_sent = std::max(from, commits_sent_);
   peer.stage = Peer::Stage::NewLeader;
 }
@@ -347,7 +351,8 @@ bool Leader::is_synced_voter(ServerId id) const {
   });
 }
 
-// A quorum has the initial history durably under this epoch: it is committed, and clients are served.
+// A quorum has the initial history durably under this epoch: it is committed, and clients are
+// served.
 void Leader::establish(Parts& parts) {
   if (phase_ != Phase::NewLeader) return;
   if (parts.config.standalone()) {
@@ -365,8 +370,8 @@ void Leader::establish(Parts& parts) {
   CHECK(parts.tree.last_applied() == initial_last_);
   const Instant now = parts.world.now();
   for (const auto& [session, timeout] : parts.tree.sessions()) sessions_.add(session, timeout, now);
-  parts.world.log(LogLevel::Info, fmt::format("leading epoch {} from zxid {:x}", epoch_,
-                                              initial_last_.value));
+  parts.world.log(LogLevel::Info,
+                  fmt::format("leading epoch {} from zxid {:x}", epoch_, initial_last_.value));
   for (Peer& peer : peers_) {
     if (peer.stage == Peer::Stage::Synced && !peer.dropped) send_up_to_date(peer, parts);
   }
@@ -417,10 +422,10 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
     sessions_.add(request.session, timeout, parts.world.now());
     sessions_.set_owner(request.session, request.owner);
   }
-  SharedBytes entry = share(
-      prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_,
-              std::max(2 * size_t{parts.config.packet_bytes_max}, 2 * kRecordExtraBytes) -
-                  kRecordExtraBytes));
+  SharedBytes entry =
+      share(prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_,
+                    std::max(2 * size_t{parts.config.packet_bytes_max}, 2 * kRecordExtraBytes) -
+                        kRecordExtraBytes));
   last_proposed_ = zxid;
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
@@ -519,7 +524,8 @@ void Leader::on_ping(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   }
   const std::optional<std::vector<SessionTouch>> touches = decode_touches(packet.data);
   if (!touches) return drop(peer, "touch table does not decode", parts);
-  for (const SessionTouch& t : *touches) sessions_.touch(t.session, t.timeout_ms, parts.world.now());
+  for (const SessionTouch& t : *touches)
+    sessions_.touch(t.session, t.timeout_ms, parts.world.now());
   release_syncs(parts);
 }
 
@@ -551,8 +557,8 @@ void Leader::on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts)
 
 void Leader::sync(uint64_t ticket) { queue_sync(LinkId{}, ticket); }
 
-// A barrier needs proof that this server still leads: a PING sent after the request arrived, answered by
-// a majority (RULES 15, hazards V1).
+// A barrier needs proof that this server still leads: a PING sent after the request arrived,
+// answered by a majority (RULES 15, hazards V1).
 void Leader::queue_sync(LinkId link, uint64_t ticket) {
   PendingSync sync;
   sync.link = link;
@@ -674,7 +680,8 @@ void Leader::on_deadline(Parts& parts) {
 }
 
 void Leader::end_turn(Parts& parts) {
-  // After all input of the turn, so that nobody expires whose touch was waiting to be read (RULES 16).
+  // After all input of the turn, so that nobody expires whose touch was waiting to be read (RULES
+  // 16).
   if (over_.empty()) expire_sessions(parts);
   if (round_wanted_) send_pings(parts);
   for (Peer& peer : peers_) {

@@ -1,6 +1,6 @@
 // Leader: discovery, synchronisation and broadcast from the leading side, in the paper's order
-// (docs/zab.md). A standalone server is a leader without peers whose epoch is 0 and who is established at
-// once. Everything counted in a quorum is counted through Quorum, by voters' ids.
+// (docs/zab.md). A standalone server is a leader without peers whose epoch is 0 and who is
+// established at once. Everything counted in a quorum is counted through Quorum, by voters' ids.
 #pragma once
 
 #include <cstdint>
@@ -56,28 +56,28 @@ class Leader {
   // One learner's connection.
   struct Peer {
     enum class Stage : uint8_t {
-      Info,       // FOLLOWERINFO or OBSERVERINFO awaited
-      LeaderInfo, // it waits for LEADERINFO
-      AckEpoch,   // its ACKEPOCH is awaited
-      Plan,       // it waits for the epoch quorum
-      NewLeader,  // sync and NEWLEADER sent, its ACK awaited
-      Synced      // NEWLEADER acknowledged
+      Info,        // FOLLOWERINFO or OBSERVERINFO awaited
+      LeaderInfo,  // it waits for LEADERINFO
+      AckEpoch,    // its ACKEPOCH is awaited
+      Plan,        // it waits for the epoch quorum
+      NewLeader,   // sync and NEWLEADER sent, its ACK awaited
+      Synced       // NEWLEADER acknowledged
     };
     QuorumLink link;
     Stage stage = Stage::Info;
     ServerId id;
-    bool voter = false;    // a voter of the configuration that came as a follower
-    bool follower = false; // gets PROPOSAL and COMMIT; otherwise INFORM
+    bool voter = false;     // a voter of the configuration that came as a follower
+    bool follower = false;  // gets PROPOSAL and COMMIT; otherwise INFORM
     Epoch accepted_epoch = 0;
     std::optional<Zxid> last_zxid;
-    bool counts_epoch = false;  // its ACKEPOCH counts for the quorum
-    Zxid acked;            // highest ACK, NEWLEADER's meaning all sent before it
-    Zxid sent;             // highest PROPOSAL or INFORM sent
-    Zxid newleader_sent;   // what its ACK of NEWLEADER vouches for
+    bool counts_epoch = false;    // its ACKEPOCH counts for the quorum
+    Zxid acked;                   // highest ACK, NEWLEADER's meaning all sent before it
+    Zxid sent;                    // highest PROPOSAL or INFORM sent
+    Zxid newleader_sent;          // what its ACK of NEWLEADER vouches for
     std::optional<Zxid> plan_at;  // the commit point when its ACKEPOCH came
     Instant synced_at;
     bool up_to_date = false;
-    Instant deadline;      // silent until then: dropped
+    Instant deadline;            // silent until then: dropped
     std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
     uint64_t confirmed_round = 0;
     bool dropped = false;
@@ -133,8 +133,8 @@ class Leader {
   Zxid last_proposed_;
   Zxid committed_;
   Zxid commits_sent_;
-  // What had been proposed at past half ticks: whoever has not acknowledged a sample of sync_limit ago is
-  // stuck, be it a learner or our own log.
+  // What had been proposed at past half ticks: whoever has not acknowledged a sample of sync_limit
+  // ago is stuck, be it a learner or our own log.
   struct Sample {
     Instant at;
     Zxid proposed;
@@ -146,14 +146,14 @@ class Leader {
   Effects effects_;
 
   struct PendingSync {
-    LinkId link;          // none: our own client's
+    LinkId link;  // none: our own client's
     uint64_t ticket = 0;
-    Zxid barrier;         // last proposal when it came
-    uint64_t round = 0;   // PING round that confirms our leadership
+    Zxid barrier;        // last proposal when it came
+    uint64_t round = 0;  // PING round that confirms our leadership
   };
   std::deque<PendingSync> syncs_;
-  uint64_t round_ = 0;        // last PING round sent
-  bool round_wanted_ = false; // a sync waits for the next one
+  uint64_t round_ = 0;         // last PING round sent
+  bool round_wanted_ = false;  // a sync waits for the next one
 };
 
 }  // namespace vivarium

@@ -59,8 +59,8 @@ bool Learner::step(const Event& event, Parts& parts) {
     on_link_up(parts);
   } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     if (!linked_ || bytes->link != link_.id()) return false;
-    const int64_t limit = phase_ < Phase::Broadcast ? parts.config.init_limit_ticks
-                                                    : parts.config.sync_limit_ticks;
+    const int64_t limit =
+        phase_ < Phase::Broadcast ? parts.config.init_limit_ticks : parts.config.sync_limit_ticks;
     read_deadline_ = parts.world.now() + parts.config.tick() * limit;
     link_.receive(bytes->bytes);
     read_packets(parts);
@@ -211,8 +211,8 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
       if (expected) on_up_to_date(parts);
       break;
     case PacketType::Ping:
-      // As Apache's learner: no answer before UPTODATE. Its leader takes anything but the ACK of NEWLEADER
-      // for an error.
+      // As Apache's learner: no answer before UPTODATE. Its leader takes anything but the ACK of
+      // NEWLEADER for an error.
       expected = following;
       if (phase_ == Phase::Broadcast) on_ping(packet, parts);
       break;
@@ -289,9 +289,10 @@ void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
 void Learner::finish_truncation(Parts& parts) {
   if (parts.storage.busy()) return;
   if (parts.storage.last_logged() != keep_ || parts.tree.last_applied() > keep_) {
-    // Asked for on a new connection to the same leader: it has this server's promise and its quorum by
-    // now, and would lose both if this server went back to look for a leader.
-    parts.world.log(LogLevel::Warn, "TRUNC cannot be carried out from the snapshots here: SNAP wanted");
+    // Asked for on a new connection to the same leader: it has this server's promise and its quorum
+    // by now, and would lose both if this server went back to look for a leader.
+    parts.world.log(LogLevel::Warn,
+                    "TRUNC cannot be carried out from the snapshots here: SNAP wanted");
     needs_snap_ = manner_.force_snap = true;
     if (linked_) parts.world.close(link_.id(), false);
     linked_ = false;
@@ -405,8 +406,8 @@ void Learner::commit_to(Zxid zxid, Parts& parts) {
   const size_t next = history.upper_bound(committed_);
   const bool known = next < history.size() && history.contains(zxid);
   if (!known || (phase_ == Phase::Broadcast && history[next].zxid != zxid)) {
-    return over(fmt::format("COMMIT {:x} after {:x} does not fit this log", zxid.value,
-                            committed_.value));
+    return over(
+        fmt::format("COMMIT {:x} after {:x} does not fit this log", zxid.value, committed_.value));
   }
   committed_ = zxid;
 }
@@ -419,8 +420,8 @@ void Learner::on_inform(const QuorumPacket& packet, Parts& parts) {
   if (append(packet, parts)) commit_to(Zxid::from_wire(packet.zxid), parts);
 }
 
-// NEWLEADER: history durable, then currentEpoch, then ACK-LD, then the ACKs of proposals; storage and
-// outbox keep that order.
+// NEWLEADER: history durable, then currentEpoch, then ACK-LD, then the ACKs of proposals; storage
+// and outbox keep that order.
 void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid != Zxid(epoch_, 0)) return over("NEWLEADER of another epoch");
@@ -472,7 +473,8 @@ void Learner::apply(Parts& parts) {
   apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
     if (serving_) parts.user.applied(effects);
   });
-  // The tree of a restarted server holds its whole log: nobody may read the part that is not committed.
+  // The tree of a restarted server holds its whole log: nobody may read the part that is not
+  // committed.
   const Zxid applied = parts.tree.last_applied();
   if (!serving_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
     serving_ = true;

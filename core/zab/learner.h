@@ -1,6 +1,6 @@
 // Learner: a follower or observer from the connection to its leader on: discovery, synchronisation,
-// broadcast, in the paper's order, one handler per packet (docs/zab.md). Sends nothing that states a
-// durable fact but through its Outbox.
+// broadcast, in the paper's order, one handler per packet (docs/zab.md). Sends nothing that states
+// a durable fact but through its Outbox.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,8 @@ class Learner {
 
   // Why this role is over, empty while it is not. Zab then changes the role.
   const std::string& over() const { return over_; }
-  // The last try ended because TRUNC could not be carried out here: the next one must ask for a SNAP.
+  // The last try ended because TRUNC could not be carried out here: the next one must ask for a
+  // SNAP.
   bool needs_snap() const { return needs_snap_; }
   // A server aside that is synced and durable: it may return under its own id.
   bool synced() const { return phase_ == Phase::Broadcast; }
@@ -116,7 +117,7 @@ class Learner {
   QuorumLink link_;
   bool linked_ = false;
   int attempts_ = 0;
-  Instant give_up_;     // of connecting
+  Instant give_up_;  // of connecting
   Instant retry_at_ = Instant::never();
   Instant read_deadline_;
   std::string over_;
@@ -124,15 +125,15 @@ class Learner {
 
   Epoch epoch_ = 0;
   Outbox outbox_;
-  Zxid committed_;          // highest zxid that the leader has said to be committed
-  Zxid keep_;               // TRUNC's zxid
-  Zxid history_end_;        // last zxid before NEWLEADER
+  Zxid committed_;            // highest zxid that the leader has said to be committed
+  Zxid keep_;                 // TRUNC's zxid
+  Zxid history_end_;          // last zxid before NEWLEADER
   std::deque<Zxid> unacked_;  // PROPOSALs before NEWLEADER: acknowledged behind it
   std::optional<Install> install_;
   SnapshotBodyReader body_reader_;
   bool body_done_ = false;
   bool serving_ = false;
-  Zxid serve_from_;         // clients are served once this is applied
+  Zxid serve_from_;  // clients are served once this is applied
 
   struct PendingSync {
     uint64_t ticket = 0;

@@ -1,5 +1,5 @@
-// The configuration as the text of NEWLEADER, notifications and /zookeeper/config. A static configuration
-// has version 0 (quorum-protocol section 12).
+// The configuration as the text of NEWLEADER, notifications and /zookeeper/config. A static
+// configuration has version 0 (quorum-protocol section 12).
 #pragma once
 
 #include <string>

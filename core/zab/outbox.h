@@ -1,6 +1,7 @@
-// Outbox: packets to the leader that wait for the disk. "Persist, then acknowledge" is here and nowhere
-// else: a packet is queued behind the durable fact it states, and packets leave in the order queued, so
-// ACK-NEWLEADER never overtakes ACKEPOCH and no ACK overtakes ACK-NEWLEADER (hazards S5, S11, S13).
+// Outbox: packets to the leader that wait for the disk. "Persist, then acknowledge" is here and
+// nowhere else: a packet is queued behind the durable fact it states, and packets leave in the
+// order queued, so ACK-NEWLEADER never overtakes ACKEPOCH and no ACK overtakes ACK-NEWLEADER
+// (hazards S5, S11, S13).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,8 @@ class Outbox {
   void when_accepted(Epoch epoch, PacketType type, int64_t zxid, Bytes data) {
     items_.push_back({epoch, Zxid{}, type, zxid, std::move(data), true});
   }
-  // Waits for the history up to `logged` too: who joins an epoch again has its number on disk already.
+  // Waits for the history up to `logged` too: who joins an epoch again has its number on disk
+  // already.
   void when_current(Epoch epoch, Zxid logged, PacketType type, int64_t zxid) {
     items_.push_back({epoch, logged, type, zxid, {}, false});
   }

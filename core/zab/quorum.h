@@ -1,5 +1,5 @@
-// Quorums: a majority of the voters of the configuration. Only voters count, each once, whatever set is
-// asked about (hazards E8, O1, K-QUORUM).
+// Quorums: a majority of the voters of the configuration. Only voters count, each once, whatever
+// set is asked about (hazards E8, O1, K-QUORUM).
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,6 @@
-// QuorumLink: one end of a leader-port connection: packets in (framed here, bounded by credit) and packets
-// out (gathered during a turn, one send at its end). Packets carry no length in front, so a stream that
-// does not decode is over.
+// QuorumLink: one end of a leader-port connection: packets in (framed here, bounded by credit) and
+// packets out (gathered during a turn, one send at its end). Packets carry no length in front, so a
+// stream that does not decode is over.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ class QuorumLink {
   LinkId id_;
   size_t data_bytes_max_ = 0;
   Bytes in_;
-  size_t at_ = 0;       // consumed bytes at the front of in_
-  uint64_t credit_ = 0; // given and not yet used by arrivals
+  size_t at_ = 0;        // consumed bytes at the front of in_
+  uint64_t credit_ = 0;  // given and not yet used by arrivals
   Bytes out_;
 };
 

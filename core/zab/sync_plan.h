@@ -1,5 +1,6 @@
-// How a leader brings a learner to its own history: DIFF, TRUNC or SNAP (quorum-protocol section 7). One
-// pure function over what both sides have; hazards S3, S6, S8, S18 and S19 are rows of its table.
+// How a leader brings a learner to its own history: DIFF, TRUNC or SNAP (quorum-protocol section
+// 7). One pure function over what both sides have; hazards S3, S6, S8, S18 and S19 are rows of its
+// table.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ struct SyncPlan {
   bool operator==(const SyncPlan&) const = default;
 };
 
-// `learner_last` is the zxid of its ACKEPOCH; nullopt when it claimed none (-1) and so asks for a SNAP.
-// `committed` is the leader's commit point, at least history.base().
+// `learner_last` is the zxid of its ACKEPOCH; nullopt when it claimed none (-1) and so asks for a
+// SNAP. `committed` is the leader's commit point, at least history.base().
 SyncPlan plan_sync(std::optional<Zxid> learner_last, const History& history, Zxid committed);
 
 }  // namespace vivarium

@@ -30,7 +30,8 @@ void Zab::start(Parts& parts) {
 bool Zab::step(const Event& event, Parts& parts) {
   if (parts.storage.step(event, parts.world, parts.tree)) return true;
   if (election_.step(event, parts.world)) return true;
-  if (auto* learner = std::get_if<Learner>(&role_); learner != nullptr && learner->step(event, parts)) {
+  if (auto* learner = std::get_if<Learner>(&role_);
+      learner != nullptr && learner->step(event, parts)) {
     return true;
   }
   if (auto* leader = std::get_if<Leader>(&role_); leader != nullptr && leader->step(event, parts)) {
@@ -89,7 +90,8 @@ Instant Zab::deadline() const {
   Instant at = std::min(election_.deadline(), Instant::never());
   if (const auto* learner = std::get_if<Learner>(&role_)) at = std::min(at, learner->deadline());
   if (const auto* leader = std::get_if<Leader>(&role_)) at = std::min(at, leader->deadline());
-  if (standing_ == Standing::Aside || standing_ == Standing::Blank) at = std::min(at, waiting_line_at_);
+  if (standing_ == Standing::Aside || standing_ == Standing::Blank)
+    at = std::min(at, waiting_line_at_);
   if (std::holds_alternative<Looking>(role_)) at = std::min(at, look_at_);
   return at;
 }
@@ -98,7 +100,8 @@ void Zab::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
   if (look_at_ <= now) look_at_ = Instant::never();
   if (election_.deadline() <= now) election_.on_deadline(parts.world);
-  if (auto* learner = std::get_if<Learner>(&role_); learner != nullptr && learner->deadline() <= now) {
+  if (auto* learner = std::get_if<Learner>(&role_);
+      learner != nullptr && learner->deadline() <= now) {
     learner->on_deadline(parts);
   }
   if (auto* leader = std::get_if<Leader>(&role_); leader != nullptr && leader->deadline() <= now) {
@@ -137,8 +140,8 @@ void Zab::on_recovered(Parts& parts) {
       break;
   }
   if (parts.config.standalone() && standing_ == Standing::Aside) {
-    return parts.world.stop(StopReason::Fatal,
-                            "a standalone server has no peers to be repaired from: " + found.reason);
+    return parts.world.stop(
+        StopReason::Fatal, "a standalone server has no peers to be repaired from: " + found.reason);
   }
   if (observer) force_snap_ = standing_ == Standing::Aside;
   if (observer) standing_ = Standing::Observer;
@@ -150,8 +153,8 @@ bool Zab::deserted() const {
   return !quorum_.holds([&](ServerId id) { return !election_.heard_looking(id); });
 }
 
-// The only way out of a role. Clients are gone before anything else happens (hazards W5); what the role
-// held in memory is dropped with it.
+// The only way out of a role. Clients are gone before anything else happens (hazards W5); what the
+// role held in memory is dropped with it.
 void Zab::look(std::string_view why, Parts& parts) {
   parts.world.log(LogLevel::Info, fmt::format("looking: {}", why));
   if (auto* learner = std::get_if<Learner>(&role_)) {
@@ -166,7 +169,8 @@ void Zab::look(std::string_view why, Parts& parts) {
       look_at_ = parts.world.now() + kJoinPauseMin * (int64_t{1} << doubled);
     }
     learner->leave(parts);
-    if (std::optional<Learner::Install> install = learner->take_install()) install_ = std::move(install);
+    if (std::optional<Learner::Install> install = learner->take_install())
+      install_ = std::move(install);
   }
   if (auto* leader = std::get_if<Leader>(&role_)) leader->leave(parts);
   settled_ = false;
@@ -262,7 +266,8 @@ void Zab::advance_learner(Parts& parts) {
   if (standing_ == Standing::Aside || standing_ == Standing::Blank) return_from_aside(parts);
 }
 
-// What this server promised or acknowledged before it forgot may still be counted somewhere for initLimit
+// What this server promised or acknowledged before it forgot may still be counted somewhere for
+// initLimit
 // + syncLimit ticks; then it may vote again with what it has received (RULES 10).
 void Zab::return_from_aside(Parts& parts) {
   const auto& learner = std::get<Learner>(role_);

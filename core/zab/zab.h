@@ -1,8 +1,9 @@
-// Zab: one server's part in the replication protocol. Holds its role, one of Recovering, Looking, Learner,
-// Leader, and is the only place that changes it (hazards, design rules). docs/zab.md maps each step of the
-// paper to a packet, a function and a test.
+// Zab: one server's part in the replication protocol. Holds its role, one of Recovering, Looking,
+// Learner, Leader, and is the only place that changes it (hazards, design rules). docs/zab.md maps
+// each step of the paper to a packet, a function and a test.
 //
-// Below it: Storage and DataTree. Above it: whoever serves clients, told through ZabUser within a step.
+// Below it: Storage and DataTree. Above it: whoever serves clients, told through ZabUser within a
+// step.
 #pragma once
 
 #include <cstdint>
@@ -46,15 +47,17 @@ class Zab {
 
   // --- for the server above; only while serving().
   bool serving() const;
-  // Submits a client's write; its txn comes back through ZabUser::applied() in the order of submission,
-  // never within this call.
+  // Submits a client's write; its txn comes back through ZabUser::applied() in the order of
+  // submission, never within this call.
   void submit(const WriteRequest& request, Parts& parts);
   // A barrier: ZabUser::synced(ticket) once everything committed before is applied here (RULES 15);
   // never within this call.
   void sync(SessionId session, int32_t cxid, uint64_t ticket, Parts& parts);
-  // Does the ensemble know the session? Answered by ZabUser::revalidated(), on a leader within this call.
+  // Does the ensemble know the session? Answered by ZabUser::revalidated(), on a leader within this
+  // call.
   void revalidate(SessionId session, int32_t timeout_ms, Parts& parts);
-  // A frame of the session arrived. False: the leader here knows that the session is gone or closing.
+  // A frame of the session arrived. False: the leader here knows that the session is gone or
+  // closing.
   bool touch(SessionId session, int32_t timeout_ms, Parts& parts);
   // Requests in the pipeline exceed the limits: stop reading from clients.
   bool congested(const Parts& parts) const;
@@ -93,13 +96,13 @@ class Zab {
   Quorum quorum_;
   Standing standing_ = Standing::Voter;
   Instant started_at_;
-  bool settled_ = false;     // the election was told of the established leader
+  bool settled_ = false;  // the election was told of the established leader
   bool force_snap_ = false;
   bool founding_ = false;
   bool stopping_ = false;
   std::optional<Learner::Install> install_;  // finishes although its role is over
-  // A learner whose role ended before it was synced waits a little, longer each time, before it looks for
-  // a leader again: otherwise two servers that cannot agree would do nothing else.
+  // A learner whose role ended before it was synced waits a little, longer each time, before it
+  // looks for a leader again: otherwise two servers that cannot agree would do nothing else.
   uint32_t failed_joins_ = 0;
   Instant look_at_ = Instant::never();
   Instant waiting_line_at_;  // next line for a person while nothing can be done

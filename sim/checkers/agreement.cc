@@ -19,11 +19,9 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
     const TreeState& known = entered.first->second;
     const bool first = entered.second;
     verdict.expect(Checker::LogTree,
-                   first || (known.hash == state.hash && known.digest == state.digest),
-                   now, [&] {
+                   first || (known.hash == state.hash && known.digest == state.digest), now, [&] {
                      return fmt::format("the state of s{} at zxid {:x} differs from that of s{}",
-                                        server + 1, after.last_applied.value,
-                                        known.server + 1);
+                                        server + 1, after.last_applied.value, known.server + 1);
                    });
   }
   if (after.leading && after.established) {
@@ -39,8 +37,8 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
   }
   if (after.serving && (!before.serving || after.last_applied != before.last_applied)) {
     verdict.expect(Checker::Committed, after.last_applied <= committed_, now, [&] {
-      return fmt::format("s{} serves zxid {:x}, and no leader has committed beyond {:x}", server + 1,
-                         after.last_applied.value, committed_.value);
+      return fmt::format("s{} serves zxid {:x}, and no leader has committed beyond {:x}",
+                         server + 1, after.last_applied.value, committed_.value);
     });
     deliver(server, after.last_applied, ledger, now, verdict);
   }
@@ -78,15 +76,17 @@ void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, Sim
     return;
   }
   verdict.expect(Checker::Agree, ledger.holds(server, end), now, [&] {
-    return fmt::format("s{} delivers zxid {:x} without {:x}, which others have delivered", server + 1,
-                       upto.value, end.value);
+    return fmt::format("s{} delivers zxid {:x} without {:x}, which others have delivered",
+                       server + 1, upto.value, end.value);
   });
-  // A log that rests on a received state has no records below it: whoever handed the state out had them.
+  // A log that rests on a received state has no records below it: whoever handed the state out had
+  // them.
   const Zxid base = std::min(ledger.base(server), upto);
   if (base > end) append_from_any(end, base, ledger);
   for (const Zxid zxid : ledger.between(server, std::max(end, base), upto)) order_.push_back(zxid);
   verdict.expect(Checker::Prefix, in_order(upto), now, [&] {
-    return fmt::format("s{} delivers zxid {:x}, which its log does not hold", server + 1, upto.value);
+    return fmt::format("s{} delivers zxid {:x}, which its log does not hold", server + 1,
+                       upto.value);
   });
 }
 

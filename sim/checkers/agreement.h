@@ -1,5 +1,5 @@
-// What servers deliver is one sequence (K-PREFIX, K-AGREE), nothing committed is ever missing from it
-// (K-COMMITTED), and the state after each zxid is the same wherever and however it was reached
+// What servers deliver is one sequence (K-PREFIX, K-AGREE), nothing committed is ever missing from
+// it (K-COMMITTED), and the state after each zxid is the same wherever and however it was reached
 // (K-LOGTREE). "Delivered" is what clients may see: a serving server's applied txns.
 #pragma once
 

@@ -15,8 +15,7 @@ Epoch durable_epoch(const SimDisk& disk, std::string_view name) {
   Epoch frontier_epoch = 0;
   if (const auto bytes = disk.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable)) {
     if (const std::optional<Frontier> frontier = newest_frontier(*bytes)) {
-      frontier_epoch =
-          name == "acceptedEpoch" ? frontier->accepted_epoch : frontier->current_epoch;
+      frontier_epoch = name == "acceptedEpoch" ? frontier->accepted_epoch : frontier->current_epoch;
     }
   }
   const std::optional<Bytes> text = disk.content(Dir::Snapshots, name, SimDisk::Image::Durable);
@@ -37,7 +36,8 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
   Server& s = servers_[server];
   if (packet.type == PacketType::AckEpoch && facts.standing == Standing::Voter) {
     verdict.expect(Checker::DurAck, durable_epoch(disk, "acceptedEpoch") >= facts.epoch, now, [&] {
-      return fmt::format("s{} promises epoch {} and its disk does not hold it", server + 1, facts.epoch);
+      return fmt::format("s{} promises epoch {} and its disk does not hold it", server + 1,
+                         facts.epoch);
     });
     return;
   }
@@ -72,8 +72,7 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
 }
 
 void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-                         const SimDisk& disk, const Ledger& ledger, SimTime now,
-                         Verdict& verdict) {
+                         const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict) {
   Server& s = servers_[server];
   if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
       after.standing == Standing::Voter) {
@@ -86,17 +85,17 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
       after.role != ZabRole::Recovering) {
     verdict.expect(Checker::MemDisk, ledger.durable(server, disk, after.last_durable), now, [&] {
-      return fmt::format("s{} takes zxid {:x} for durable: {}", server + 1, after.last_durable.value,
+      return fmt::format("s{} takes zxid {:x} for durable: {}", server + 1,
+                         after.last_durable.value,
                          ledger.missing(server, disk, after.last_durable));
     });
   }
   if (after.current_epoch != before.current_epoch && after.role != ZabRole::Recovering) {
-    verdict.expect(Checker::MemDisk, durable_epoch(disk, "currentEpoch") == after.current_epoch, now,
-                   [&] {
-                     return fmt::format("s{} takes epoch {} for durable and its disk says {}",
-                                        server + 1, after.current_epoch,
-                                        durable_epoch(disk, "currentEpoch"));
-                   });
+    verdict.expect(
+        Checker::MemDisk, durable_epoch(disk, "currentEpoch") == after.current_epoch, now, [&] {
+          return fmt::format("s{} takes epoch {} for durable and its disk says {}", server + 1,
+                             after.current_epoch, durable_epoch(disk, "currentEpoch"));
+        });
   }
   if (after.leading && after.established && after.committed > before.committed &&
       before.established) {

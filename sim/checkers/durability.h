@@ -1,5 +1,6 @@
-// What is on the disk when a server says so: ACKs (K-DURACK), commits that rest on a quorum of disks
-// (K-QUORUM), votes (K-MEMDISK), and that recovery brings back what was acknowledged (K-RECOVER).
+// What is on the disk when a server says so: ACKs (K-DURACK), commits that rest on a quorum of
+// disks (K-QUORUM), votes (K-MEMDISK), and that recovery brings back what was acknowledged
+// (K-RECOVER).
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,8 @@ class Durability {
 
  private:
   struct Server {
-    Zxid acknowledged;   // by ACKs found true, and by a leader's own count
-    Zxid said;           // highest ACK ever found true, whatever became of the disk
+    Zxid acknowledged;       // by ACKs found true, and by a leader's own count
+    Zxid said;               // highest ACK ever found true, whatever became of the disk
     Epoch synced_epoch = 0;  // NEWLEADER acknowledged
   };
   void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,

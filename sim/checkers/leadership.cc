@@ -6,7 +6,8 @@
 
 namespace vivarium::sim {
 
-void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now, Verdict& verdict) {
+void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now,
+                         Verdict& verdict) {
   if (after.role == ZabRole::Recovering) return;
   Server& s = servers_[server];
   verdict.expect(Checker::EpochMono,
@@ -14,8 +15,8 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
                      after.current_epoch <= after.accepted_epoch,
                  now, [&] {
                    return fmt::format("s{} holds epochs accepted {} current {} after {} and {}",
-                                      server + 1, after.accepted_epoch, after.current_epoch, s.accepted,
-                                      s.current);
+                                      server + 1, after.accepted_epoch, after.current_epoch,
+                                      s.accepted, s.current);
                  });
   s.accepted = after.accepted_epoch;
   s.current = after.current_epoch;
@@ -34,8 +35,8 @@ void Leadership::packet_sent(ServerIndex server, ServerIndex leader, const NodeF
   if (facts.standing == Standing::Aside || facts.standing == Standing::Blank) return;
   Server& s = servers_[server];
   verdict.expect(Checker::Promise, facts.epoch >= s.promised, now, [&] {
-    return fmt::format("s{} promised epoch {} and acknowledges to the leader of epoch {}", server + 1,
-                       s.promised, facts.epoch);
+    return fmt::format("s{} promised epoch {} and acknowledges to the leader of epoch {}",
+                       server + 1, s.promised, facts.epoch);
   });
   if (packet.type != PacketType::AckEpoch) return;
   JuteReader in(packet.data);

@@ -1,5 +1,5 @@
-// Epochs: one established leader each (K-LEADER1), promises kept (K-PROMISE), durable epochs that never
-// fall (K-EPOCHMONO).
+// Epochs: one established leader each (K-LEADER1), promises kept (K-PROMISE), durable epochs that
+// never fall (K-EPOCHMONO).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ class Leadership {
   struct Server {
     Epoch accepted = 0;
     Epoch current = 0;
-    Epoch promised = 0;        // by a counted ACKEPOCH
+    Epoch promised = 0;  // by a counted ACKEPOCH
     ServerIndex promised_to = 0;
   };
   std::vector<Server> servers_;

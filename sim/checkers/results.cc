@@ -16,7 +16,8 @@ bool is_write(Op op) { return op == Op::Create || op == Op::Delete || op == Op::
 
 std::string describe(const ClientOp& op) {
   return fmt::format("c{} session {:x} xid {} op {} {}", op.client + 1,
-                     static_cast<uint64_t>(op.session.value), op.xid, static_cast<int>(op.op), op.path);
+                     static_cast<uint64_t>(op.session.value), op.xid, static_cast<int>(op.op),
+                     op.path);
 }
 
 class HistoryCheck {
@@ -59,7 +60,8 @@ class HistoryCheck {
   void take_txn(Zxid zxid) {
     const Result<Txn> txn = decode_txn(ledger_.entry(zxid));
     if (!txn) {
-      return verdict_.violated(Checker::Result, fmt::format("txn {:x} does not decode", zxid.value), now_);
+      return verdict_.violated(Checker::Result, fmt::format("txn {:x} does not decode", zxid.value),
+                               now_);
     }
     verdict_.evaluated(Checker::Result);
     const auto found = writes_.find({txn->header.session, txn->header.cxid});
@@ -111,12 +113,13 @@ class HistoryCheck {
     if (op.reply_zxid < write.zxid) return wrong(op, "was answered at a zxid below its own");
     const auto& [error, path] = results_[write.zxid];
     if (op.error != error) {
-      return wrong(op, fmt::format("was answered {} and committed as {}", static_cast<int>(op.error),
-                                   static_cast<int>(error)));
+      return wrong(op, fmt::format("was answered {} and committed as {}",
+                                   static_cast<int>(op.error), static_cast<int>(error)));
     }
     if (op.error != ErrorCode::Ok) return;
     if (op.op == Op::Create && op.reply_path != path) wrong(op, "was answered another path");
-    if (op.op == Op::SetData && op.stat != stats_[write.zxid]) wrong(op, "was answered another Stat");
+    if (op.op == Op::SetData && op.stat != stats_[write.zxid])
+      wrong(op, "was answered another Stat");
   }
 
   // All reads whose state is older than `next`.
@@ -137,7 +140,8 @@ class HistoryCheck {
                                    static_cast<int>(op.error), static_cast<int>(due)));
     }
     if (!stat) return;
-    if (op.stat != stat) return wrong(op, fmt::format("read at {:x}: another Stat", op.reply_zxid.value));
+    if (op.stat != stat)
+      return wrong(op, fmt::format("read at {:x}: another Stat", op.reply_zxid.value));
     if (op.op == Op::GetData && op.reply_data != *model_.data(op.path)) {
       return wrong(op, fmt::format("read at {:x}: other data", op.reply_zxid.value));
     }

@@ -1,6 +1,6 @@
-// K-RESULT: every reply equals what the reference model answers at the reply's zxid; every write that
-// committed is what its request had to become in the state before it, once; what the history of real time
-// orders, zxids order too (K-LINW).
+// K-RESULT: every reply equals what the reference model answers at the reply's zxid; every write
+// that committed is what its request had to become in the state before it, once; what the history
+// of real time orders, zxids order too (K-LINW).
 #pragma once
 
 #include <vector>

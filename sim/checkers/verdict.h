@@ -1,5 +1,5 @@
-// Verdict: what checkers report into. Keeps the first violation and how often each checker was evaluated:
-// a campaign in which one was never evaluated has shown nothing about it.
+// Verdict: what checkers report into. Keeps the first violation and how often each checker was
+// evaluated: a campaign in which one was never evaluated has shown nothing about it.
 #pragma once
 
 #include <array>
@@ -34,9 +34,9 @@ inline constexpr size_t kCheckers = 15;
 
 constexpr std::string_view name_of(Checker checker) {
   constexpr std::array<std::string_view, kCheckers> kNames{
-      "K-PREFIX",  "K-AGREE",   "K-COMMITTED", "K-LEADER1", "K-PROMISE",
-      "K-EPOCHMONO", "K-ZXIDUNIQ", "K-DURACK",  "K-MEMDISK", "K-RECOVER",
-      "K-LOGTREE", "K-QUORUM",  "K-RESULT",    "K-FIFO",    "K-LIVE"};
+      "K-PREFIX",    "K-AGREE",    "K-COMMITTED", "K-LEADER1", "K-PROMISE",
+      "K-EPOCHMONO", "K-ZXIDUNIQ", "K-DURACK",    "K-MEMDISK", "K-RECOVER",
+      "K-LOGTREE",   "K-QUORUM",   "K-RESULT",    "K-FIFO",    "K-LIVE"};
   return kNames[static_cast<size_t>(checker)];
 }
 

@@ -349,8 +349,8 @@ TEST_F(ElectionLinksTest, OneSendPerTurn) {
   EXPECT_EQ(world.links.at(link).sent, hello_of(3) + frame_of(40, 2));
 }
 
-// Simulator, seed 3: a path that swallowed the bytes of a link for a while leaves one on which nothing
-// arrives any more and that nobody ends.
+// Simulator, seed 3: a path that swallowed the bytes of a link for a while leaves one on which
+// nothing arrives any more and that nobody ends.
 TEST_F(ElectionLinksTest, ALinkOnWhichNobodyEverAnswersIsMadeAnew) {
   links.want_voters(true, world);
   const LinkId mute = link_to("n1");

@@ -1,5 +1,5 @@
-// The table of DIFF, TRUNC and SNAP, and what a running Apache leader decided in the same situations
-// (tests/golden/quorum-transcripts/G_sync_decisions.json).
+// The table of DIFF, TRUNC and SNAP, and what a running Apache leader decided in the same
+// situations (tests/golden/quorum-transcripts/G_sync_decisions.json).
 #include "core/zab/sync_plan.h"
 
 #include <gtest/gtest.h>
@@ -78,7 +78,8 @@ TEST(SyncPlanTest, AgreesWithApacheWhereItsHistoryReaches) {
   std::vector<Zxid> zxids = run(1, 1, 12);
   int compared = 0;
   for (const auto& probe : golden["probes"]) {
-    // The leader's log grew by the sessions that the probes opened: its last zxid is in the DIFF packet.
+    // The leader's log grew by the sessions that the probes opened: its last zxid is in the DIFF
+    // packet.
     const auto learner = Zxid(std::stoull(probe["ackepoch_zxid"].get<std::string>(), nullptr, 16));
     std::string kind;
     Zxid packet;
@@ -97,8 +98,8 @@ TEST(SyncPlanTest, AgreesWithApacheWhereItsHistoryReaches) {
     const std::string our_kind = ours.kind == SyncPlan::Kind::Diff    ? "DIFF"
                                  : ours.kind == SyncPlan::Kind::Trunc ? "TRUNC"
                                                                       : "SNAP";
-    // docs/decisions.md: a tail of an epoch unknown to the leader is never cut by guess, and one of an
-    // epoch that it knows is cut although newer epochs follow.
+    // docs/decisions.md: a tail of an epoch unknown to the leader is never cut by guess, and one of
+    // an epoch that it knows is cut although newer epochs follow.
     if (kind == "TRUNC" && learner.epoch() > 2) {
       EXPECT_EQ(our_kind, "SNAP") << probe["case"];
       continue;
@@ -117,8 +118,8 @@ TEST(SyncPlanTest, AgreesWithApacheWhereItsHistoryReaches) {
   EXPECT_GE(compared, 6);
 }
 
-// Two servers whose logs are prefixes of runs of leaders: after the plan the learner has the leader's
-// history, and nothing that both had is cut.
+// Two servers whose logs are prefixes of runs of leaders: after the plan the learner has the
+// leader's history, and nothing that both had is cut.
 RC_GTEST_PROP(SyncPlanProperty, PlanMakesTheHistoriesEqual, ()) {
   // Common part, then a tail each; tails of one epoch are prefixes of one run.
   const auto common = *rc::gen::inRange<uint32_t>(0, 6);

@@ -1,0 +1,447 @@
+// What may befall an ensemble, written by hand: each scenario shows that what it is named after
+// really happened, and all checkers watch.
+#include "sim/scenario.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace vivarium::sim {
+namespace {
+
+constexpr std::string_view kFounded = "all configured voters are here and blank: a new ensemble";
+
+// All must be well in the end.
+void play(Scenario& s, const std::function<void()>& script) {
+  const std::string wrong = s.play(script);
+  EXPECT_EQ(wrong, "");
+}
+
+// Znodes under /, one after another: so many txns.
+bool write(Scenario& s, std::string_view name, uint32_t count) {
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!s.client(0).create(fmt::format("/{}-{}", name, i), std::string(40, 'x')).ok())
+      return false;
+  }
+  return true;
+}
+
+// The client of a scenario is with a server that leads.
+bool attach_to_leader(Scenario& s) {
+  return s.until([&] { return s.serving(); }) && s.client(0).attach(*s.leader());
+}
+
+bool looks(const Scenario& s, ServerIndex server) {
+  return s.facts(server).role == ZabRole::Looking;
+}
+
+// Another than `old` leads.
+bool other_leader(Scenario& s, ServerIndex old) {
+  return s.until([&] { return s.leader().has_value() && *s.leader() != old; });
+}
+
+// ------------------------------------------------------------------------------------- first start
+
+TEST(FirstStart, ThreeBlankServersFoundAnEnsemble) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_EQ(s.logged(i, kFounded), 1U);
+    EXPECT_EQ(s.facts(*s.leader()).epoch, 1U);
+    ASSERT_TRUE(s.client(0).create("/a", "1").ok());
+    EXPECT_EQ(s.client(0).get("/a").data, "1");
+  });
+}
+
+TEST(FirstStart, TwoOfThreeBlankServersWaitForTheThird) {
+  Scenario s;
+  s.kill(2);  // before it has begun
+  play(s, [&] {
+    ASSERT_TRUE(s.wait(milliseconds(20'000)));
+    for (const ServerIndex i : {0U, 1U}) {
+      EXPECT_TRUE(looks(s, i));
+      EXPECT_EQ(s.facts(i).standing, Standing::Blank);
+      EXPECT_EQ(s.facts(i).accepted_epoch, 0U);
+      EXPECT_EQ(s.logged(i, kFounded), 0U);
+      EXPECT_GE(s.logged(i, "a new ensemble starts when every voter has been heard"), 1U);
+    }
+    s.start(2);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }, milliseconds(3000)));
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_EQ(s.logged(i, kFounded), 1U);
+  });
+}
+
+// -------------------------------------------------------------------------------------
+// synchronisation
+
+TEST(Synchronisation, AFollowerThatMissedTxnsComesBackByDiff) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s));
+    const ServerIndex away = s.follower();
+    ASSERT_TRUE(write(s, "before", 3));
+    s.power_loss(away);
+    ASSERT_TRUE(write(s, "missed", 10));
+    const size_t diffs = s.received(away, PacketType::Diff);
+    s.start(away);
+    ASSERT_TRUE(s.until([&] { return s.serving(away); }));
+    EXPECT_EQ(s.received(away, PacketType::Diff), diffs + 1);
+    EXPECT_EQ(s.received(away, PacketType::Snap) + s.received(away, PacketType::Trunc), 0U);
+    EXPECT_EQ(s.logged(*s.leader(), fmt::format("learner {} at", away + 1)), 2U);
+    ASSERT_TRUE(s.client(0).attach(away));
+    EXPECT_TRUE(s.client(0).exists("/missed-9").ok());
+  });
+}
+
+// An old leader logs what it cannot get acknowledged, and is gone while others go on. Gives its
+// index.
+ServerIndex leave_a_tail(Scenario& s) {
+  const ServerIndex old = *s.leader();
+  s.isolate(old);
+  s.beside([&s] { EXPECT_FALSE(s.client(0).create("/tail", "lost").answered); });
+  EXPECT_TRUE(
+      s.until([&] { return s.facts(old).last_durable > s.facts((old + 1) % 3).last_logged; }));
+  s.power_loss(old);
+  EXPECT_TRUE(other_leader(s, old));
+  EXPECT_TRUE(s.client(0).attach(*s.leader()));
+  s.isolate(old, Path::Open);
+  return old;
+}
+
+TEST(Synchronisation, AnOldLeaderWithATailNobodyAcknowledgedComesBackByTrunc) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 3));
+    const ServerIndex old = leave_a_tail(s);
+    ASSERT_TRUE(write(s, "after", 3));
+    s.start(old);
+    ASSERT_TRUE(s.until([&] { return s.serving(old); }));
+    EXPECT_EQ(s.received(old, PacketType::Trunc), 1U);
+    EXPECT_EQ(s.received(old, PacketType::Snap), 0U);
+    ASSERT_TRUE(s.client(0).attach(old));
+    EXPECT_EQ(s.client(0).exists("/tail").error, ErrorCode::NoNode);
+    EXPECT_TRUE(s.client(0).exists("/after-2").ok());
+  });
+}
+
+Profile short_history() {
+  Profile p = scenario_profile();
+  p.config.history_txns_max = 4;
+  return p;
+}
+
+TEST(Synchronisation, ALaggardBeyondTheHistoryComesBackBySnap) {
+  Scenario s(short_history());
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s));
+    const ServerIndex away = s.follower();
+    s.power_loss(away);
+    ASSERT_TRUE(write(s, "missed", 10));
+    s.start(away);
+    ASSERT_TRUE(s.until([&] { return s.serving(away); }));
+    EXPECT_EQ(s.received(away, PacketType::Snap), 1U);
+    ASSERT_TRUE(s.client(0).attach(away));
+    EXPECT_TRUE(s.client(0).exists("/missed-0").ok());
+  });
+}
+
+// The learner starts, its leader's stream trickles, and breaks when `now` holds; then it comes back
+// whole.
+void break_in_the_middle(Scenario& s, ServerIndex learner, const std::function<bool()>& now) {
+  s.start(learner);
+  ASSERT_TRUE(s.until([&] { return s.quorum_link(learner, *s.leader()).has_value(); }));
+  const LinkInfo link = *s.quorum_link(learner, *s.leader());
+  const size_t ends = s.received(learner, PacketType::NewLeader);
+  s.narrow(link, 48);
+  ASSERT_TRUE(s.until(now));
+  EXPECT_EQ(s.received(learner, PacketType::NewLeader), ends) << "it is the middle";
+  s.break_link(link);
+  ASSERT_TRUE(s.until([&] { return s.facts(learner).role == ZabRole::Looking; }));
+  EXPECT_EQ(s.received(learner, PacketType::NewLeader), ends);
+  ASSERT_TRUE(s.until([&] { return s.serving(learner); }));
+  EXPECT_EQ(s.sim().life(s.host(learner)), 2U) << "live, without another start";
+}
+
+TEST(Synchronisation, ALinkBreaksInTheMiddleOfDiff) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s));
+    const ServerIndex away = s.follower();
+    s.power_loss(away);
+    ASSERT_TRUE(write(s, "missed", 10));
+    const size_t proposals = s.received(away, PacketType::Proposal);
+    break_in_the_middle(s, away,
+                        [&] { return s.received(away, PacketType::Proposal) == proposals + 5; });
+    EXPECT_GE(s.received(away, PacketType::Diff), 2U);
+    ASSERT_TRUE(s.client(0).attach(away));
+    EXPECT_TRUE(s.client(0).exists("/missed-9").ok());
+  });
+}
+
+TEST(Synchronisation, ALinkBreaksInTheMiddleOfTrunc) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 3));
+    const ServerIndex old = leave_a_tail(s);
+    ASSERT_TRUE(write(s, "after", 10));
+    break_in_the_middle(s, old, [&] { return s.received(old, PacketType::Trunc) == 1; });
+    EXPECT_EQ(s.received(old, PacketType::Trunc), 1U) << "what was cut is not cut again";
+    ASSERT_TRUE(s.client(0).attach(old));
+    EXPECT_EQ(s.client(0).exists("/tail").error, ErrorCode::NoNode);
+  });
+}
+
+TEST(Synchronisation, ALinkBreaksInTheMiddleOfSnap) {
+  Scenario s(short_history());
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s));
+    const ServerIndex away = s.follower();
+    s.power_loss(away);
+    ASSERT_TRUE(write(s, "missed", 10));
+    const Zxid had = s.facts(*s.leader()).last_applied;
+    break_in_the_middle(s, away, [&] { return s.snap_bytes(away) > 300; });
+    EXPECT_EQ(s.received(away, PacketType::Snap), 2U);
+    EXPECT_GE(s.facts(away).last_applied, had);
+  });
+}
+
+// A follower that missed txns joins a new epoch, and loses power right after its k-th file
+// operation from NEWLEADER on. False: it had acknowledged NEWLEADER before.
+bool crash_at_newleader(uint64_t k) {
+  bool crashed_before_ack = false;
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 2));
+    const ServerIndex away = s.follower();
+    s.power_loss(away);
+    ASSERT_TRUE(write(s, "missed", 5));
+    for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+    const size_t acks = s.newleader_acks(away);
+    bool doomed = false;
+    s.on_packet([&](ServerIndex to, PacketType type) {
+      if (to != away || type != PacketType::NewLeader || std::exchange(doomed, true)) return;
+      s.sim().doom_at(s.host(away), s.sim().file_operations(s.host(away)) + k, Death::PowerLoss);
+    });
+    for (ServerIndex i = 0; i < 3; ++i) s.start(i);
+    const auto off = [&] { return s.sim().state(s.host(away)) == HostState::Off; };
+    ASSERT_TRUE(s.until([&] { return doomed && (off() || s.newleader_acks(away) > acks); }));
+    crashed_before_ack = off();
+    s.sim().doom_at(s.host(away), UINT64_MAX, Death::PowerLoss);
+    if (off()) s.start(away);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    ASSERT_TRUE(s.client(0).attach(away));
+    EXPECT_TRUE(s.client(0).exists("/missed-4").ok());
+    ASSERT_TRUE(s.client(0).create("/on", "").ok());
+  });
+  return crashed_before_ack;
+}
+
+TEST(Synchronisation, AFollowerCrashesAtEachFileOperationOfNewLeader) {
+  uint64_t k = 1;
+  for (; crash_at_newleader(k); ++k) ASSERT_FALSE(HasFailure()) << "at file operation " << k;
+  RecordProperty("operations", static_cast<int>(k - 1));
+  EXPECT_GE(k, 10U) << "the log, the frontier, acceptedEpoch and currentEpoch are more than that";
+}
+
+// ------------------------------------------------------------------------------------- leaders
+
+TEST(Leadership, IsLostAndTakenOverWithoutAnyRestart) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 3));
+    const ServerIndex old = *s.leader();
+    s.isolate(old);
+    ASSERT_TRUE(s.until([&] { return s.logged(old, "no quorum of followers") == 1; }));
+    EXPECT_FALSE(s.serving(old));
+    ASSERT_TRUE(other_leader(s, old) && s.client(0).attach(*s.leader()));
+    ASSERT_TRUE(write(s, "without", 3));
+    s.isolate(old, Path::Open);
+    ASSERT_TRUE(s.until([&] { return s.serving(old); }));
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_EQ(s.sim().life(s.host(i)), 1U);
+    ASSERT_TRUE(s.client(0).attach(old));
+    EXPECT_TRUE(s.client(0).exists("/without-2").ok());
+  });
+}
+
+TEST(Leadership, OfAStuckDiskEnds) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 3));
+    const ServerIndex old = *s.leader();
+    s.sim().stick_disk(s.host(old));
+    // The others acknowledge, so that it commits; its own log gets nowhere.
+    s.beside([&] { (void)s.client(0).create("/stuck", ""); });
+    ASSERT_TRUE(s.until([&] { return s.logged(old, "the log of this server is stuck") == 1; }));
+    ASSERT_TRUE(other_leader(s, old) && s.client(0).attach(*s.leader()));
+    EXPECT_TRUE(s.client(0).exists("/stuck").ok()) << "a majority had it";
+    ASSERT_TRUE(write(s, "without", 3));
+    s.sim().release_disk(s.host(old));
+    ASSERT_TRUE(s.until([&] { return s.serving(old); }));
+    EXPECT_EQ(s.sim().life(s.host(old)), 1U);
+  });
+}
+
+// ------------------------------------------------------------------------------------- loss of
+// power
+
+TEST(PowerLoss, OfAllAtOnceLosesNothingAcknowledged) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 10));
+    for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+    EXPECT_FALSE(s.leader().has_value());
+    for (ServerIndex i = 0; i < 3; ++i) s.start(i);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    EXPECT_EQ(s.facts(*s.leader()).epoch, 2U);
+    for (ServerIndex i = 0; i < 3; ++i) {
+      ASSERT_TRUE(s.client(0).attach(i));
+      EXPECT_TRUE(s.client(0).exists("/kept-9").ok());
+    }
+  });
+}
+
+TEST(PowerLoss, OfAnyOneServerLosesNothingAcknowledged) {
+  for (ServerIndex lost = 0; lost < 3; ++lost) {
+    SCOPED_TRACE(lost + 1);
+    Scenario s;
+    play(s, [&] {
+      ASSERT_TRUE(s.until([&] { return s.serving(); }) && s.client(0).attach(lost));
+      ASSERT_TRUE(s.client(0).create("/kept", "by the others").ok());
+      s.power_loss(lost);  // at the moment of the answer
+      ASSERT_TRUE(s.client(0).attach((lost + 1) % 3));
+      ASSERT_TRUE(s.client(0).sync("/kept").ok());
+      EXPECT_EQ(s.client(0).get("/kept").data, "by the others");
+      EXPECT_EQ(s.sim().state(s.host(lost)), HostState::Off);
+    });
+  }
+}
+
+// ------------------------------------------------------------------------------------- wiped
+// servers
+
+TEST(Wiped, AServerIsNoVoterBeforeItIsSynced) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 5));
+    const ServerIndex wiped = s.follower(0);
+    const ServerIndex other = s.follower(1);
+    const ServerIndex leader = *s.leader();
+    s.cluster().wipe(wiped, {});
+    ASSERT_TRUE(s.until([&] { return looks(s, wiped); }));
+    s.power_loss(leader);
+    // Two of three are there, and one of them has forgotten: nobody leads.
+    ASSERT_TRUE(s.wait(milliseconds(5000)));
+    EXPECT_TRUE(looks(s, wiped) && looks(s, other));
+    EXPECT_EQ(s.facts(wiped).standing, Standing::Blank);
+    EXPECT_EQ(s.facts(wiped).accepted_epoch, 0U);
+    EXPECT_GE(s.logged(other, "looking: "), 2U);
+    s.start(leader);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    EXPECT_EQ(s.received(wiped, PacketType::Snap), 1U);
+  });
+}
+
+TEST(Wiped, AServerReturnsAsAVoterAfterInitLimitAndSyncLimit) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 5));
+    const ServerIndex wiped = s.follower();
+    s.cluster().wipe(wiped, {});
+    const SimTime began = s.sim().now();
+    ASSERT_TRUE(s.until([&] { return s.received(wiped, PacketType::UpToDate) == 2; }));
+    EXPECT_LT(s.sim().now(), began + milliseconds(1000)) << "it is filled at once";
+    EXPECT_NE(s.facts(wiped).standing, Standing::Voter);
+    EXPECT_FALSE(s.serving(wiped));
+    ASSERT_TRUE(s.until([&] { return s.facts(wiped).standing == Standing::Voter; }));
+    EXPECT_GE(s.sim().now(), began + milliseconds(1399));  // 14 ticks, by a clock that may be quick
+    EXPECT_EQ(s.logged(wiped, "synchronised again, returning as a voter"), 1U);
+    ASSERT_TRUE(s.until([&] { return s.serving(wiped); }));
+    // Now it counts.
+    s.power_loss(s.follower(0) == wiped ? s.follower(1) : s.follower(0));
+    ASSERT_TRUE(s.client(0).create("/counted", "").ok());
+  });
+}
+
+TEST(Wiped, AllServersFoundANewEnsemble) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "gone", 5));
+    s.cluster().wipe_all({});
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_EQ(s.logged(i, kFounded), 2U);
+    EXPECT_EQ(s.facts(*s.leader()).epoch, 1U);
+    EXPECT_EQ(s.cluster().node(*s.leader())->tree().last_applied().counter(), 0U);
+  });
+}
+
+// ------------------------------------------------------------------------------------- sessions
+
+TEST(Sessions, ExpiryRemovesEphemerals) {
+  Profile p = scenario_profile();
+  p.clients = 2;
+  Scenario s(p);
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    ScriptedClient owner = s.client(0);
+    ScriptedClient other = s.client(1);
+    ASSERT_TRUE(owner.create("/mine", "", CreateFlag::Ephemeral).ok());
+    ASSERT_TRUE(other.create("/kept", "").ok());
+    s.sim().pause(s.cluster().client_host(0));
+    ASSERT_TRUE(s.wait(milliseconds(1000)));
+    EXPECT_TRUE(other.exists("/mine").ok()) << "the session lasts 2 s";
+    ASSERT_TRUE(s.wait(milliseconds(2000)));
+    ASSERT_TRUE(other.sync("/").ok());
+    EXPECT_EQ(other.exists("/mine").error, ErrorCode::NoNode);
+    EXPECT_TRUE(other.exists("/kept").ok());
+    const SessionId session = owner.session();
+    s.sim().resume(s.cluster().client_host(0));
+    ASSERT_TRUE(s.until([&] { return owner.connected() && owner.session() != session; }));
+  });
+}
+
+TEST(Sessions, MoveBetweenServers) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }) && s.client(0).attach(0));
+    ASSERT_TRUE(s.client(0).create("/mine", "", CreateFlag::Ephemeral).ok());
+    const SessionId session = s.client(0).session();
+    for (const ServerIndex next : {1U, 2U, 0U}) {
+      ASSERT_TRUE(s.client(0).attach(next));
+      EXPECT_EQ(s.client(0).session(), session);
+      ASSERT_TRUE(s.client(0).set("/mine", fmt::format("at {}", next)).ok());
+      ASSERT_TRUE(s.wait(milliseconds(2500)));  // longer than the session would last unheard
+    }
+    const Reply reply = s.client(0).get("/mine");
+    EXPECT_EQ(reply.data, "at 0");
+    EXPECT_EQ(reply.stat->ephemeral_owner, session.value);
+  });
+}
+
+// ------------------------------------------------------------------------------------- the scripts
+
+TEST(Scripts, AWaitInVainIsTold) {
+  Scenario s;
+  EXPECT_EQ(s.play([&] { EXPECT_FALSE(s.until([] { return false; }, milliseconds(700))); }),
+            "a script waited in vain for 700 ms");
+}
+
+TEST(Scripts, RunSideBySideAndEndWithTheFirst) {
+  Scenario s;
+  std::vector<std::string> order;
+  play(s, [&] {
+    s.beside([&] {
+      while (s.wait(milliseconds(300))) order.emplace_back("beside");
+      order.emplace_back("failed");
+    });
+    ASSERT_TRUE(s.wait(milliseconds(1000)));
+    order.emplace_back("first is over");
+  });
+  const std::vector<std::string> expected{"beside", "beside", "beside", "first is over", "failed"};
+  EXPECT_EQ(order, expected);
+}
+
+}  // namespace
+}  // namespace vivarium::sim

@@ -1,0 +1,497 @@
+// Every checker fires: on a violation made up for it, under its name, with a text that tells what
+// is wrong, and not a step before.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/base/hash.h"
+#include "core/storage/record.h"
+#include "sim/checkers/agreement.h"
+#include "sim/checkers/durability.h"
+#include "sim/checkers/leadership.h"
+#include "sim/checkers/results.h"
+#include "sim/ledger.h"
+#include "sim/model.h"
+#include "sim/scenario.h"
+
+namespace vivarium::sim {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr SimTime kNow{1};
+constexpr SessionId kSession{77};
+
+std::string said(const Verdict& verdict) {
+  const auto& violation = verdict.violation();
+  return violation ? violation->checker + ": " + violation->text : "";
+}
+
+Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+
+Txn txn_of(Zxid zxid, TxnType type, TxnBody body) {
+  Txn txn;
+  txn.header = {kSession, 1, zxid, {1000}, type};
+  txn.body = std::move(body);
+  txn.digest = TxnDigest{};
+  return txn;
+}
+
+Txn create_txn(Zxid zxid, std::string_view path, int32_t parent_cversion = 1) {
+  CreateTxn create;
+  create.path = path;
+  create.acl = {{kPermAll, "world", "anyone"}};
+  create.parent_cversion = parent_cversion;
+  return txn_of(zxid, TxnType::Create, create);
+}
+
+// A log record as Apache reads it: checksum, length, entry, 'B'.
+Bytes record_of(Zxid zxid, std::string_view path) {
+  const Bytes entry = encode_txn(create_txn(zxid, path));
+  Bytes record(kRecordHeadBytes);
+  put_u64(record.data(), adler32(entry));
+  put_u32(record.data() + 8, static_cast<uint32_t>(entry.size()));
+  append_bytes(record, entry);
+  record.push_back(kRecordEnd);
+  return record;
+}
+
+// Three servers of which nothing is real but what the checkers are told.
+struct Servers {
+  Ledger ledger{3};
+  Agreement agreement{3};
+  Leadership leadership{3};
+  Durability durability{3, {true, true, true}};
+  Verdict verdict;
+  std::vector<NodeFacts> facts{3};
+  std::vector<SimDisk> disks{3};
+  DataTree tree;
+
+  Servers() {
+    for (NodeFacts& f : facts) f.role = ZabRole::Learner;
+  }
+  // In the server's log, and on its disk too unless it is only `written`.
+  void log(ServerIndex server, Zxid zxid, bool written = false) {
+    const Bytes record = record_of(zxid, fmt::format("/n{:x}", zxid.value));
+    const std::string name = log_name(zxid);
+    if (!written) disks[server].put(Dir::Logs, name, record);
+    const Inode inode =
+        written ? disks[server].create(Dir::Logs, name, kNow) : disks[server].find(Dir::Logs, name);
+    ASSERT_EQ(ledger.log_written(server, inode, 0, record), std::nullopt);
+  }
+  void log_up_to(ServerIndex server, uint32_t counter) {
+    for (uint32_t c = 1; c <= counter; ++c) log(server, Zxid(1, c));
+  }
+  template <class Change>
+  void step(ServerIndex server, Change&& change) {
+    const NodeFacts before = facts[server];
+    change(facts[server]);
+    const NodeFacts& after = facts[server];
+    agreement.stepped(server, before, after, tree, ledger, kNow, verdict);
+    leadership.stepped(server, after, kNow, verdict);
+    durability.stepped(server, before, after, disks[server], ledger, kNow, verdict);
+  }
+  void lead(ServerIndex server, Epoch epoch) {
+    step(server, [&](NodeFacts& f) {
+      f.role = ZabRole::Leader;
+      f.leading = f.established = true;
+      f.epoch = epoch;
+    });
+  }
+  void commit(ServerIndex leader, Zxid zxid) {
+    step(leader, [&](NodeFacts& f) { f.committed = zxid; });
+  }
+  void deliver(ServerIndex server, Zxid zxid) {
+    step(server, [&](NodeFacts& f) {
+      f.serving = true;
+      f.last_applied = zxid;
+    });
+  }
+  void send(ServerIndex from, ServerIndex leader, PacketType type, int64_t zxid,
+            ByteView data = {}) {
+    QuorumPacket packet;
+    packet.type = type;
+    packet.zxid = zxid;
+    packet.data = data;
+    leadership.packet_sent(from, leader, facts[from], packet, kNow, verdict);
+    durability.packet_sent(from, facts[from], packet, disks[from], ledger, kNow, verdict);
+  }
+  void acknowledge(ServerIndex from, Zxid zxid) { send(from, 0, PacketType::Ack, zxid.wire()); }
+  void put_epoch(ServerIndex server, const char* name, Epoch epoch) {
+    disks[server].put(Dir::Snapshots, name, bytes_of(std::to_string(epoch)));
+  }
+  // s1 leads epoch 1; s1 and s2 have 1:1 to 1:3 on disk, and it is committed.
+  void commit_three() {
+    log_up_to(0, 3);
+    log_up_to(1, 3);
+    put_epoch(1, "currentEpoch", 1);
+    lead(0, 1);
+    facts[1].epoch = 1;
+    acknowledge(1, Zxid(1, 3));
+    commit(0, Zxid(1, 3));
+    deliver(0, Zxid(1, 3));
+    ASSERT_EQ(said(verdict), "");
+  }
+};
+
+// ------------------------------------------------------------------------------------- Agreement
+
+TEST(Checkers, PrefixFiresWhenAServerGoesBack) {
+  Servers s;
+  s.commit_three();
+  s.deliver(0, Zxid(1, 2));
+  EXPECT_EQ(said(s.verdict), "K-PREFIX: s1 delivers zxid 100000002 after 100000003");
+}
+
+TEST(Checkers, PrefixFiresWhenWhatIsDeliveredIsNotInTheLog) {
+  Servers s;
+  s.commit_three();
+  s.commit(0, Zxid(1, 4));
+  s.verdict = {};
+  s.deliver(0, Zxid(1, 4));
+  EXPECT_EQ(said(s.verdict), "K-PREFIX: s1 delivers zxid 100000004, which its log does not hold");
+}
+
+TEST(Checkers, AgreeFiresWhenADeliveredTxnIsLeftOut) {
+  Servers s;
+  s.commit_three();
+  s.log(2, Zxid(1, 1));
+  s.log(2, Zxid(1, 4));
+  s.log(0, Zxid(1, 4));
+  s.log(1, Zxid(1, 4));
+  s.acknowledge(1, Zxid(1, 4));
+  s.commit(0, Zxid(1, 4));
+  s.deliver(2, Zxid(1, 1));
+  ASSERT_EQ(said(s.verdict), "");
+  s.deliver(2, Zxid(1, 4));
+  EXPECT_EQ(said(s.verdict),
+            "K-AGREE: s3 delivers zxid 100000004 without 100000003, which others have delivered");
+}
+
+TEST(Checkers, CommittedFiresWhenANewLeaderLacksATxn) {
+  Servers s;
+  s.commit_three();
+  s.log_up_to(2, 2);
+  s.lead(2, 2);
+  EXPECT_EQ(said(s.verdict),
+            "K-COMMITTED: s3 leads epoch 2 and its log lacks zxid 100000003, which was committed");
+}
+
+TEST(Checkers, CommittedFiresWhenMoreIsServedThanCommitted) {
+  Servers s;
+  s.commit_three();
+  s.log_up_to(1, 4);
+  s.deliver(1, Zxid(1, 4));
+  EXPECT_EQ(said(s.verdict),
+            "K-COMMITTED: s2 serves zxid 100000004, and no leader has committed beyond 100000003");
+}
+
+TEST(Checkers, LogTreeFiresWhenOneZxidMeansTwoStates) {
+  Servers s;
+  s.commit_three();
+  s.deliver(1, Zxid(1, 2));
+  ASSERT_EQ(said(s.verdict), "");
+  Effects effects;
+  s.tree.apply(create_txn(Zxid(1, 3), "/other"), effects);
+  s.deliver(1, Zxid(1, 3));
+  EXPECT_EQ(said(s.verdict),
+            "K-LOGTREE: the state of s2 at zxid 100000003 differs from that of s1");
+}
+
+// ------------------------------------------------------------------------------------- Leadership
+
+TEST(Checkers, Leader1FiresOnTwoLeadersOfAnEpoch) {
+  Servers s;
+  s.lead(0, 3);
+  s.lead(0, 3);
+  s.lead(1, 4);
+  ASSERT_EQ(said(s.verdict), "");
+  s.lead(2, 3);
+  EXPECT_EQ(said(s.verdict), "K-LEADER1: s3 and s1 both lead epoch 3");
+}
+
+TEST(Checkers, PromiseFiresOnTheSameEpochPromisedTwice) {
+  Servers s;
+  const Bytes current{0, 0, 0, 1};
+  s.facts[1].epoch = 3;
+  s.put_epoch(1, "acceptedEpoch", 3);
+  s.send(1, 0, PacketType::AckEpoch, 0, current);
+  s.send(1, 0, PacketType::AckEpoch, 0, current);
+  ASSERT_EQ(said(s.verdict), "");
+  s.send(1, 2, PacketType::AckEpoch, 0, current);
+  EXPECT_EQ(said(s.verdict), "K-PROMISE: s2 promised epoch 3 to s1 and to s3");
+}
+
+TEST(Checkers, PromiseFiresOnAnAckToAnOlderLeader) {
+  Servers s;
+  s.facts[1].epoch = 3;
+  s.put_epoch(1, "acceptedEpoch", 3);
+  s.send(1, 0, PacketType::AckEpoch, 0, Bytes{0, 0, 0, 1});
+  ASSERT_EQ(said(s.verdict), "");
+  s.facts[1].epoch = 2;
+  s.send(1, 2, PacketType::Ack, Zxid(2, 0).wire());
+  EXPECT_EQ(said(s.verdict),
+            "K-PROMISE: s2 promised epoch 3 and acknowledges to the leader of epoch 2");
+}
+
+TEST(Checkers, EpochMonoFiresWhenAnEpochFalls) {
+  Servers s;
+  s.step(0, [](NodeFacts& f) { f.accepted_epoch = 5; });
+  ASSERT_EQ(said(s.verdict), "");
+  s.step(0, [](NodeFacts& f) { f.accepted_epoch = 4; });
+  EXPECT_EQ(said(s.verdict), "K-EPOCHMONO: s1 holds epochs accepted 4 current 0 after 5 and 0");
+}
+
+// ------------------------------------------------------------------------------------- Durability
+
+TEST(Checkers, DurAckFiresOnAnAckBeforeTheSync) {
+  Servers s;
+  s.log(1, Zxid(1, 1));
+  s.acknowledge(1, Zxid(1, 1));
+  ASSERT_EQ(said(s.verdict), "");
+  s.log(1, Zxid(1, 2), true);
+  s.acknowledge(1, Zxid(1, 2));
+  EXPECT_EQ(said(s.verdict),
+            "K-DURACK: s2 acknowledges zxid 100000002 and its disk does not hold it");
+}
+
+TEST(Checkers, DurAckFiresOnAPromiseThatIsNotOnDisk) {
+  Servers s;
+  s.facts[1].epoch = 4;
+  s.put_epoch(1, "acceptedEpoch", 3);
+  s.send(1, 0, PacketType::AckEpoch, 0, Bytes{0, 0, 0, 1});
+  EXPECT_EQ(said(s.verdict), "K-DURACK: s2 promises epoch 4 and its disk does not hold it");
+}
+
+TEST(Checkers, DurAckFiresOnNewLeaderBeforeItsEpochOrHistory) {
+  Servers s;
+  s.facts[1].epoch = 2;
+  s.put_epoch(1, "currentEpoch", 1);
+  s.acknowledge(1, Zxid(2, 0));
+  EXPECT_EQ(said(s.verdict),
+            "K-DURACK: s2 acknowledges NEWLEADER of epoch 2 and its currentEpoch says 1");
+
+  Servers t;
+  t.log(1, Zxid(1, 7), true);
+  t.facts[1].last_durable = Zxid(1, 7);
+  t.put_epoch(1, "currentEpoch", 2);
+  t.acknowledge(1, Zxid(2, 0));
+  EXPECT_EQ(said(t.verdict),
+            "K-DURACK: s2 acknowledges NEWLEADER and its disk lacks zxid 100000007");
+}
+
+TEST(Checkers, DurAckFiresWhenWhatWasAcknowledgedAndCommittedIsCut) {
+  Servers s;
+  s.commit_three();
+  s.durability.truncated(1, Zxid(1, 3), Zxid(1, 3), kNow, s.verdict);
+  ASSERT_EQ(said(s.verdict), "");
+  s.durability.truncated(1, Zxid(1, 2), Zxid(1, 3), kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict),
+            "K-DURACK: s2 goes back to zxid 100000002; it had acknowledged 100000003, which is "
+            "committed");
+}
+
+TEST(Checkers, MemDiskFiresWhenMemoryIsAheadOfTheDisk) {
+  Servers s;
+  s.log(0, Zxid(1, 1));
+  s.step(0, [](NodeFacts& f) { f.last_durable = Zxid(1, 1); });
+  ASSERT_EQ(said(s.verdict), "");
+  s.log(0, Zxid(1, 2), true);
+  s.step(0, [](NodeFacts& f) { f.last_durable = Zxid(1, 2); });
+  EXPECT_THAT(said(s.verdict), StartsWith("K-MEMDISK: s1 takes zxid 100000002 for durable: "));
+
+  Servers t;
+  t.put_epoch(0, "currentEpoch", 1);
+  t.step(0, [](NodeFacts& f) { f.accepted_epoch = f.current_epoch = 2; });
+  EXPECT_EQ(said(t.verdict), "K-MEMDISK: s1 takes epoch 2 for durable and its disk says 1");
+}
+
+TEST(Checkers, RecoverFiresWhenAnAcknowledgedTxnDoesNotComeBack) {
+  Servers s;
+  s.commit_three();
+  s.facts[1] = NodeFacts{};
+  s.step(1, [](NodeFacts& f) {
+    f.role = ZabRole::Looking;
+    f.last_logged = Zxid(1, 2);
+  });
+  EXPECT_EQ(said(s.verdict),
+            "K-RECOVER: s2 recovered up to zxid 100000002 and had acknowledged 100000003");
+}
+
+TEST(Checkers, QuorumFiresOnACommitWithoutAMajority) {
+  Servers s;
+  s.commit_three();
+  s.log(0, Zxid(1, 4));
+  s.commit(0, Zxid(1, 4));
+  EXPECT_EQ(said(s.verdict),
+            "K-QUORUM: s1 committed zxid 100000004 with 1 of 3 voters having it on disk");
+}
+
+// ------------------------------------------------------------------------------------- Ledger
+
+// Keeps the handle of the log file that s1 writes to; it may have been a spare when it was opened.
+struct LogHandle final : Observer {
+  FileId file;
+  void called(Simulation& sim, HostId host, const Call& call) override {
+    if (call.kind != CallKind::Write || host != HostId{0}) return;
+    const std::string_view name = sim.files(host).name_of(call.file);
+    if (name.starts_with("log.") || name.starts_with("spare.")) file = call.file;
+  }
+};
+
+TEST(Checkers, ZxidUniqFiresOnASecondPayload) {
+  Ledger ledger(3);
+  EXPECT_EQ(ledger.log_written(0, 1, 16, record_of(Zxid(1, 1), "/a")), std::nullopt);
+  EXPECT_EQ(ledger.log_written(1, 1, 16, record_of(Zxid(1, 1), "/a")), std::nullopt);
+  EXPECT_EQ(ledger.log_written(2, 1, 16, record_of(Zxid(1, 1), "/b")),
+            "s3 wrote another payload under zxid 100000001 than was written before");
+
+  // And in a cluster, where a log is written.
+  Profile p = scenario_profile();
+  p.operations_per_client = 10;
+  Cluster cluster(1, p, {});
+  LogHandle handle;
+  cluster.sim().observe(&cluster);
+  cluster.also_observe(&handle);
+  ASSERT_TRUE(cluster.sim().run_until(cluster, SimTime{} + milliseconds(10'000), [&] {
+    return cluster.facts(0).last_durable >= Zxid(1, 3) && handle.file.valid();
+  }));
+  const Bytes record = record_of(Zxid(1, 1), "/forged");
+  Call call;
+  call.kind = CallKind::Write;
+  call.file = handle.file;
+  call.offset = 4096;
+  call.bytes = record;
+  ASSERT_EQ(said(cluster.verdict()), "");
+  cluster.called(cluster.sim(), HostId{0}, call);
+  EXPECT_EQ(said(cluster.verdict()),
+            "K-ZXIDUNIQ: s1 wrote another payload under zxid 100000001 than was written before");
+}
+
+// ------------------------------------------------------------------------------------- results,
+// Model
+
+// What a real run left: histories of clients, the order of txns, and the ledger.
+struct RealRun {
+  Scenario scenario;
+  std::vector<Zxid> order;
+  Verdict verdict;
+
+  RealRun() {
+    EXPECT_EQ(scenario.play([&] {
+      ScriptedClient client = scenario.client(0);
+      ASSERT_TRUE(scenario.until([&] { return scenario.serving(); }));
+      ASSERT_TRUE(client.create("/a", "1").ok() && client.set("/a", "2").ok());
+      ASSERT_EQ(client.get("/a").data, "2");
+      ASSERT_TRUE(client.create("/a/b", "").ok() && client.remove("/a/b").ok());
+    }),
+              "");
+    order = scenario.cluster().agreement().order();
+    check();
+    EXPECT_EQ(said(verdict), "") << "as it was";
+  }
+  void check() {
+    check_history(scenario.cluster().clients(), order, scenario.cluster().ledger(), kNow, verdict);
+  }
+  std::vector<Zxid>::iterator txn(Op op) {
+    const std::vector<ClientOp>& ops = scenario.cluster().clients()[0].ops();
+    const auto found =
+        std::find_if(ops.begin(), ops.end(), [&](const ClientOp& o) { return o.op == op; });
+    return std::find(order.begin(), order.end(), found->reply_zxid);
+  }
+};
+
+TEST(Checkers, ResultFiresWhenAnAnsweredWriteIsNotCommitted) {
+  RealRun run;
+  run.order.erase(run.txn(Op::Delete));
+  run.check();
+  EXPECT_THAT(said(run.verdict), StartsWith("K-RESULT: c1 session "));
+  EXPECT_THAT(said(run.verdict), HasSubstr("op 2 /a/b: was answered and never committed"));
+}
+
+TEST(Checkers, ResultFiresWhenARequestIsCommittedTwice) {
+  RealRun run;
+  const Zxid zxid = *run.txn(Op::Delete);
+  run.order.insert(run.txn(Op::Delete), zxid);
+  run.check();
+  EXPECT_THAT(said(run.verdict), HasSubstr("op 2 /a/b: committed twice"));
+}
+
+TEST(Checkers, ResultFiresWhenAReadShowsAnotherState) {
+  RealRun run;
+  run.order.erase(run.txn(Op::SetData));
+  run.check();
+  EXPECT_THAT(said(run.verdict), HasSubstr("op 4 /a: read at"));
+  EXPECT_THAT(said(run.verdict), HasSubstr("another Stat"));
+}
+
+TEST(Checkers, ResultFiresWhenATxnCannotBeInItsState) {
+  RealRun run;
+  std::iter_swap(run.txn(Op::SetData), run.txn(Op::Create));
+  run.check();
+  EXPECT_THAT(said(run.verdict), StartsWith("K-RESULT: "));
+  EXPECT_THAT(said(run.verdict), HasSubstr("op 5 /a: became error 0 where -101 was due"));
+}
+
+TEST(Checkers, TheModelRefusesTxnsThatTheirStateForbids) {
+  Model model;
+  EXPECT_EQ(model.apply(txn_of(Zxid(1, 1), TxnType::CreateSession, CreateSessionTxn{1000})),
+            std::nullopt);
+  EXPECT_EQ(model.apply(txn_of(Zxid(1, 2), TxnType::CreateSession, CreateSessionTxn{1000})),
+            "K-SESSION: a session id begins twice");
+  EXPECT_EQ(model.apply(create_txn(Zxid(1, 3), "/a")), std::nullopt);
+  EXPECT_EQ(model.apply(create_txn(Zxid(1, 4), "/b", 5)), "K-SEQNAME: parent cversion 5 after 1");
+  EXPECT_EQ(model.apply(create_txn(Zxid(1, 4), "/a", 2)), "creates /a, which cannot be");
+  Txn ephemeral = create_txn(Zxid(1, 5), "/e", 2);
+  std::get<CreateTxn>(ephemeral.body).ephemeral = true;
+  EXPECT_EQ(model.apply(ephemeral), std::nullopt);
+  EXPECT_EQ(model.apply(txn_of(Zxid(1, 6), TxnType::CloseSession, CloseSessionTxn{})),
+            "K-EPH: closeSession does not list exactly the session's ephemerals");
+  EXPECT_EQ(model.apply(txn_of(Zxid(1, 7), TxnType::Delete, DeleteTxn{"/none"})),
+            "deletes /none, which cannot be");
+  SetDataTxn set;
+  set.path = "/a";
+  set.version = 2;
+  EXPECT_EQ(model.apply(txn_of(Zxid(1, 8), TxnType::SetData, set)),
+            "sets another version than the next");
+}
+
+// ------------------------------------------------------------------------------------- the
+// cluster's own
+
+TEST(Checkers, FifoFiresOnAReplyOutOfTurn) {
+  Scenario s;
+  EXPECT_EQ(s.play([&] {
+    ASSERT_TRUE(s.until([&] { return s.serving() && s.client(0).connected(); }));
+    Bytes body;
+    encode(ReplyHeader{5, 0, ErrorCode::Ok}, body);
+    Bytes frame(4);
+    put_u32(frame.data(), static_cast<uint32_t>(body.size()));
+    append_bytes(frame, body);
+    for (const LinkInfo& link : s.sim().network().links()) {
+      if (link.port != kClientPort) continue;
+      Moment moment = s.sim().moment();
+      s.sim().network().inject(moment, link, 1, frame);
+    }
+    ASSERT_TRUE(s.wait(milliseconds(100)));
+  }),
+            "K-FIFO: reply 5 to nothing");
+}
+
+TEST(Checkers, LiveFiresWhenTheEnsembleDoesNotComeTogether) {
+  Profile p = scenario_profile();
+  p.settle = milliseconds(60);  // less than an election takes
+  Cluster cluster(1, p, {});
+  const Outcome outcome = cluster.run();
+  ASSERT_TRUE(outcome.violation.has_value());
+  EXPECT_EQ(outcome.violation->checker, "K-LIVE");
+  EXPECT_THAT(outcome.violation->text, StartsWith("not converged after healing: s1 role "));
+}
+
+}  // namespace
+}  // namespace vivarium::sim

@@ -19,10 +19,11 @@ void DiskWorld::add(Due due) {
   queue_.push_back(due);
 }
 
-FileId DiskWorld::open(Dir dir, std::string_view name, OpenMode mode, Lane, OnError) {
+FileId DiskWorld::open(Dir dir, std::string_view name, OpenMode mode, Lane, OnError on_error) {
   const FileId file{next_slot_++, 1};
   Open& open = files_[file];
   open.name = std::string(name);
+  open.on_error = on_error;
   open.inode = disk_.find(dir, name);
   Due due;
   due.kind = Kind::Opened;
@@ -43,7 +44,7 @@ FileId DiskWorld::open(Dir dir, std::string_view name, OpenMode mode, Lane, OnEr
 
 void DiskWorld::write(FileId file, uint64_t offset, ByteView bytes) {
   Open* open = find(file);
-  if (open == nullptr || open->broken) return;
+  if (stopped_ || open == nullptr || open->broken) return;
   disk_.write(open->inode, offset, bytes, sim_now_);
 }
 
@@ -60,7 +61,7 @@ void DiskWorld::preallocate(FileId file, uint64_t offset, uint64_t length) {
 
 void DiskWorld::truncate(FileId file, uint64_t size) {
   Open* open = find(file);
-  if (open != nullptr && !open->broken) disk_.truncate(open->inode, size, sim_now_);
+  if (!stopped_ && open != nullptr && !open->broken) disk_.truncate(open->inode, size, sim_now_);
 }
 
 void DiskWorld::sync(FileId file, uint64_t token) {
@@ -74,6 +75,12 @@ void DiskWorld::sync(FileId file, uint64_t token) {
   if (!failing_.empty() && open->name.starts_with(failing_)) {
     failing_.clear();
     open->broken = true;
+    disk_.forget_dirty(open->inode, disk_.last_sequence());
+    if (open->on_error == OnError::Stop) {
+      stopped_ = "a sync of " + open->name + " failed";
+      queue_.clear();
+      return;
+    }
     due.kind = Kind::Failed;
     due.error = FileError::Io;
   }
@@ -100,12 +107,14 @@ void DiskWorld::close(FileId file) {
 }
 
 void DiskWorld::rename(Dir dir, std::string_view from, std::string_view to, Lane) {
-  if (!disk_.rename(dir, from, to, sim_now_)) {
+  if (!stopped_ && !disk_.rename(dir, from, to, sim_now_)) {
     ADD_FAILURE() << "rename of a missing name: " << from << " to " << to;
   }
 }
 
-void DiskWorld::remove(Dir dir, std::string_view name, Lane) { disk_.remove(dir, name, sim_now_); }
+void DiskWorld::remove(Dir dir, std::string_view name, Lane) {
+  if (!stopped_) disk_.remove(dir, name, sim_now_);
+}
 
 void DiskWorld::sync_dir(Dir dir, uint64_t token, Lane) {
   Due due;
@@ -187,7 +196,7 @@ StorageHost::StorageHost(sim::SimDisk disk, Config config, uint64_t seed)
 void StorageHost::start() { storage_.recover(world_, tree_); }
 
 bool StorageHost::step() {
-  if (!world_.pending()) return false;
+  if (world_.stopped() || !world_.pending()) return false;
   if (hook_) hook_();
   world_.deliver([this](const Event& event) { storage_.step(event, world_, tree_); });
   end_turn();
@@ -198,6 +207,7 @@ void StorageHost::run() {
   end_turn();
   for (int i = 0; i < 100'000; ++i) {
     if (step()) continue;
+    if (world_.stopped()) return;
     const Instant deadline = storage_.deadline();
     if (deadline == Instant::never()) return;
     if (deadline > world_.now()) world_.pass(deadline - world_.now());

@@ -35,7 +35,8 @@ class DiskWorld : public World {
   void pass(Duration time) { now_ = now_ + time; }
   // The next preallocation finds no room.
   void fill_disk(bool full) { full_ = full; }
-  // The next sync of a file with this prefix fails.
+  // The next sync of a file with this prefix fails, and what it should have written counts as
+  // clean. The process ends, or hears of it, as the file was opened.
   void fail_sync_of(std::string prefix) { failing_ = std::move(prefix); }
 
   const std::optional<std::string>& stopped() const { return stopped_; }
@@ -92,6 +93,7 @@ class DiskWorld : public World {
   struct Open {
     sim::Inode inode = sim::kNoInode;
     std::string name;
+    OnError on_error{};
     bool broken = false;
   };
 

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kBufferSize = 64 << 10;
 constexpr size_t kSpareMax = 16 << 10;  // ten thousand idle links must not keep large buffers
 constexpr size_t kPiecesPerCall = 256;
+constexpr size_t kBytesPerCall = 1 << 20;
 
 }  // namespace
 
@@ -68,9 +69,10 @@ int SendQueue::send_to(int socket) {
     size_t count = 0;
     size_t total = 0;
     for (const Piece& piece : pieces_) {
-      if (count == kPiecesPerCall) break;
+      if (count == kPiecesPerCall || total == kBytesPerCall) break;
       ByteView view = piece.view();
       if (count == 0) view = view.subspan(sent_);
+      view = view.first(std::min(view.size(), kBytesPerCall - total));
       parts[count] = {const_cast<Byte*>(view.data()), view.size()};  // sendmsg only reads it
       total += view.size();
       ++count;

@@ -111,7 +111,7 @@ TEST(EpollLoop, OnlyALinkThatWasHeldUpSaysDrained) {
   };
   send_and_await(10);
   EXPECT_EQ(a.count<LinkDrained>(), 0U);
-  send_and_await(64 << 20);
+  send_and_await(16 << 20);
   EXPECT_EQ(a.count<LinkDrained>(), 1U);
   send_and_await(10);
   EXPECT_EQ(a.count<LinkDrained>(), 1U);

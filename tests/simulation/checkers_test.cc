@@ -309,6 +309,18 @@ TEST(Checkers, MemDiskFiresWhenMemoryIsAheadOfTheDisk) {
   t.put_epoch(0, "currentEpoch", 1);
   t.step(0, [](NodeFacts& f) { f.accepted_epoch = f.current_epoch = 2; });
   EXPECT_EQ(said(t.verdict), "K-MEMDISK: s1 takes epoch 2 for durable and its disk says 1");
+
+  Servers u;
+  u.log_up_to(0, 1);
+  u.put_epoch(0, "currentEpoch", 2);
+  u.step(0, [](NodeFacts& f) {
+    f.last_durable = Zxid(1, 1);
+    f.last_logged = Zxid(1, 2);
+  });
+  ASSERT_EQ(said(u.verdict), "");
+  u.step(0, [](NodeFacts& f) { f.accepted_epoch = f.current_epoch = 2; });
+  EXPECT_EQ(said(u.verdict),
+            "K-MEMDISK: s1 has epoch 2 on disk, and its history only to 100000001 of 100000002");
 }
 
 TEST(Checkers, RecoverFiresWhenAnAcknowledgedTxnDoesNotComeBack) {

@@ -45,6 +45,9 @@ void DiskScript::rewrite(Dir dir, std::string name, uint64_t offset, Bytes conte
 void DiskScript::cut_file(Dir dir, std::string name, uint64_t size) {
   add(Kind::Cut, dir, std::move(name)).size = size;
 }
+void DiskScript::cut_file_again(Dir dir, std::string name, uint64_t size) {
+  add(Kind::CutAgain, dir, std::move(name)).size = size;
+}
 void DiskScript::sync_file(Dir dir, std::string name) { add(Kind::SyncFile, dir, std::move(name)); }
 void DiskScript::rename(Dir dir, std::string from, std::string to) {
   add(Kind::Rename, dir, std::move(from)).to = std::move(to);
@@ -61,12 +64,14 @@ bool DiskScript::issue(const Op& op, Disk& disk) {
     case Kind::Write:
     case Kind::Rewrite:
     case Kind::Cut:
+    case Kind::CutAgain:
     case Kind::SyncFile: {
       const OpenMode mode = op.kind == Kind::Write ? OpenMode::Create : OpenMode::Update;
       file_ = world.open(op.dir, op.name, mode, Lane::Log, OnError::Stop);
       if (op.kind == Kind::Write) world.write(file_, 0, op.content);
       if (op.kind == Kind::Rewrite) world.write(file_, op.size, op.content);
-      if (op.kind == Kind::Cut) world.truncate(file_, op.size);
+      if (op.kind == Kind::CutAgain) world.truncate(file_, op.size + 1);
+      if (op.kind == Kind::Cut || op.kind == Kind::CutAgain) world.truncate(file_, op.size);
       token_ = disk.token();
       world.sync(file_, token_);
       return false;

@@ -53,6 +53,8 @@ class DiskScript {
   void write_file(Dir dir, std::string name, Bytes content);  // created or emptied, synced
   void rewrite(Dir dir, std::string name, uint64_t offset, Bytes content);  // synced
   void cut_file(Dir dir, std::string name, uint64_t size);                  // synced
+  // The file has this size, but perhaps only in the cache, in a page that counts as clean.
+  void cut_file_again(Dir dir, std::string name, uint64_t size);
   void sync_file(Dir dir, std::string name);
   void rename(Dir dir, std::string from, std::string to);
   void remove(Dir dir, std::string name);
@@ -71,6 +73,7 @@ class DiskScript {
     Write,
     Rewrite,
     Cut,
+    CutAgain,
     SyncFile,
     Rename,
     Remove,

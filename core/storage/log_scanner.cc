@@ -231,7 +231,8 @@ void LogScanner::look_for_trailers(uint64_t to) {
     if (at == nullptr) return;
     const std::optional<Trailer> trailer = decode_trailer({at, kTrailerBytes});
     ++at;
-    if (!trailer || (facts_.header && trailer->file_id != facts_.file_id)) continue;
+    if (!trailer || trailer->generation < generation_min_) continue;
+    if (facts_.header && trailer->file_id != facts_.file_id) continue;
     ++facts_.trailers_behind;
     facts_.durable_behind = std::max(facts_.durable_behind, trailer->durable);
   }

@@ -60,7 +60,12 @@ struct LogFacts {
 class LogScanner {
  public:
   LogScanner() = default;
-  explicit LogScanner(uint64_t file_size) { facts_.size = file_size; }
+  // Trailers behind a bad place count from `generation_min` on: what a truncation has removed since
+  // they were written may come back, but says nothing any more.
+  explicit LogScanner(uint64_t file_size, uint32_t generation_min = 0)
+      : generation_min_(generation_min) {
+    facts_.size = file_size;
+  }
 
   // The next bytes of the file, and then its end.
   void feed(ByteView bytes);
@@ -87,6 +92,7 @@ class LogScanner {
   void look_for_trailers(uint64_t to);
 
   LogFacts facts_;
+  uint32_t generation_min_ = 0;
   State state_ = State::Header;
   Bytes buffer_;
   uint64_t base_ = 0;  // file offset of the buffer's first byte

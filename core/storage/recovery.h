@@ -105,6 +105,9 @@ class Recovery {
   void apply(const ScannedRecord& record, DataTree& tree);
   bool follows(const ScannedRecord& record, Zxid last) const;
   bool resumes(const ScannedRecord& record, Zxid last) const;
+  bool is_stale(const ScannedRecord& record) const;
+  // The truncation generation; 0 when no frontier tells.
+  uint32_t generation() const { return facts_.frontier_valid ? facts_.frontier.generation : 0; }
   void note_evidence(const ScannedRecord& record);
   void remember(const ScannedRecord& record, History& history);
   void note_unvouched(const ScannedRecord& record);

@@ -33,7 +33,7 @@ void Recovery::next_log(Disk& disk, DataTree& tree, History& history) {
 
 void Recovery::on_log_chunk(FileReader::Got got, ByteView chunk, Disk& disk, DataTree& tree,
                             History& history) {
-  if (!scanner_ready_) scanner_ = LogScanner(reader_.size());
+  if (!scanner_ready_) scanner_ = LogScanner(reader_.size(), generation());
   scanner_ready_ = true;
   scanner_.feed(chunk);
   if (got != FileReader::Got::Chunk) scanner_.end(got == FileReader::Got::Failed);
@@ -99,16 +99,25 @@ bool Recovery::follows(const ScannedRecord& record, Zxid last) const {
 // Whether the history goes on behind a bad place: Apache went on behind what it took for the end of
 // a file, or a snapshot covers everything that the bad place may have held.
 bool Recovery::resumes(const ScannedRecord& record, Zxid last) const {
-  if (facts_.end != PrefixEnd::Bad || !first_in_file_) return false;
+  const bool passable = facts_.end == PrefixEnd::Bad || facts_.end == PrefixEnd::Stale;
+  if (!passable || !first_in_file_) return false;
   if (record.trailer && record.zxid > last && follows(record, last)) return true;
+  if (facts_.end == PrefixEnd::Stale) return false;
   if (end_place_.tolerable) return !record.trailer && record.zxid.follows(last);
   if (!base_loaded_ || last != base_ || facts_.unreadable) return false;
   return record.zxid <= base_ || (record.trailer && record.trailer->previous <= base_);
 }
 
+// Everything of an older generation is at or below the zxid that the truncation has kept, and the
+// frontier of this generation began with that: what is above it was removed once.
+bool Recovery::is_stale(const ScannedRecord& record) const {
+  return record.trailer && record.trailer->generation < generation() &&
+         record.zxid > facts_.frontier.zxid;
+}
+
 // A good record behind the end of the good prefix says what was durable before it was written.
 void Recovery::note_evidence(const ScannedRecord& record) {
-  if (!record.trailer) return;
+  if (!record.trailer || record.trailer->generation < generation()) return;
   facts_.durable_behind = std::max(facts_.durable_behind, record.trailer->durable);
   if (first_in_file_) {
     facts_.durable_behind = std::max(facts_.durable_behind, record.trailer->previous);
@@ -126,7 +135,7 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
   if (record.trailer) facts_.ours = true;
   if (facts_.end != PrefixEnd::Clean) {
     if (!resumes(record, last)) return note_evidence(record);
-    if (!record.trailer && end_place_.tolerable) {
+    if (facts_.end == PrefixEnd::Stale || (!record.trailer && end_place_.tolerable)) {
       cuts_.push_back({logs_[end_place_.log_at], end_place_.good_end});
     }
     facts_.end = PrefixEnd::Clean;
@@ -137,6 +146,13 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
   if (!previous_ && !base_loaded_ && record.trailer && record.trailer->anchor &&
       record.trailer->previous == Zxid{}) {
     from_zero_ = true;
+  }
+  if (is_stale(record)) {
+    facts_.end = PrefixEnd::Stale;
+    where_ = fmt::format("{} at {}: zxid {:x}", log_name(logs_[log_at_]), record.offset,
+                         record.zxid.value);
+    end_place_ = {log_at_, record.offset, false};
+    return;
   }
   const bool backwards = previous_ && record.zxid <= previous_->zxid;
   if (backwards || (record.zxid > last && !follows(record, last))) {

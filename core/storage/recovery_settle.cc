@@ -185,6 +185,12 @@ void Recovery::settle_logs(const Verdict& verdict) {
     if (kept) script_.rewrite(Dir::Logs, log_name(run.log), run.offset, std::move(run.bytes));
   }
   unvouched_.clear();
+  // A file that ends with its last record was cut. Should that sync have failed, only the cache
+  // knows, and the next sync would write nothing: the size changes once more.
+  const bool cut_before = previous_ && previous_->ours && !log_.files.empty() &&
+                          log_.files.back() == previous_->file &&
+                          last_facts_.size == previous_->end;
+  if (cut_before) script_.cut_file_again(Dir::Logs, log_name(previous_->file), previous_->end);
   const size_t count = log_.files.size();
   const size_t from = verdict.found == Found::Foreign || count == 0 ? 0 : count - 1;
   for (size_t i = from; i < count; ++i) script_.sync_file(Dir::Logs, log_name(log_.files[i]));

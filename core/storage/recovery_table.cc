@@ -107,6 +107,8 @@ constexpr std::array kRows = {
         false},
 
     // --- well
+    Row{"what a truncation had removed came back, and was dropped again",
+        [](const Facts& f) { return f.end == PrefixEnd::Stale; }, Found::Whole, true},
     Row{"an unfinished write at the end of the log, never acknowledged, was dropped",
         [](const Facts& f) { return f.end == PrefixEnd::Bad; }, Found::Whole, true},
     Row{"whole", [](const Facts&) { return true; }, Found::Whole, false},

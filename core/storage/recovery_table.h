@@ -28,6 +28,7 @@ const char* to_string(Found found);
 enum class PrefixEnd : uint8_t {
   Clean,       // the log ends
   Bad,         // a bad place: `bad`
+  Stale,       // a good record that a truncation had removed
   Gap,         // a good record that does not follow: one before it is missing
   Undecodable  // a good record with a txn that this version does not know
 };

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/storage/snapshot.h"
@@ -44,6 +45,8 @@ class CrashProbe {
   // The prefix of history that is certain, when a truncation or an install may take back what was
   // durable.
   void replacing(std::optional<Zxid> certain) { certain_ = certain; }
+  // currentEpoch `epoch` says that everything up to `zxid` is there (hazards S12).
+  void epoch_needs(Epoch epoch, Zxid zxid) { needs_[epoch] = zxid; }
   // Also crash while recovering, in every n-th image.
   void crash_recoveries(size_t every) { again_every_ = every; }
   void without_apache() { apache_ = false; }
@@ -134,6 +137,11 @@ class CrashProbe {
     EXPECT_GE(s.accepted_epoch(), told.accepted);
     EXPECT_GE(s.current_epoch(), told.current);
     EXPECT_LE(s.current_epoch(), s.accepted_epoch());
+    for (const auto& [epoch, zxid] : needs_) {
+      if (s.current_epoch() >= epoch) {
+        EXPECT_GE(s.recovered().last, zxid) << "currentEpoch " << epoch << " before its history";
+      }
+    }
     EXPECT_TRUE(s.member() || !told.member);
     check_apache(next.disk(), told);
     if (found != Found::Whole) return;
@@ -156,6 +164,7 @@ class CrashProbe {
   Config config_;
   std::set<std::pair<Zxid, std::pair<uint64_t, uint64_t>>> states_;
   std::optional<Zxid> certain_;
+  std::map<Epoch, Zxid> needs_;
   Told told_before_;
   std::set<std::pair<uint64_t, Told>> seen_;
   size_t images_ = 0;
@@ -249,6 +258,7 @@ TEST_P(CrashImagesOfStorage, HistoryBeforeEpoch) {
   host.append_run(2, 1, 4);
   host.append_run(3, 1, 2);
   know_history(probe, host);
+  probe.epoch_needs(5, {3, 2});
   host.storage().save_current_epoch(host.world(), 5);
   host.run_until([&] { return host.storage().current_epoch() == 5; });
   EXPECT_EQ(host.storage().last_durable(), Zxid(3, 2));
@@ -329,8 +339,8 @@ TEST_P(CrashImagesOfStorage, SnapshotAndPurge) {
   founded(host, 1);
   CrashProbe probe(host, config);
   probe.crash_recoveries(13);
-  for (uint32_t i = 0; i < 6; ++i) {
-    host.append_run(1, 1 + 4 * i, 4 + 4 * i, 40);
+  for (uint32_t i = 0; i < 5; ++i) {
+    host.append_run(1, 1 + 12 * i, 12 + 12 * i, 40);  // more than one log file
     know_history(probe, host);
     host.run();
     host.apply();
@@ -339,6 +349,15 @@ TEST_P(CrashImagesOfStorage, SnapshotAndPurge) {
   }
   EXPECT_EQ(count_names(host, Dir::Snapshots, "snapshot."), 2) << "snapshots are kept";
   EXPECT_FALSE(host.disk().content(Dir::Logs, "log.100000001", Image::Cached)) << "not purged";
+  // The older of the two kept is as good, with the log behind it (hazards R7).
+  sim::SimDisk disk = host.disk();
+  ASSERT_TRUE(disk.flip_bit(Dir::Snapshots, "snapshot.10000003c", 999));
+  StorageHost next(disk, config);
+  next.start();
+  next.run();
+  EXPECT_EQ(next.storage().recovered().found, Found::Whole) << next.storage().recovered().reason;
+  EXPECT_EQ(next.storage().last_durable(), Zxid(1, 60));
+  EXPECT_EQ(next.tree().state_hash(), host.tree().state_hash());
 }
 
 // A truncation that takes a snapshot with it.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/crash.h"
+#include "tests/simulation/apache_start_conditions.h"
 #include "tests/simulation/storage_host.h"
 
 namespace vivarium::storage_test {
@@ -109,7 +110,11 @@ TEST(StorageTruncation, AFailedSyncIsNotBelieved) {
     ASSERT_EQ(next.storage().recovered().found, Found::Whole);
     const Zxid told = next.storage().last_durable();
     EXPECT_TRUE(told == Zxid(1, 5) || told == Zxid(1, kLast));
-    expect_history(after_power_loss(next.disk()), told.counter(), file);
+    const sim::SimDisk disk = after_power_loss(next.disk());
+    const auto apache = apache_start(disk, false);
+    ASSERT_TRUE(apache.has_value()) << apache.error().message;
+    EXPECT_EQ(apache->last, told) << "what was cut must not come back for Apache either";
+    expect_history(disk, told.counter(), file);
   }
 }
 

@@ -386,6 +386,12 @@ std::optional<Error> check_ranges(const Config& c) {
   return std::nullopt;
 }
 
+// Ids from here on are those of servers that stand aside (core/zab/learner.cc, RULES 10).
+constexpr int64_t kServerIdEnd = int64_t{1} << 40;
+// A session id begins with the low byte of its server's id, and an ephemeral owner that begins with
+// this one is a TTL (ZooKeeper's EphemeralType refuses such ids too).
+constexpr int64_t kTtlOwnerByte = 0xff;
+
 std::optional<Error> check_members(const Config& c) {
   if (c.standalone()) return std::nullopt;
   std::vector<std::pair<std::string, uint16_t>> addresses;
@@ -395,6 +401,10 @@ std::optional<Error> check_members(const Config& c) {
       return Error{fmt::format("there are two servers with the id {}", m.id.value)};
     }
     if (i > 0 && m.id < c.members[i - 1].id) return Error{"servers are not in the order of ids"};
+    if (m.id.value < 0 || m.id.value >= kServerIdEnd || (m.id.value & 0xff) == kTtlOwnerByte) {
+      return Error{fmt::format("the id {} cannot be used: below 2^40, and its last byte not 255",
+                               m.id.value)};
+    }
     for (const Address* address : {&m.quorum, &m.election}) {
       if (address->host.empty() || address->port == 0) {
         return Error{fmt::format("server.{} lacks an address", m.id.value)};

@@ -28,8 +28,12 @@ class Node::Wiring final : public ZabUser, public Replication {
 
   // --- Replication
   bool serving() const override { return node_.zab_.serving(); }
-  void submit(const WriteRequest& request) override { node_.zab_.submit(request, zab_parts_); }
+  void submit(const WriteRequest& request) override {
+    asked_ = true;
+    node_.zab_.submit(request, zab_parts_);
+  }
   void sync(SessionId session, int32_t cxid, uint64_t ticket) override {
+    asked_ = true;
     node_.zab_.sync(session, cxid, ticket, zab_parts_);
   }
   void revalidate(SessionId session, int32_t timeout_ms) override {
@@ -41,10 +45,14 @@ class Node::Wiring final : public ZabUser, public Replication {
   bool congested() const override { return node_.zab_.congested(zab_parts_); }
   Zxid last_proposed() const override { return node_.storage_.last_logged(); }
 
+  // Whether the server has asked for something since the last call.
+  bool take_asked() { return std::exchange(asked_, false); }
+
  private:
   Node& node_;
   Parts zab_parts_;
   ServerParts server_parts_;
+  bool asked_ = false;
 };
 
 Node::Node(Config config)
@@ -57,7 +65,10 @@ void Node::step(const Event& event, World& world) {
   if (std::holds_alternative<TurnEnded>(event)) {
     server_.end_turn(server_parts);
     zab_.end_turn(zab_parts);
+    // What became known in this turn may let requests go on that had to wait: they leave with it.
+    (void)wiring.take_asked();
     server_.end_turn(server_parts);
+    if (wiring.take_asked()) zab_.end_turn(zab_parts);
     const Instant at = std::min({zab_.deadline(), server_.deadline(), storage_.deadline()});
     if (at != timer_) {
       timer_ = at;

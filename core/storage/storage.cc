@@ -253,6 +253,7 @@ void Storage::finish_truncation(Disk& disk) {
 void Storage::begin_install(World& world, Zxid zxid) {
   CHECK(!busy() && !installing());
   Disk d = disk(world);
+  install_failed_ = false;
   receiver_.begin(d, zxid);
 }
 
@@ -282,6 +283,7 @@ void Storage::advance_install(Disk& disk) {
     if (receiver_.state() == SnapshotReceiver::State::Failed) {
       receiver_.cancel(disk);
       task_ = Task::None;
+      install_failed_ = true;
       return;
     }
     if (receiver_.state() != SnapshotReceiver::State::Ready) return;

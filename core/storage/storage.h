@@ -86,11 +86,12 @@ class Storage {
   // Installs a state received by SNAP: bytes of the body as they arrive, then the tree decoded from
   // them. finish: file durable, intent, older log and newer snapshots removed, frontier at `zxid`;
   // busy() until done; `tree` is already the new state. abort: nothing has happened. When the file
-  // cannot be written, finish ends with last_logged() as it was.
+  // cannot be written, finish ends with install_failed(), and nothing has happened.
   void begin_install(World& world, Zxid zxid);
   void install_bytes(World& world, ByteView body);
   void finish_install(World& world, const DataTree& tree);
   void abort_install(World& world);
+  bool install_failed() const { return install_failed_; }
   // An epoch is on its way to the disk.
   bool saving_epochs() const { return !epochs_.idle(); }
   bool installing() const { return receiver_.state() != SnapshotReceiver::State::Idle; }
@@ -150,6 +151,7 @@ class Storage {
   DiskScript script_;
   Zxid keep_;
   bool truncate_failed_ = false;
+  bool install_failed_ = false;
   SnapshotReceiver receiver_;
 
   SnapshotTaker taker_;

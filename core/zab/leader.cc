@@ -14,6 +14,10 @@ namespace vivarium {
 namespace {
 
 constexpr size_t kLearnersMax = 256;
+// Until a learner has said who it is: LearnerInfo has 20 bytes.
+constexpr size_t kStrangerBytesMax = 1024;
+// PINGs that a learner may leave unanswered while it sends other things.
+constexpr size_t kPingsMax = 100'000;
 // A learner further behind than this in what the network has taken from us is dropped (hazards L1).
 constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
 // Apache reads records and packets of up to twice jute.maxbuffer: a txn must fit with its trailer.
@@ -64,9 +68,8 @@ bool Leader::step(const Event& event, Parts& parts) {
   if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     Peer* peer = find_peer(bytes->link);
     if (peer == nullptr) return false;
-    const int64_t limit =
-        peer->up_to_date ? parts.config.sync_limit_ticks : parts.config.init_limit_ticks;
-    peer->deadline = parts.world.now() + parts.config.tick() * limit;
+    // Before ACKEPOCH bytes alone win no time: a packet must come.
+    if (peer->stage >= Peer::Stage::Plan) peer->deadline = patience(*peer, parts);
     peer->link.receive(bytes->bytes);
     read_packets(*peer, parts);
     return true;
@@ -90,10 +93,15 @@ void Leader::accept(const LinkAccepted& event, Parts& parts) {
     return;
   }
   Peer peer;
-  // Learners send requests and touch tables: nothing above a client's frame and its identities.
-  peer.link = QuorumLink(event.link, 2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
-  peer.deadline = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+  peer.link = QuorumLink(event.link, kStrangerBytesMax);
+  peer.deadline = patience(peer, parts);
   peers_.push_back(std::move(peer));
+}
+
+Instant Leader::patience(const Peer& peer, const Parts& parts) const {
+  const int64_t limit =
+      peer.up_to_date ? parts.config.sync_limit_ticks : parts.config.init_limit_ticks;
+  return parts.world.now() + parts.config.tick() * limit;
 }
 
 void Leader::drop(Peer& peer, std::string_view why, Parts& parts) {
@@ -187,6 +195,8 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
       drop(other, "it connected again", parts);
     }
   }
+  // Learners send requests and touch tables: nothing above a client's frame and its identities.
+  peer.link.allow(2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
   peer.id = info->id;
   peer.follower = packet.type == PacketType::FollowerInfo;
   peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
@@ -225,14 +235,21 @@ void Leader::choose_epoch(Parts& parts) {
 // NEWEPOCH(e').
 void Leader::announce_epoch(Parts& parts) {
   if (!epoch_chosen_ || parts.storage.accepted_epoch() < epoch_) return;
-  if (phase_ == Phase::Promise) phase_ = Phase::AckEpoch;
+  if (phase_ == Phase::Promise) enter(Phase::AckEpoch, parts);
   for (Peer& peer : peers_) {
     if (peer.stage != Peer::Stage::LeaderInfo || peer.dropped) continue;
     Bytes data;
     JuteWriter(data).i32(kLeaderProtocolVersion);
     encode_packet(PacketType::LeaderInfo, Zxid(epoch_, 0).wire(), data, peer.link.out());
     peer.stage = Peer::Stage::AckEpoch;
+    peer.deadline = patience(peer, parts);
   }
+}
+
+// As Apache's leader, which waits initLimit for each of the three quorums.
+void Leader::enter(Phase phase, Parts& parts) {
+  phase_ = phase;
+  phase_deadline_ = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
 }
 
 // ACK-E(currentEpoch, lastZxid).
@@ -275,7 +292,7 @@ void Leader::begin_new_leader(Parts& parts) {
   // take from a learner what it has acknowledged (hazards B8).
   apply_committed(initial_last_, parts, effects_, [](const Effects&) {});
   CHECK(parts.tree.last_applied() == initial_last_);
-  phase_ = Phase::NewLeader;
+  enter(Phase::NewLeader, parts);
   committed_ = initial_last_;
   commits_sent_ = initial_last_;
   for (Peer& peer : peers_) {
@@ -342,6 +359,7 @@ void Leader::send_snapshot(Peer& peer, Parts& parts) {
   Bytes body;
   encode_snapshot_body(parts.tree, body);
   JuteWriter(body).string(kSnapSignature);
+  peer.snap_bytes = body.size();
   peer.link.send_shared(parts.world, share(std::move(body)));
 }
 
@@ -381,7 +399,7 @@ void Leader::establish(Parts& parts) {
 void Leader::send_up_to_date(Peer& peer, Parts& parts) {
   encode_packet(PacketType::UpToDate, -1, peer.link.out());
   peer.up_to_date = true;
-  peer.deadline = parts.world.now() + parts.config.tick() * parts.config.sync_limit_ticks;
+  peer.deadline = patience(peer, parts);
 }
 
 // --- broadcast
@@ -392,7 +410,8 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
     if (peer.stage == Peer::Stage::Synced) return;  // UPTODATE's
     // ACK-LD: everything sent before NEWLEADER is durable there.
     peer.stage = Peer::Stage::Synced;
-    peer.acked = peer.newleader_sent;
+    peer.acked = std::max(peer.newleader_sent, peer.early_ack);
+    peer.snap_bytes = 0;
     peer.synced_at = parts.world.now();
     if (established()) {
       send_up_to_date(peer, parts);
@@ -402,8 +421,13 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
     }
     return;
   }
-  if (peer.stage != Peer::Stage::Synced) return drop(peer, "ACK before that of NEWLEADER", parts);
   if (zxid > peer.sent) return drop(peer, "ACK of a txn that it was not sent", parts);
+  if (peer.stage != Peer::Stage::Synced) {
+    // Apache's followers acknowledge from another thread (ZOOKEEPER-4685): it counts with that of
+    // NEWLEADER, which says that everything before it is durable.
+    peer.early_ack = std::max(peer.early_ack, zxid);
+    return;
+  }
   if (zxid <= peer.acked) return;
   peer.acked = zxid;
   advance_commit(parts);
@@ -644,12 +668,18 @@ void Leader::check_liveness(Parts& parts) {
   }
   for (Peer& peer : peers_) {
     if (peer.dropped) continue;
+    const uint64_t unsent = parts.world.unsent(peer.link.id());
+    // While it takes in a SNAP a learner says nothing.
+    if (peer.snap_bytes != 0 && unsent < peer.unsent) peer.deadline = patience(peer, parts);
+    peer.unsent = unsent;
     if (peer.deadline <= now) {
       drop(peer, "silent", parts);
+    } else if (peer.pings.size() > kPingsMax) {
+      drop(peer, "it answers no PING", parts);
     } else if (peer.voter && peer.stage == Peer::Stage::Synced && must_have.counter() != 0 &&
                peer.acked < must_have && peer.synced_at + sync_limit <= now) {
       drop(peer, "it acknowledges nothing", parts);
-    } else if (parts.world.unsent(peer.link.id()) > kLearnerUnsentBytesMax) {
+    } else if (unsent > kLearnerUnsentBytesMax + peer.snap_bytes) {
       drop(peer, "too slow", parts);
     }
   }

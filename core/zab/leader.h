@@ -75,9 +75,12 @@ class Leader {
     Zxid sent;                    // highest PROPOSAL or INFORM sent
     Zxid newleader_sent;          // what its ACK of NEWLEADER vouches for
     std::optional<Zxid> plan_at;  // the commit point when its ACKEPOCH came
+    Zxid early_ack;               // ACK of a proposal that came before that of NEWLEADER
     Instant synced_at;
     bool up_to_date = false;
     Instant deadline;            // silent until then: dropped
+    uint64_t snap_bytes = 0;     // of the SNAP that is on its way
+    uint64_t unsent = 0;         // at the last look: whether the network takes anything
     std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
     uint64_t confirmed_round = 0;
     bool dropped = false;
@@ -86,6 +89,8 @@ class Leader {
   Peer* find_peer(LinkId link);
   void accept(const LinkAccepted& event, Parts& parts);
   void drop(Peer& peer, std::string_view why, Parts& parts);
+  // Until when its next word is awaited, counted from now.
+  Instant patience(const Peer& peer, const Parts& parts) const;
   void sweep_dropped();
   void read_packets(Peer& peer, Parts& parts);
   void on_packet(Peer& peer, const QuorumPacket& packet, Parts& parts);
@@ -96,6 +101,7 @@ class Leader {
   void on_request(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);
 
+  void enter(Phase phase, Parts& parts);
   void choose_epoch(Parts& parts);
   void announce_epoch(Parts& parts);
   void begin_new_leader(Parts& parts);

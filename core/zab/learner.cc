@@ -16,6 +16,8 @@ constexpr Duration kConnectPause = milliseconds(100);
 constexpr int64_t kAsideIdBase = int64_t{1} << 40;
 // A proposal may be larger than the request it came from.
 constexpr size_t kPacketExtraBytes = 1 << 20;
+// Received and not yet durable: beyond this nothing is read, and the leader feels it.
+constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
 
 // As in leader.cc.
 constexpr Epoch kEpochMax = Epoch{1} << 30;
@@ -59,9 +61,7 @@ bool Learner::step(const Event& event, Parts& parts) {
     on_link_up(parts);
   } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     if (!linked_ || bytes->link != link_.id()) return false;
-    const int64_t limit =
-        phase_ < Phase::Broadcast ? parts.config.init_limit_ticks : parts.config.sync_limit_ticks;
-    read_deadline_ = parts.world.now() + parts.config.tick() * limit;
+    read_deadline_ = patience(parts);
     link_.receive(bytes->bytes);
     read_packets(parts);
   } else if (const auto* down = std::get_if<LinkDown>(&event)) {
@@ -73,6 +73,12 @@ bool Learner::step(const Event& event, Parts& parts) {
     return false;
   }
   return true;
+}
+
+Instant Learner::patience(const Parts& parts) const {
+  const int64_t limit =
+      phase_ < Phase::Broadcast ? parts.config.init_limit_ticks : parts.config.sync_limit_ticks;
+  return parts.world.now() + parts.config.tick() * limit;
 }
 
 void Learner::on_link_up(Parts& parts) {
@@ -108,7 +114,13 @@ void Learner::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
   if (retry_at_ <= now) return connect(parts);
   if (phase_ == Phase::Connecting && give_up_ <= now) return over("the leader cannot be reached");
-  if (phase_ != Phase::Connecting && read_deadline_ <= now) over("the leader is silent");
+  if (phase_ == Phase::Connecting || read_deadline_ > now) return;
+  // Nobody is silent whom this server does not read because its own disk is busy.
+  if (!may_read(parts)) {
+    read_deadline_ = patience(parts);
+    return;
+  }
+  over("the leader is silent");
 }
 
 void Learner::leave(Parts& parts) {
@@ -143,7 +155,7 @@ void Learner::end_turn(Parts& parts) {
 
 bool Learner::may_read(const Parts& parts) const {
   return phase_ != Phase::Truncating && phase_ != Phase::Installing && !parts.storage.busy() &&
-         over_.empty();
+         parts.storage.unsynced_bytes() <= kUnsyncedBytesMax && over_.empty();
 }
 
 void Learner::read_packets(Parts& parts) {
@@ -339,7 +351,7 @@ void Learner::on_snap_bytes(Parts& parts) {
 
 void Learner::finish_install(Parts& parts) {
   if (parts.storage.busy() || parts.storage.installing()) return;
-  if (parts.storage.last_logged() != install_->zxid) {
+  if (parts.storage.install_failed()) {
     install_.reset();
     return over("the SNAP could not be written");
   }
@@ -438,7 +450,7 @@ void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
 
 void Learner::on_up_to_date(Parts& parts) {
   phase_ = Phase::Broadcast;
-  read_deadline_ = parts.world.now() + parts.config.tick() * parts.config.sync_limit_ticks;
+  read_deadline_ = patience(parts);
   encode_packet(PacketType::Ack, Zxid(epoch_, 0).wire(), link_.out());
   serve_from_ = std::min(committed_, parts.storage.last_logged());
 }

@@ -50,6 +50,10 @@ class Learner {
   bool needs_snap() const { return needs_snap_; }
   // A server aside that is synced and durable: it may return under its own id.
   bool synced() const { return phase_ == Phase::Broadcast; }
+  // Everything that was committed when UPTODATE came is applied.
+  bool caught_up(const Parts& parts) const {
+    return synced() && parts.tree.last_applied() >= serve_from_;
+  }
   bool serving() const { return serving_; }
   ServerId leader() const { return leader_; }
   Epoch epoch() const { return epoch_; }
@@ -87,6 +91,7 @@ class Learner {
   void on_link_up(Parts& parts);
   void on_link_down(Parts& parts);
   void read_packets(Parts& parts);
+  Instant patience(const Parts& parts) const;
   bool may_read(const Parts& parts) const;
   bool claims_nothing() const { return manner_.aside || manner_.force_snap; }
   bool newleader_acked(const Parts& parts) const;

@@ -1,11 +1,13 @@
 #include "core/zab/quorum_link.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
 
 namespace vivarium {
 namespace {
 
-constexpr uint64_t kWindowBytes = 256 << 10;
+constexpr uint64_t kWindowBytesMax = 256 << 10;
 
 }  // namespace
 
@@ -36,9 +38,10 @@ void QuorumLink::consume(size_t bytes) {
 }
 
 void QuorumLink::replenish(World& world, bool reading) {
-  if (!reading || credit_ > kWindowBytes / 2) return;
-  world.give_credit(id_, kWindowBytes - credit_);
-  credit_ = kWindowBytes;
+  const uint64_t window = std::min<uint64_t>(kWindowBytesMax, data_bytes_max_);
+  if (!reading || credit_ > window / 2) return;
+  world.give_credit(id_, window - credit_);
+  credit_ = window;
 }
 
 void QuorumLink::flush(World& world) {

@@ -19,6 +19,8 @@ class QuorumLink {
   QuorumLink(LinkId id, size_t data_bytes_max) : id_(id), data_bytes_max_(data_bytes_max) {}
 
   LinkId id() const { return id_; }
+  // Who has said who he is may send larger packets, and more of them at a time.
+  void allow(size_t data_bytes_max) { data_bytes_max_ = data_bytes_max; }
 
   void receive(ByteView bytes);
   // Decodes the packet at the front. Its views stay valid until consume() or receive().

@@ -180,7 +180,7 @@ void Zab::look(std::string_view why, Parts& parts) {
 // A SNAP whose install was under way when its role ended: the disk decides whether it counts.
 void Zab::adopt_install(Parts& parts) {
   if (!install_ || parts.storage.busy() || parts.storage.installing()) return;
-  if (parts.storage.last_logged() == install_->zxid) parts.tree = std::move(install_->tree);
+  if (!parts.storage.install_failed()) parts.tree = std::move(install_->tree);
   install_.reset();
 }
 
@@ -263,7 +263,13 @@ void Zab::advance_learner(Parts& parts) {
                      learner.epoch(), parts.world);
   }
   if (!learner.over().empty()) return look(learner.over(), parts);
-  if (standing_ == Standing::Aside || standing_ == Standing::Blank) return_from_aside(parts);
+  if (standing_ == Standing::Aside || standing_ == Standing::Blank) return return_from_aside(parts);
+  // An observer has promised nothing that it could have forgotten: what it was sent makes it whole.
+  if (standing_ == Standing::Observer && learner.caught_up(parts) && !parts.storage.member() &&
+      !founding_) {
+    founding_ = true;
+    parts.storage.found_new(parts.world);
+  }
 }
 
 // What this server promised or acknowledged before it forgot may still be counted somewhere for
@@ -271,7 +277,7 @@ void Zab::advance_learner(Parts& parts) {
 // + syncLimit ticks; then it may vote again with what it has received (RULES 10).
 void Zab::return_from_aside(Parts& parts) {
   const auto& learner = std::get<Learner>(role_);
-  if (!learner.synced() || parts.tree.last_applied() < learner.committed()) return;
+  if (!learner.caught_up(parts)) return;
   const Duration wait =
       parts.config.tick() * (parts.config.init_limit_ticks + parts.config.sync_limit_ticks);
   if (parts.world.now() < started_at_ + wait) {

@@ -243,6 +243,10 @@ TEST(ServerFile, MalformedServerLines) {
     EXPECT_TRUE(message.ends_with("the id is no whole number")) << message;
   }
   EXPECT_EQ(refusal(kEnsemble + "server.01=zoo9:2888:3888"), "there are two servers with the id 1");
+  EXPECT_EQ(refusal(kEnsemble + "server.511=zoo9:2888:3888"),
+            "the id 511 cannot be used: below 2^40, and its last byte not 255");
+  EXPECT_EQ(refusal(kEnsemble + "server.1099511627776=zoo9:2888:3888"),
+            "the id 1099511627776 cannot be used: below 2^40, and its last byte not 255");
   EXPECT_EQ(refusal(kEnsemble + "server.4=zoo1:2888:3889"),
             "the address zoo1:2888 stands in the server lines twice");
 }

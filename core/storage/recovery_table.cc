@@ -1,7 +1,6 @@
 #include "core/storage/recovery_table.h"
 
 #include <algorithm>
-#include <array>
 
 #include "core/base/check.h"
 
@@ -45,7 +44,7 @@ struct Row {
 };
 
 // The names are what people read when a server stands aside or stops.
-constexpr std::array kRows = {
+constexpr Row kRows[] = {
     // --- what is there at all
     Row{"an empty directory", [](const Facts& f) { return !f.data && !f.frontier_file; },
         Found::Blank, false},

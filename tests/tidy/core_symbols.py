@@ -15,6 +15,8 @@ ALLOWED = [
     r"operator (new|delete)(\[\])?\(.*\)|std::nothrow",
     r"_Unwind_Resume|__gxx_personality_v0|__cxa_\w+|__stack_chk_fail|__dso_handle",  # C++ runtime
     r"_GLOBAL_OFFSET_TABLE_",
+    r"__libc_single_threaded|strcmp",  # shared_ptr: how to count, and whose deleter it is
+    r"__popcountdi2",  # g++ without a processor's own instruction
     r"(vtable|typeinfo|typeinfo name|VTT) for (__cxxabiv1::\w+|std::\w+)",
     r"std::__throw_\w+\(.*\)|std::terminate\(\)|std::\w+::what\(\) const",  # ways to end, unused
     r"std::(\w+_error|\w*exception|bad_\w+)::.*",

@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "sim/checkers/results.h"
+#include "sim/rot.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -44,6 +45,8 @@ NodeFacts NodeFacts::of(const Node& node) {
   f.last_applied = node.tree().last_applied();
   f.last_logged = node.storage().last_logged();
   f.last_durable = node.storage().last_durable();
+  f.claimed = node.storage().claimed();
+  f.damaged = node.storage().damage() != nullptr;
   f.accepted_epoch = node.storage().accepted_epoch();
   f.current_epoch = node.storage().current_epoch();
   f.busy = node.storage().busy() || node.storage().recovering();
@@ -191,6 +194,17 @@ void Cluster::wipe(ServerIndex server, Duration down) {
   if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
 }
 
+void Cluster::rot(ServerIndex server, uint64_t fault, Duration down) {
+  const HostId host = server_host(server);
+  sim_.lose_power(host, *this);
+  const std::optional<std::string> done = rot_log(sim_.disk(host), sim_.choices(), fault);
+  if (done) {
+    wiped_[server] = true;
+    sim_.note(host, *done);
+  }
+  if (sim_.state(host) == HostState::Off) sim_.start(host, down);
+}
+
 // Whoever wipes all servers at once has given up what they held, and the checkers ask for it no
 // more. The clients are new ones: those who saw later zxids would be refused for ever.
 void Cluster::wipe_all(Duration down) {
@@ -286,6 +300,10 @@ void Cluster::apply(const Fault& fault) {
       if (!may_wipe(fault.target)) return;
       wipe(fault.target, fault.lasts);
       break;
+    case FaultKind::Rot:
+      if (!may_wipe(fault.target)) return;
+      rot(fault.target, fault.id, fault.lasts);
+      break;
     case FaultKind::ClockJump:
       sim_.clock(server_host(fault.target))
           .jump_wall(milliseconds(static_cast<int64_t>(sim_.choices().below(
@@ -332,6 +350,7 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::BreakClient:
     case FaultKind::FailSync:
     case FaultKind::Wipe:
+    case FaultKind::Rot:
     case FaultKind::ClockJump:
       break;
   }
@@ -406,11 +425,12 @@ void Cluster::after_step(ServerIndex server) {
     const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     if (before.role != ZabRole::Recovering) {
-      durability_.truncated(server, after.last_logged, agreement_.committed(), sim_.now(),
-                            verdict_);
+      durability_.truncated(server, after.claimed, agreement_.committed(), sim_.now(), verdict_);
     }
   }
-  if (after.standing == Standing::Voter) wiped_[server] = false;
+  // What it is, it knows when it has recovered.
+  const bool recovered = after.role != ZabRole::Recovering;
+  if (recovered && after.standing == Standing::Voter && !after.damaged) wiped_[server] = false;
   const SimTime now = sim_.now();
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
   leadership_.stepped(server, after, now, verdict_);

@@ -62,6 +62,8 @@ class Cluster final : public Programs, public Observer {
   // Killed, and its directories are empty when it starts again.
   void wipe(ServerIndex server, Duration down);
   void wipe_all(Duration down);
+  // Power is lost, and what is acknowledged in its log is damaged before it starts again.
+  void rot(ServerIndex server, uint64_t fault, Duration down);
   // Another observer beside the checkers (a trace).
   void also_observe(Observer* observer) { other_ = observer; }
 
@@ -98,7 +100,7 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<Node>> nodes_;
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
-  std::vector<bool> wiped_;  // and not yet a voter again
+  std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
   Ledger ledger_;
   Agreement agreement_;
   Leadership leadership_;

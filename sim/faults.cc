@@ -15,7 +15,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 19> kRows{{
+constexpr std::array<Row, 20> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -34,6 +34,7 @@ constexpr std::array<Row, 19> kRows{{
     {FaultKind::StuckDisk, "stuck disk", 4, 50, 900},
     {FaultKind::FailSync, "failing sync", 3, 10, 400},
     {FaultKind::Wipe, "wiped", 3, 10, 400},
+    {FaultKind::Rot, "rot", 5, 10, 400},
     {FaultKind::ClockJump, "clock jump", 3, 0, 0},
 }};
 

@@ -34,6 +34,7 @@ enum class FaultKind : uint8_t {
   StuckDisk,
   FailSync,   // the next sync of the log fails: the process ends, and starts again
   Wipe,       // killed, and its directory is empty when it comes back
+  Rot,        // power lost, and an acknowledged record of its log is bad when it comes back
   ClockJump,  // of the wall clock
   DrawnLast = ClockJump
 };

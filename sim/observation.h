@@ -35,6 +35,8 @@ struct NodeFacts {
   Zxid last_applied;
   Zxid last_logged;
   Zxid last_durable;
+  Zxid claimed;  // beyond last_logged with known damage
+  bool damaged = false;
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
   bool busy = false;  // recovering, truncating or installing

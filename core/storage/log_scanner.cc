@@ -32,6 +32,30 @@ const Byte* skip_zeros(const Byte* from, const Byte* to) {
 
 }  // namespace
 
+// The first half of a checksum is zeros in any case and says nothing.
+bool could_be_torn(ByteView bytes, uint64_t base, uint64_t at, uint64_t extent_end) {
+  CHECK(at >= base);
+  const auto zeros = [&](uint64_t from, uint64_t to) {
+    const uint64_t end = base + bytes.size();
+    const Byte* const begin = bytes.data() + (std::min(from, end) - base);
+    const Byte* const limit = bytes.data() + (std::min(to, end) - base);
+    return skip_zeros(begin, limit) == limit;
+  };
+  const uint64_t first_end = next_sector(at);
+  if (at + kRecordHeadBytes <= first_end) {
+    if (zeros(at, first_end)) return true;
+  } else {
+    if (zeros(first_end, first_end + kSectorBytes)) return true;
+    if (first_end - at > 4 && zeros(at, first_end)) return true;
+  }
+  // The head is new content, so its length is right: a record must be there to its end.
+  if (extent_end == 0) return false;
+  for (uint64_t from = first_end; from < extent_end; from += kSectorBytes) {
+    if (zeros(from, std::min(from + kSectorBytes, extent_end))) return true;
+  }
+  return false;
+}
+
 const char* to_string(BadPlace bad) {
   switch (bad) {
     case BadPlace::None:
@@ -125,7 +149,7 @@ bool LogScanner::read_record() {
   const auto length = static_cast<int32_t>(get_u32(head + 8));
   if (checksum == 0 && length == 0) {
     // The search tells the end of the data from a hole.
-    facts_.could_be_torn = could_be_torn(0);
+    facts_.could_be_torn = could_be_torn(buffer_, base_, at_, 0);
     state_ = State::Search;
     return true;
   }
@@ -171,27 +195,9 @@ void LogScanner::check_record(uint64_t end) {
 // `extent_end` is where the bad record ends, 0 when that is not known.
 void LogScanner::found_bad(BadPlace bad, uint64_t extent_end) {
   facts_.bad = bad;
-  facts_.could_be_torn = bad != BadPlace::Trailer && could_be_torn(extent_end);
+  facts_.could_be_torn = bad != BadPlace::Trailer && could_be_torn(buffer_, base_, at_, extent_end);
   extent_end_ = extent_end;
   state_ = State::Search;
-}
-
-// What a crash may leave of the record at at_, which was zeros before: whole sectors, each as it
-// was or as it was to be. The first half of a checksum is zeros in any case and says nothing.
-bool LogScanner::could_be_torn(uint64_t extent_end) const {
-  const uint64_t first_end = next_sector(at_);
-  if (at_ + kRecordHeadBytes <= first_end) {
-    if (zeros(at_, first_end)) return true;
-  } else {
-    if (zeros(first_end, first_end + kSectorBytes)) return true;
-    if (first_end - at_ > 4 && zeros(at_, first_end)) return true;
-  }
-  // The head is new content, so its length is right: a record must be there to its end.
-  if (extent_end == 0) return false;
-  for (uint64_t from = first_end; from < extent_end; from += kSectorBytes) {
-    if (zeros(from, std::min(from + kSectorBytes, extent_end))) return true;
-  }
-  return false;
 }
 
 // Looks at everything from at_ on for bytes that are not zero, and for trailers.

@@ -38,6 +38,11 @@ enum class BadPlace : uint8_t {
 };
 const char* to_string(BadPlace bad);
 
+// Whether a crash may have left the record at `at`, which was zeros before: whole sectors, each as
+// it was or as it was to be. `bytes` are those of the file from `base` on. `extent_end` is where
+// the record ends, 0 when that is not known.
+bool could_be_torn(ByteView bytes, uint64_t base, uint64_t at, uint64_t extent_end);
+
 struct LogFacts {
   uint64_t size = 0;
   bool header = false;
@@ -87,7 +92,6 @@ class LogScanner {
   bool read_record();  // false: more bytes are needed, or record_ is set
   void check_record(uint64_t end);
   void found_bad(BadPlace bad, uint64_t extent_end);
-  bool could_be_torn(uint64_t extent_end) const;
   void search();
   void look_for_trailers(uint64_t to);
 

@@ -245,6 +245,10 @@ bool Recovery::step(const Event& event, Disk& disk, DataTree& tree, History& his
       on_log_chunk(got, chunk, disk, tree, history);
       return true;
     }
+    if (step_ == Step::Survey) {
+      on_survey_chunk(got, chunk, disk);
+      return true;
+    }
     if (step_ == Step::SmallFiles) {
       if (small_content_.size() < kSmallBytesMax) append_bytes(small_content_, chunk);
       if (got == FileReader::Got::Chunk) return true;

@@ -15,6 +15,7 @@
 #include "core/base/ids.h"
 #include "core/config.h"
 #include "core/event.h"
+#include "core/storage/damage.h"
 #include "core/storage/disk_script.h"
 #include "core/storage/epochs.h"
 #include "core/storage/file_reader.h"
@@ -30,11 +31,11 @@ namespace vivarium {
 
 struct Recovered {
   Found found = Found::Blank;
-  Zxid last;     // last zxid of the good prefix (what the tree holds)
-  Zxid claimed;  // last zxid that this server has acknowledged, by frontier or by links
-  std::vector<Zxid>
-      faulty;          // Damaged: first bad or missing zxid (claimed - faulty: to be refilled)
+  Zxid last;           // last zxid of the good prefix (what the tree holds)
+  Zxid claimed;        // last zxid that this server may have acknowledged, by frontier or by links
   std::string reason;  // one line for a person: Damaged, Amnesia, Refused; or what was cut
+  // Damaged, when all that is missing is known (RULES 9).
+  std::optional<Damage> damage;
 };
 
 struct SnapshotFile {
@@ -71,7 +72,16 @@ class Recovery {
   const std::optional<TruncationPlan>& truncation() const { return truncation_; }
 
  private:
-  enum class Step : uint8_t { Idle, List, SmallFiles, FinishInstall, Snapshots, Logs, Settle };
+  enum class Step : uint8_t {
+    Idle,
+    List,
+    SmallFiles,
+    FinishInstall,
+    Snapshots,
+    Logs,
+    Survey,
+    Settle
+  };
   enum class Small : uint8_t { Frontier, Accepted, Current, CurrentTmp };
   // The record before, as links and history need it.
   struct Previous {
@@ -112,6 +122,13 @@ class Recovery {
   void remember(const ScannedRecord& record, History& history);
   void note_unvouched(const ScannedRecord& record);
 
+  // --- recovery_survey.cc
+  bool may_survey(const Verdict& verdict) const;
+  void begin_survey(Disk& disk);
+  void next_surveyed(Disk& disk);
+  void on_survey_chunk(FileReader::Got got, ByteView chunk, Disk& disk);
+  void conclude_survey();
+
   // --- recovery_settle.cc
   void conclude(Disk& disk, DataTree& tree, History& history);
   void place_cuts(const Verdict& verdict);
@@ -151,6 +168,7 @@ class Recovery {
   Zxid base_;
 
   // --- logs
+  size_t first_log_ = 0;  // the first that is read
   size_t log_at_ = 0;
   bool scanner_ready_ = false;
   LogScanner scanner_;
@@ -178,6 +196,8 @@ class Recovery {
     Bytes bytes;
   };
   std::vector<Unvouched> unvouched_;
+  DamageSurvey survey_;
+  Bytes surveyed_;
   Effects effects_;
   uint64_t digest_mismatches_ = 0;
   uint64_t replayed_ = 0;

@@ -19,6 +19,7 @@ void Recovery::begin_logs(Disk& disk, DataTree& tree, History& history) {
   const auto above = std::upper_bound(logs_.begin(), logs_.end(), next);
   log_at_ = static_cast<size_t>(above - logs_.begin());
   log_at_ -= std::min<size_t>(log_at_, 2);
+  first_log_ = log_at_;
   next_log(disk, tree, history);
 }
 
@@ -78,6 +79,9 @@ void Recovery::on_log_end(const DataTree& tree) {
   end_place_.log_at = log_at_;
   end_place_.good_end = f.good_end;
   const Zxid last = tree.last_applied();
+  // A snapshot is named only when the log is durable up to it (RULES 7): no crash tears what it
+  // covers.
+  facts_.below_base = base_loaded_ && (f.records != 0 ? previous_->zxid < base_ : name <= base_);
   const bool apache_end =
       (f.bad == BadPlace::PastEnd || f.bad == BadPlace::EndByte) && !f.data_behind && !f.unreadable;
   const bool our_end = f.could_be_torn && f.durable_behind <= last &&
@@ -141,6 +145,7 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
     facts_.end = PrefixEnd::Clean;
     facts_.bad = BadPlace::None;
     facts_.could_be_torn = facts_.data_behind = facts_.unreadable = false;
+    facts_.below_base = false;
     where_.clear();
   }
   if (!previous_ && !base_loaded_ && record.trailer && record.trailer->anchor &&

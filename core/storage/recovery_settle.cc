@@ -32,7 +32,9 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
   place_cuts(verdict);
   choose_epochs(verdict.found);
   fill_log_start(tree);
-  if (first_) {
+  if (may_survey(verdict)) {
+    begin_survey(disk);
+  } else if (first_) {
     settle(verdict, disk);
   } else {
     finish();
@@ -43,6 +45,8 @@ void Recovery::finish() {
   step_ = Step::Idle;
   scanner_ = LogScanner();
   snapshot_reader_ = SnapshotFileReader();
+  survey_ = DamageSurvey();
+  surveyed_ = Bytes();
   effects_ = Effects();
 }
 
@@ -64,7 +68,6 @@ void Recovery::explain(const Verdict& verdict) {
   if (verdict.found == Found::Damaged) {
     reason += fmt::format("; good up to zxid {:x}, acknowledged up to {:x}", facts_.last.value,
                           verdict.claimed.value);
-    recovered_.faulty.push_back(facts_.last.next());
   } else if (facts_.data) {
     reason += fmt::format("; last zxid {:x}", facts_.last.value);
   }
@@ -98,7 +101,7 @@ void Recovery::plan_truncation() {
   // The history ends here by decision: nothing behind it counts.
   facts_.end = PrefixEnd::Clean;
   facts_.durable_behind = Zxid{};
-  facts_.unreadable = facts_.later_file = false;
+  facts_.unreadable = facts_.later_file = facts_.below_base = false;
   facts_.frontier.zxid = std::min(facts_.frontier.zxid, limit_);
 }
 

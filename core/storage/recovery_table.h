@@ -59,6 +59,7 @@ struct RecoveryFacts {
   bool data_behind = false;
   bool unreadable = false;
   bool later_file = false;  // a log file with a later name exists
+  bool below_base = false;  // the bad record is one that the snapshot covers
   Zxid durable_behind;      // what trailers and links behind the good prefix say is durable
 };
 

@@ -96,6 +96,9 @@ void Storage::advance(Disk& disk) {
     case Task::Found:
       if (!script_.running()) finish_founding(disk);
       break;
+    case Task::Claim:
+      if (!script_.running()) task_ = Task::None;
+      break;
     case Task::TruncateWait:
       if (log_.idle()) advance_truncation(disk);
       break;
@@ -209,6 +212,46 @@ void Storage::finish_founding(Disk& disk) {
   snapshot_due_ = false;
 }
 
+// ------------------------------------------------------------------------------------- damage
+
+// What was read may be in the cache alone.
+void Storage::claim(World& world) {
+  CHECK(damage() != nullptr && !busy() && !installing() && !claims_);
+  claims_ = true;
+  task_ = Task::Claim;
+  FrontierEdit edit;
+  edit.boot = true;
+  edit.accepted_epoch = epochs_.accepted();
+  edit.current_epoch = epochs_.current();
+  script_.save_frontier(edit);
+  script_.save_frontier({});
+  if (epochs_.accepted() != 0) {
+    script_.write_file(Dir::Snapshots, kAcceptedTmpName, epoch_text(epochs_.accepted()));
+    script_.rename(Dir::Snapshots, kAcceptedTmpName, kAcceptedName);
+    script_.sync_dir(Dir::Snapshots);
+  }
+  if (epochs_.current() != 0) {
+    script_.write_file(Dir::Snapshots, kCurrentNextName, epoch_text(epochs_.current()));
+    script_.rename(Dir::Snapshots, kCurrentNextName, kCurrentName);
+    script_.sync_dir(Dir::Snapshots);
+  }
+  Disk d = disk(world);
+  script_.start(d);
+}
+
+// Nothing of the old history is touched before the file is whole and durable; from the intent on a
+// restart goes on (RULES 4). So intact records are never lost on the way.
+void Storage::refill(World& world, const DataTree& tree, std::vector<History::Item> items) {
+  CHECK(damage() != nullptr && claims_);
+  CHECK(items.empty() || items.back().zxid == tree.last_applied());
+  refilled_ = std::move(items);
+  Bytes body;
+  encode_snapshot_body(tree, body);
+  begin_install(world, tree.last_applied());
+  install_bytes(world, body);
+  finish_install(world, tree);
+}
+
 // ------------------------------------------------------------------------------------- truncation
 
 void Storage::truncate(World& world, Zxid keep, DataTree&) {
@@ -282,6 +325,7 @@ void Storage::advance_install(Disk& disk) {
   if (task_ == Task::InstallFile) {
     if (receiver_.state() == SnapshotReceiver::State::Failed) {
       receiver_.cancel(disk);
+      refilled_.reset();
       task_ = Task::None;
       install_failed_ = true;
       return;
@@ -297,7 +341,10 @@ void Storage::advance_install(Disk& disk) {
     task_ = Task::InstallWrite;
     return write_install(disk);
   }
-  if (script_.running()) return;
+  if (!script_.running()) end_install(disk);
+}
+
+void Storage::end_install(Disk& disk) {
   const Zxid zxid = receiver_.zxid();
   LogStart start;
   start.last = zxid;
@@ -305,7 +352,15 @@ void Storage::advance_install(Disk& disk) {
   start.generation = frontier_.value().generation;
   receiver_.done();
   task_ = Task::None;
-  history_.reset(zxid);
+  // A refill knows the txns of the state; a received one is all there is.
+  if (refilled_) {
+    for (const History::Item& item : *refilled_) history_.push(item.zxid, item.entry);
+    CHECK(history_.last() == zxid);
+    refilled_.reset();
+  } else {
+    history_.reset(zxid);
+  }
+  claims_ = false;
   std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
   add_snapshot(zxid);
   txns_since_snapshot_ = 0;
@@ -322,12 +377,15 @@ void Storage::write_install(Disk& disk) {
   stop_log(disk);
   std::vector<Zxid> snapshots;
   for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.zxid);
-  // What is damaged has lost what it acknowledged: a restart must not take it for a voter (RULES 9,
-  // 10).
-  const bool lost = recovered_.found == Found::Damaged || recovered_.found == Found::Amnesia;
+  // What was received while standing aside may lack what this server acknowledged: a restart must
+  // not take it for a voter (RULES 9, 10). Who has made its claim is filled by a leader that holds
+  // it, or fills itself.
+  const bool damaged = recovered_.found == Found::Damaged && !claims_;
+  const bool lost = damaged || recovered_.found == Found::Amnesia;
   if (lost) member_ = false;
-  install_script(receiver_.zxid(), logs, snapshots, false, resting_last_, generation, script_,
-                 !lost);
+  // Files behind a damaged place have names above the last zxid that could be read.
+  const Zxid last = logs.empty() ? resting_last_ : std::max(resting_last_, logs.back());
+  install_script(receiver_.zxid(), logs, snapshots, false, last, generation, script_, !lost);
   script_.start(disk);
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,23 @@ class Storage {
 
   bool recovering() const { return recovering_; }
   const Recovered& recovered() const { return recovered_; }
+
+  // --- known damage (RULES 9): the log is not whole, all that it lacks is known, and last_logged()
+  // ends the good prefix. Null once the history was made whole.
+  const Damage* damage() const {
+    return recovered_.found == Found::Damaged && recovered_.damage ? &*recovered_.damage : nullptr;
+  }
+  // The last zxid that this server may have acknowledged: what its vote has to state.
+  Zxid claimed() const { return damage() != nullptr ? damage()->claimed : last_logged(); }
+  // Makes durable what a vote in spite of damage rests on: frontier and epochs, as they were read.
+  // busy() until done. From then on an install leaves this server a member.
+  void claim(World& world);
+  // It stands aside again, and an install is a new beginning.
+  void renounce() { claims_ = false; }
+  // The history behind the good prefix as it should be: becomes a snapshot of its end, in the way
+  // of a received one. `tree` is the state there. busy() or installing() until done; damage() stays
+  // when the file could not be written.
+  void refill(World& world, const DataTree& tree, std::vector<History::Item> items);
 
   // --- facts
   Epoch accepted_epoch() const { return epochs_.accepted(); }  // durable
@@ -109,6 +127,7 @@ class Storage {
   enum class Task : uint8_t {
     None,
     Found,
+    Claim,
     TruncateWait,   // for the log's syncs
     TruncateRead,   // can the state at keep_ be rebuilt?
     TruncateWrite,  // it can
@@ -128,6 +147,7 @@ class Storage {
   void finish_truncation(Disk& disk);
   void advance_install(Disk& disk);
   void write_install(Disk& disk);
+  void end_install(Disk& disk);
   void finish_founding(Disk& disk);
   void on_snapshot_taken(Disk& disk, Zxid zxid);
   void add_snapshot(Zxid zxid);
@@ -145,6 +165,8 @@ class Storage {
   TxnLog log_;
   History history_;
   bool member_ = false;
+  bool claims_ = false;  // votes in spite of damage
+  std::optional<std::vector<History::Item>> refilled_;
   Zxid resting_last_;  // what the log holds while log_ is not started
 
   Task task_ = Task::None;

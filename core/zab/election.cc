@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/check.h"
+#include "core/wire/peer_extension.h"
 #include "core/zab/membership.h"
 
 namespace vivarium {
@@ -183,7 +184,7 @@ bool Election::joins(const Words& words, const Word& word) const {
   const auto leader = words.find(word.vote.leader);
   if (leader == words.end() || leader->second.state != PeerState::Leading) return false;
   if (!same_vote(leader->second, word)) return false;
-  const Word own{PeerState::Looking, vote_, round_, word.version};
+  const Word own{PeerState::Looking, vote_, round_, word.version, true};
   return quorum_.holds([&](ServerId id) {
     if (id == id_) return votes() && same_vote(own, word);
     const auto it = words.find(id);
@@ -197,7 +198,7 @@ bool Election::joins(const Words& words, const Word& word) const {
 void Election::count_votes(World& world) {
   CHECK(looking());
   if (!votes()) return;
-  const Word own{PeerState::Looking, vote_, round_, 0};
+  const Word own{PeerState::Looking, vote_, round_, 0, true};
   const bool quorum = quorum_.holds([&](ServerId id) {
     if (id == id_) return true;
     const auto it = received_.find(id);
@@ -274,6 +275,16 @@ bool Election::all_blank() const {
   return true;
 }
 
+bool Election::heard_foreign() const {
+  return std::any_of(heard_.begin(), heard_.end(),
+                     [](const auto& entry) { return !entry.second.ours; });
+}
+
+bool Election::heard_only_ours() const {
+  return !heard_foreign() &&
+         quorum_.holds([&](ServerId id) { return id == id_ || heard_.count(id) != 0; });
+}
+
 std::string Election::waiting_for() const {
   if (self_.standing != Standing::Blank && self_.standing != Standing::Aside) return {};
   std::vector<ServerId> unheard;
@@ -291,7 +302,9 @@ std::string Election::waiting_for() const {
     }
   }
   const bool blank = self_.standing == Standing::Blank;
-  std::string text = blank ? "no data here" : "the promises made here are lost";
+  std::string text = blank            ? "no data here"
+                     : !self_.damaged ? "the promises made here are lost"
+                                      : "data here is damaged";
   if (blank && with_data.empty()) {
     text += "; a new ensemble starts when every voter has been heard without data";
   } else {
@@ -345,7 +358,8 @@ void Election::on_arrival(const ElectionLinks::Arrival& arrival, World& world) {
     return;
   }
   const Notification& n = *decoded;
-  const Word word{n.state, {n.leader, n.zxid, n.peer_epoch}, n.election_epoch, n.version};
+  const bool ours = decode_peer_extension(n.extension).has_value();
+  const Word word{n.state, {n.leader, n.zxid, n.peer_epoch}, n.election_epoch, n.version, ours};
   if (!quorum_.is_voter(from.id)) {
     on_listener(from, word, world);
   } else {
@@ -392,8 +406,12 @@ void Election::tell_waiting(bool all_members) {
 
 void Election::end_turn(World& world) {
   if (begun_ && (!to_tell_.empty() || !strangers_to_tell_.empty())) {
+    Bytes extension;
+    encode(PeerExtension{self_.damaged, self_.faults}, extension);
+    Notification said = notification();
+    said.extension = extension;
     Bytes frame;
-    encode_notification_frame(notification(), frame);
+    encode_notification_frame(said, frame);
     for (const ServerId member : to_tell_) links_.send({member, {}, true}, frame);
     for (const LinkId link : strangers_to_tell_) links_.send({{}, link, false}, frame);
   }

@@ -14,6 +14,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/base/zxid_range.h"
 #include "core/config.h"
 #include "core/event.h"
 #include "core/wire/peer_messages.h"
@@ -37,6 +38,8 @@ struct SelfVote {
   Standing standing = Standing::Voter;
   Zxid last_zxid;
   Epoch current_epoch = 0;
+  bool damaged = false;             // last_zxid is a claim (RULES 9)
+  std::vector<ZxidRange> faults{};  // and this is missing of it
 };
 
 class Election {
@@ -65,6 +68,10 @@ class Election {
   // Standing Blank: every configured voter has been heard in this life, each of them blank, or a
   // voter with zxid 0 and epoch 0 that looks too (RULES 11).
   bool all_blank() const;
+  // Voters heard, with this server, are a quorum, and all of them are ours (RULES 9).
+  bool heard_only_ours() const;
+  // A voter was heard that is not one of ours.
+  bool heard_foreign() const;
   // Standing Blank or Aside: one line for a person saying who is missing. Otherwise empty.
   std::string waiting_for() const;
   // The leader gave up on a voter: true when `voter` was heard LOOKING since settle() (hazards E6).
@@ -78,6 +85,7 @@ class Election {
     Vote vote;
     int64_t round = 0;
     int32_t version = 0;
+    bool ours = false;
   };
   using Words = std::map<ServerId, Word>;
   using Contact = ElectionLinks::Contact;

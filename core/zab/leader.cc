@@ -6,6 +6,7 @@
 
 #include "core/base/check.h"
 #include "core/storage/snapshot.h"
+#include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
 #include "core/zab/membership.h"
 #include "core/zab/sync_plan.h"
@@ -28,7 +29,8 @@ constexpr std::string_view kSnapSignature = "BenWasHere";
 
 }  // namespace
 
-Leader::Leader(Parts& parts) : quorum_(parts.config), self_(parts.config.id) {
+Leader::Leader(Instant settled_at, Parts& parts)
+    : quorum_(parts.config), self_(parts.config.id), settled_at_(settled_at) {
   const Instant now = parts.world.now();
   sessions_ = SessionTracker(parts.config.tick());
   phase_deadline_ = now + parts.config.tick() * parts.config.init_limit_ticks;
@@ -41,9 +43,10 @@ Leader::Leader(Parts& parts) : quorum_(parts.config), self_(parts.config.id) {
     epoch_ = initial_last_.epoch();
     own_epoch_acked_ = true;
     phase_ = Phase::NewLeader;
-  } else {
-    choose_epoch(parts);
+    return;
   }
+  if (parts.storage.damage() != nullptr) refill_.emplace(*parts.storage.damage(), quorum_);
+  choose_epoch(parts);
 }
 
 void Leader::over(std::string why) {
@@ -144,6 +147,8 @@ void Leader::read_packets(Peer& peer, Parts& parts) {
 
 void Leader::on_packet(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   using Stage = Peer::Stage;
+  if (peer.asked && packet.type == kFillEntry) return on_fill_entry(peer, packet, parts);
+  if (peer.asked && packet.type == kFillEnd) return on_fill_end(peer, packet, parts);
   switch (packet.type) {
     case PacketType::FollowerInfo:
     case PacketType::ObserverInfo:
@@ -206,7 +211,9 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (epoch_chosen_ && peer.voter && peer.accepted_epoch > epoch_) {
     return over(fmt::format("server {} has promised a later epoch", peer.id.value));
   }
+  peer.ours = decode_peer_extension(info->extension).has_value();
   peer.stage = Peer::Stage::LeaderInfo;
+  if (filling()) return ask_for_faults(peer);
   choose_epoch(parts);
   announce_epoch(parts);
 }
@@ -214,7 +221,7 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
 // e' > every promise of a quorum that includes this server; the own promise is durable before
 // anybody hears of it (hazards D1, D2, D3).
 void Leader::choose_epoch(Parts& parts) {
-  if (phase_ != Phase::Promise || epoch_chosen_) return;
+  if (phase_ != Phase::Promise || epoch_chosen_ || filling()) return;
   const auto reported = [&](ServerId id) {
     if (id == self_) return true;
     return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& p) {
@@ -240,6 +247,7 @@ void Leader::announce_epoch(Parts& parts) {
     if (peer.stage != Peer::Stage::LeaderInfo || peer.dropped) continue;
     Bytes data;
     JuteWriter(data).i32(kLeaderProtocolVersion);
+    encode(PeerExtension{}, data);
     encode_packet(PacketType::LeaderInfo, Zxid(epoch_, 0).wire(), data, peer.link.out());
     peer.stage = Peer::Stage::AckEpoch;
     peer.deadline = patience(peer, parts);
@@ -258,6 +266,8 @@ void Leader::on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts) 
   const int32_t current = in.i32();
   if (!in.ok()) return drop(peer, "ACKEPOCH does not decode", parts);
   if (packet.zxid != kNoZxidWire) peer.last_zxid = Zxid::from_wire(packet.zxid);
+  const std::optional<PeerExtension> extension = decode_peer_extension(in.rest());
+  peer.damaged = extension && extension->damaged;
   peer.stage = Peer::Stage::Plan;
   if (phase_ == Phase::AckEpoch && !own_epoch_acked_ && current >= 0 && peer.last_zxid &&
       peer.voter) {
@@ -307,7 +317,9 @@ void Leader::begin_new_leader(Parts& parts) {
 void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
-  const SyncPlan plan = plan_sync(peer.last_zxid, history, committed_);
+  // Nothing intact is taken from a damaged learner before it has all of it anew: only SNAP.
+  const std::optional<Zxid> last = peer.damaged ? std::nullopt : peer.last_zxid;
+  const SyncPlan plan = plan_sync(last, history, committed_);
   // No state below the commit point (as it was when the learner came) is handed out; the own disk
   // will get there.
   if (!peer.plan_at) peer.plan_at = committed_;
@@ -334,7 +346,7 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
                                                        : "SNAP",
                   plan.kind == SyncPlan::Kind::Snap ? from.value : plan.packet_zxid.value));
   CHECK(from >= history.base());
-  peer.sent = std::max(from, peer.last_zxid.value_or(from));
+  peer.sent = std::max(from, last.value_or(from));
   if (plan.kind != SyncPlan::Kind::Diff) peer.sent = from;
   for (size_t i = history.upper_bound(from); i < history.size(); ++i) {
     const History::Item& item = history[i];
@@ -529,6 +541,7 @@ uint64_t Leader::outstanding(const Parts& parts) const {
 void Leader::advance(Parts& parts) {
   if (!over_.empty()) return;
   sweep_dropped();
+  advance_refill(parts);
   choose_epoch(parts);
   announce_epoch(parts);
   begin_new_leader(parts);
@@ -698,7 +711,10 @@ Instant Leader::deadline() const {
 
 void Leader::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
-  if (!established() && phase_deadline_ <= now) return over("no quorum followed within initLimit");
+  if (!established() && phase_deadline_ <= now) {
+    if (filling() && !refilled_) return stand_down(parts);
+    return over("no quorum followed within initLimit");
+  }
   if (next_ping_ <= now) {
     next_ping_ = now + parts.config.tick() / 2;
     send_pings(parts);

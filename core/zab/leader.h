@@ -19,12 +19,15 @@
 #include "core/zab/parts.h"
 #include "core/zab/quorum.h"
 #include "core/zab/quorum_link.h"
+#include "core/zab/refill.h"
 
 namespace vivarium {
 
 class Leader {
  public:
-  explicit Leader(Parts& parts);
+  // `settled_at`: from then on nobody counts any more what an earlier life of this server has
+  // acknowledged (RULES 10); txns that it lost may be given up.
+  Leader(Instant settled_at, Parts& parts);
 
   bool step(const Event& event, Parts& parts);
   void advance(Parts& parts);
@@ -37,6 +40,10 @@ class Leader {
   Epoch epoch() const { return epoch_; }
   Zxid committed() const { return established() ? committed_ : Zxid{}; }
   void leave(Parts& parts);
+  // It could not be made whole from those who followed: another may try without it (RULES 9).
+  bool stood_down() const { return stood_down_; }
+  // The state that a refill under way makes durable, when the role ends: Zab adopts it.
+  std::optional<DataTree> take_refilled();
 
   void submit(const WriteRequest& request, Parts& parts);
   void sync(uint64_t ticket);
@@ -70,6 +77,9 @@ class Leader {
     bool follower = false;  // gets PROPOSAL and COMMIT; otherwise INFORM
     Epoch accepted_epoch = 0;
     std::optional<Zxid> last_zxid;
+    bool ours = false;            // it has shown our extension
+    bool asked = false;           // for what is missing here
+    bool damaged = false;         // its last zxid is a claim, and no place to go on from
     bool counts_epoch = false;    // its ACKEPOCH counts for the quorum
     Zxid acked;                   // highest ACK, NEWLEADER's meaning all sent before it
     Zxid sent;                    // highest PROPOSAL or INFORM sent
@@ -102,6 +112,15 @@ class Leader {
   void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);
 
   void enter(Phase phase, Parts& parts);
+  // --- leader_refill.cc
+  bool filling() const { return refill_.has_value(); }
+  void ask_for_faults(Peer& peer);
+  void on_fill_entry(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void on_fill_end(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void advance_refill(Parts& parts);
+  void begin_refill(std::vector<History::Item> items, Parts& parts);
+  void stand_down(Parts& parts);
+
   void choose_epoch(Parts& parts);
   void announce_epoch(Parts& parts);
   void begin_new_leader(Parts& parts);
@@ -134,6 +153,12 @@ class Leader {
   Instant phase_deadline_;
   Instant next_ping_;
   Instant next_check_;
+
+  // Until its own history is whole.
+  std::optional<Refill> refill_;
+  std::optional<DataTree> refilled_;  // on its way to the disk
+  Instant settled_at_;
+  bool stood_down_ = false;
 
   Zxid initial_last_;  // end of the initial history
   Zxid last_proposed_;

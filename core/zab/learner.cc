@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
+#include "core/zab/refill.h"
 
 namespace vivarium {
 namespace {
@@ -28,6 +30,8 @@ Bytes epoch_bytes(int32_t epoch) {
   JuteWriter(data).i32(epoch);
   return data;
 }
+
+ByteView behind_i32(ByteView data) { return data.subspan(std::min<size_t>(data.size(), 4)); }
 
 }  // namespace
 
@@ -88,6 +92,9 @@ void Learner::on_link_up(Parts& parts) {
   LearnerInfo info;
   info.id = parts.config.id;
   if (manner_.aside) info.id = ServerId{kAsideIdBase + parts.config.id.value};
+  Bytes extension;
+  encode(PeerExtension{}, extension);
+  info.extension = extension;
   Bytes data;
   encode(info, data);
   const Epoch accepted = manner_.aside ? 0 : parts.storage.accepted_epoch();
@@ -185,6 +192,10 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
   const bool syncing = phase_ == Phase::Syncing;
   const bool following = syncing || phase_ == Phase::Acking || phase_ == Phase::Broadcast;
   bool expected = false;
+  if (packet.type == kFillAsk) {
+    expected = phase_ == Phase::Discovery && !manner_.aside && !manner_.observer;
+    if (expected) on_fill_ask(packet, parts);
+  }
   switch (packet.type) {
     case PacketType::LeaderInfo:
       expected = phase_ == Phase::Discovery;
@@ -256,12 +267,26 @@ bool Learner::newleader_acked(const Parts& parts) const {
 
 // --- discovery
 
+// The elected leader lacks txns that it once had (RULES 9).
+void Learner::on_fill_ask(const QuorumPacket& packet, Parts& parts) {
+  const std::optional<ZxidRange> range = decode_fill_ask(packet);
+  if (!range) return over("the leader asks for txns in a way that does not decode");
+  const FillAnswer answer = answer_fill(*range, parts.storage.history(), parts.storage.damage());
+  for (const History::Item& item : answer.entries) {
+    encode_packet(kFillEntry, item.zxid.wire(), *item.entry, link_.out());
+  }
+  encode(FillEnd{*range, answer.rest}, link_.out());
+}
+
 // NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
 void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   epoch_ = Zxid::from_wire(packet.zxid).epoch();
   if (epoch_ == 0 || epoch_ >= kEpochMax) return over("an epoch beyond all reason");
   const bool no_claim = claims_nothing();
-  const int64_t last = no_claim ? kNoZxidWire : parts.storage.last_logged().wire();
+  const int64_t last = no_claim ? kNoZxidWire : parts.storage.claimed().wire();
+  if (manner_.damaged && !decode_peer_extension(behind_i32(packet.data))) {
+    return over("the leader is none that could fill what is damaged here");
+  }
   CHECK(parts.storage.last_logged() == parts.storage.last_durable());
   phase_ = Phase::Deciding;
   if (manner_.aside) {
@@ -270,25 +295,32 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   }
   const Epoch accepted = parts.storage.accepted_epoch();
   if (epoch_ < accepted) return over("the leader's epoch is below one promised here");
-  if (epoch_ == accepted) {
-    // Promised before, perhaps to another: this answer must not be counted again.
-    return outbox_.when_accepted(epoch_, PacketType::AckEpoch, last, epoch_bytes(-1));
+  // Promised before, perhaps to another: this answer must not be counted again.
+  const bool counts = epoch_ != accepted && !no_claim;
+  Bytes data = epoch_bytes(counts ? static_cast<int32_t>(parts.storage.current_epoch()) : -1);
+  if (manner_.damaged) {
+    // The claim counts, but it is no place to go on from.
+    PeerExtension extension;
+    extension.damaged = true;
+    for (const Fault& fault : parts.storage.damage()->faults) {
+      extension.faults.push_back(fault.range);
+    }
+    encode(extension, data);
   }
   parts.storage.save_accepted_epoch(parts.world, epoch_);
-  const auto current = static_cast<int32_t>(parts.storage.current_epoch());
-  outbox_.when_accepted(epoch_, PacketType::AckEpoch, last, epoch_bytes(no_claim ? -1 : current));
+  outbox_.when_accepted(epoch_, PacketType::AckEpoch, last, std::move(data));
 }
 
 // --- synchronisation
 
 void Learner::on_diff(const QuorumPacket& packet) {
-  if (claims_nothing()) return over("the leader sent DIFF where only SNAP can be");
+  if (only_snap()) return over("the leader sent DIFF where only SNAP can be");
   committed_ = Zxid::from_wire(packet.zxid);
   phase_ = Phase::Syncing;
 }
 
 void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
-  if (claims_nothing()) return over("the leader sent TRUNC where only SNAP can be");
+  if (only_snap()) return over("the leader sent TRUNC where only SNAP can be");
   keep_ = Zxid::from_wire(packet.zxid);
   committed_ = keep_;
   if (keep_ > parts.storage.last_logged()) return over("TRUNC to a zxid that is not in the log");

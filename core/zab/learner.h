@@ -31,6 +31,8 @@ class Learner {
     bool observer = false;
     bool aside = false;
     bool force_snap = false;
+    // With known damage (RULES 9): its claim counts for the epoch, and it takes a SNAP.
+    bool damaged = false;
   };
 
   Learner(ServerId leader, const Manner& manner, Parts& parts);
@@ -94,8 +96,10 @@ class Learner {
   Instant patience(const Parts& parts) const;
   bool may_read(const Parts& parts) const;
   bool claims_nothing() const { return manner_.aside || manner_.force_snap; }
+  bool only_snap() const { return claims_nothing() || manner_.damaged; }
   bool newleader_acked(const Parts& parts) const;
   void on_packet(const QuorumPacket& packet, Parts& parts);
+  void on_fill_ask(const QuorumPacket& packet, Parts& parts);
   void on_leader_info(const QuorumPacket& packet, Parts& parts);
   void on_diff(const QuorumPacket& packet);
   void on_trunc(const QuorumPacket& packet, Parts& parts);

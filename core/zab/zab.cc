@@ -93,12 +93,13 @@ Instant Zab::deadline() const {
   if (standing_ == Standing::Aside || standing_ == Standing::Blank)
     at = std::min(at, waiting_line_at_);
   if (std::holds_alternative<Looking>(role_)) at = std::min(at, look_at_);
-  return at;
+  return std::min(at, claim_at_);
 }
 
 void Zab::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
   if (look_at_ <= now) look_at_ = Instant::never();
+  if (claim_at_ <= now) claim_at_ = Instant::never();
   if (election_.deadline() <= now) election_.on_deadline(parts.world);
   if (auto* learner = std::get_if<Learner>(&role_);
       learner != nullptr && learner->deadline() <= now) {
@@ -172,7 +173,18 @@ void Zab::look(std::string_view why, Parts& parts) {
     if (std::optional<Learner::Install> install = learner->take_install())
       install_ = std::move(install);
   }
-  if (auto* leader = std::get_if<Leader>(&role_)) leader->leave(parts);
+  if (auto* leader = std::get_if<Leader>(&role_)) {
+    if (leader->stood_down()) {
+      const int64_t ticks = parts.config.init_limit_ticks + parts.config.sync_limit_ticks;
+      claim_at_ = parts.world.now() + parts.config.tick() * ticks;
+      standing_ = Standing::Aside;
+      parts.storage.renounce();
+    }
+    leader->leave(parts);
+    if (std::optional<DataTree> tree = leader->take_refilled()) {
+      install_ = Learner::Install{tree->last_applied(), std::move(*tree)};
+    }
+  }
   settled_ = false;
   role_.emplace<Looking>();
 }
@@ -198,9 +210,32 @@ void Zab::start_vote(Parts& parts) {
   if (standing_ == Standing::Blank && !blank) standing_ = Standing::Aside;
   SelfVote vote;
   vote.standing = standing_;
-  vote.last_zxid = storage.last_logged();
+  vote.last_zxid = storage.claimed();
   vote.current_epoch = storage.current_epoch();
+  vote.damaged = storage.damage() != nullptr;
+  if (vote.damaged) {
+    for (const Fault& fault : storage.damage()->faults) vote.faults.push_back(fault.range);
+  }
   election_.look(vote, parts.world);
+}
+
+// With known damage this server votes like any other, among its own kind only: Apache's servers
+// would take its claim for a history (RULES 9).
+void Zab::weigh_damage(Parts& parts) {
+  if (parts.storage.damage() == nullptr) return;
+  if (standing_ == Standing::Aside && claim_at_ == Instant::never() &&
+      election_.heard_only_ours()) {
+    parts.world.log(LogLevel::Info, fmt::format("votes in spite of damage, claims zxid {:x}",
+                                                parts.storage.claimed().value));
+    standing_ = Standing::Voter;
+    parts.storage.claim(parts.world);
+    std::get<Looking>(role_).voting = false;
+  } else if (standing_ == Standing::Voter && election_.heard_foreign()) {
+    parts.world.log(LogLevel::Warn, "stands aside: not all voters could fill what is damaged here");
+    standing_ = Standing::Aside;
+    parts.storage.renounce();
+    std::get<Looking>(role_).voting = false;
+  }
 }
 
 void Zab::advance_looking(Parts& parts) {
@@ -222,10 +257,13 @@ void Zab::advance_looking(Parts& parts) {
     return;
   }
   if (parts.config.standalone()) {
-    if (parts.storage.last_logged() == parts.storage.last_durable()) role_.emplace<Leader>(parts);
+    if (parts.storage.last_logged() == parts.storage.last_durable())
+      role_.emplace<Leader>(forgotten_at(parts), parts);
     return;
   }
   if (!std::get<Looking>(role_).voting) start_vote(parts);
+  if (!std::get<Looking>(role_).voting) return;
+  weigh_damage(parts);
   if (!std::get<Looking>(role_).voting) return;
   if (standing_ == Standing::Blank && election_.all_blank()) {
     parts.world.log(LogLevel::Info, "all configured voters are here and blank: a new ensemble");
@@ -241,7 +279,7 @@ void Zab::on_decided(ServerId leader, Parts& parts) {
   if (leader == parts.config.id) {
     CHECK(voter);
     election_.settle(PeerState::Leading, leader, parts.storage.current_epoch(), parts.world);
-    role_.emplace<Leader>(parts);
+    role_.emplace<Leader>(forgotten_at(parts), parts);
     return;
   }
   election_.settle(voter ? PeerState::Following : PeerState::Observing, leader,
@@ -250,6 +288,7 @@ void Zab::on_decided(ServerId leader, Parts& parts) {
   manner.observer = standing_ == Standing::Observer;
   manner.aside = standing_ == Standing::Aside || standing_ == Standing::Blank;
   manner.force_snap = force_snap_ || manner.aside;
+  manner.damaged = voter && parts.storage.damage() != nullptr;
   role_.emplace<Learner>(leader, manner, parts);
 }
 
@@ -272,16 +311,18 @@ void Zab::advance_learner(Parts& parts) {
   }
 }
 
-// What this server promised or acknowledged before it forgot may still be counted somewhere for
-// initLimit
-// + syncLimit ticks; then it may vote again with what it has received (RULES 10).
+// What this server promised or acknowledged before its start may be counted somewhere until then.
+Instant Zab::forgotten_at(const Parts& parts) const {
+  const int64_t ticks = parts.config.init_limit_ticks + parts.config.sync_limit_ticks;
+  return started_at_ + parts.config.tick() * ticks;
+}
+
+// Who had forgotten may vote again with what it has received (RULES 10).
 void Zab::return_from_aside(Parts& parts) {
   const auto& learner = std::get<Learner>(role_);
   if (!learner.caught_up(parts)) return;
-  const Duration wait =
-      parts.config.tick() * (parts.config.init_limit_ticks + parts.config.sync_limit_ticks);
-  if (parts.world.now() < started_at_ + wait) {
-    waiting_line_at_ = std::min(waiting_line_at_, started_at_ + wait);
+  if (parts.world.now() < forgotten_at(parts)) {
+    waiting_line_at_ = std::min(waiting_line_at_, forgotten_at(parts));
     return;
   }
   if (!parts.storage.member()) {

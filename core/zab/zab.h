@@ -88,7 +88,9 @@ class Zab {
   void advance_looking(Parts& parts);
   void advance_learner(Parts& parts);
   bool deserted() const;
+  void weigh_damage(Parts& parts);
   void adopt_install(Parts& parts);
+  Instant forgotten_at(const Parts& parts) const;
   void return_from_aside(Parts& parts);
 
   Role role_;
@@ -105,6 +107,8 @@ class Zab {
   // looks for a leader again: otherwise two servers that cannot agree would do nothing else.
   uint32_t failed_joins_ = 0;
   Instant look_at_ = Instant::never();
+  // A damaged server that could not be filled lets the others try without it until then.
+  Instant claim_at_ = Instant::never();
   Instant waiting_line_at_;  // next line for a person while nothing can be done
 };
 

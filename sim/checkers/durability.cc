@@ -81,6 +81,13 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
                          after.last_logged.value, s.acknowledged.value);
     });
   }
+  // Known damage: what it claims is at least what it acknowledged (RULES 9).
+  if (after.damaged && after.standing == Standing::Voter && before.standing != Standing::Voter) {
+    verdict.expect(Checker::Recover, after.claimed >= s.acknowledged, now, [&] {
+      return fmt::format("s{} is damaged, claims zxid {:x} and had acknowledged {:x}", server + 1,
+                         after.claimed.value, s.acknowledged.value);
+    });
+  }
   // What was claimed durable is so; checked whenever the claim moves.
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
       after.role != ZabRole::Recovering) {

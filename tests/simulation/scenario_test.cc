@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/rot.h"
+
 namespace vivarium::sim {
 namespace {
 
@@ -375,6 +377,183 @@ TEST(Wiped, AllServersFoundANewEnsemble) {
     EXPECT_EQ(s.facts(*s.leader()).epoch, 1U);
     EXPECT_EQ(s.cluster().node(*s.leader())->tree().last_applied().counter(), 0U);
   });
+}
+
+// ------------------------------------------------------------------------------------- damage
+
+constexpr std::string_view kFilled = "what was damaged here is filled";
+constexpr std::string_view kClaims = "votes in spite of damage";
+
+void power_loss_of_all(Scenario& s) {
+  ASSERT_TRUE(s.wait(milliseconds(300)));  // frontiers are synced
+  for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+}
+
+// The record of `zxid` in the log of a server that is off.
+void rot(Scenario& s, ServerIndex server, Zxid zxid, RotKind kind = RotKind::FlippedBit) {
+  ASSERT_TRUE(rot_record(s.sim().disk(s.host(server)), zxid, kind, 12345).has_value());
+}
+
+// Server 3 is damaged in the middle of its log, and has what server 1 has; server 2 is gone.
+TEST(Damage, ALeaderIsFilledByTheOneThatFollows) {
+  for (const RotKind kind : {RotKind::FlippedBit, RotKind::ZeroedSector, RotKind::GarbledSector}) {
+    Scenario s;
+    play(s, [&] {
+      ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 12));
+      const Zxid last = s.facts(2).last_logged;
+      power_loss_of_all(s);
+      rot(s, 2, Zxid{last.value - 5}, kind);
+      s.start(0);
+      s.start(2);
+      ASSERT_TRUE(s.until([&] { return s.serving(0) && s.serving(2); }));
+      EXPECT_EQ(s.leader(), 2U);
+      EXPECT_EQ(s.logged(2, kClaims), 1U);
+      EXPECT_EQ(s.logged(2, kFilled), 1U);
+      // Its connection to server 3 may be one of before, which nobody has told it is dead.
+      ASSERT_TRUE(s.client(0).attach(0) && s.client(0).attach(2));
+      for (int i = 0; i < 12; ++i) EXPECT_TRUE(s.client(0).exists(fmt::format("/kept-{}", i)).ok());
+      ASSERT_TRUE(write(s, "on", 3));
+      s.start(1);
+      ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    });
+  }
+}
+
+// The other way round: whoever is whole leads, and a SNAP replaces what is damaged. At once it
+// counts.
+TEST(Damage, AFollowerIsFilledByAWholeLeaderAndCounts) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 12));
+    const Zxid last = s.facts(0).last_logged;
+    power_loss_of_all(s);
+    rot(s, 0, Zxid{last.value - 5});
+    const SimTime began = s.sim().now();
+    s.start(0);
+    s.start(2);
+    ASSERT_TRUE(s.until([&] { return s.serving(0) && s.serving(2); }));
+    EXPECT_LT(s.sim().now(), began + milliseconds(1000)) << "it need not wait as one who forgot";
+    EXPECT_EQ(s.leader(), 2U);
+    EXPECT_EQ(s.received(0, PacketType::Snap), 1U);
+    ASSERT_TRUE(s.client(0).attach(0) && write(s, "on", 3)) << "two of three are a quorum";
+    EXPECT_TRUE(s.client(0).exists("/kept-6").ok());
+    s.start(1);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+  });
+}
+
+TEST(Damage, OnTwoOfThreeAtDifferentZxids) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 12));
+    const Zxid last = s.facts(2).last_logged;
+    power_loss_of_all(s);
+    rot(s, 2, Zxid{last.value - 3});
+    rot(s, 0, Zxid{last.value - 7});
+    s.start(0);
+    s.start(2);
+    ASSERT_TRUE(s.until([&] { return s.serving(0) && s.serving(2); }));
+    EXPECT_EQ(s.logged(2, kFilled), 1U)
+        << "by what the other had behind its own fault, or before it";
+    EXPECT_EQ(s.received(0, PacketType::Snap), 1U);
+    ASSERT_TRUE(s.client(0).attach(0));
+    for (int i = 0; i < 12; ++i) EXPECT_TRUE(s.client(0).exists(fmt::format("/kept-{}", i)).ok());
+    s.start(1);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+  });
+}
+
+// Committed by servers 2 and 3, damaged on 3, and server 2 is gone: nobody may go on without it.
+TEST(Damage, WhatOnlyAnAbsentServerHasIsNamedAndWaitedFor) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 3));
+    s.power_loss(0);
+    ASSERT_TRUE(s.until([&] { return s.serving(1) && s.serving(2); }));
+    ASSERT_TRUE(s.client(0).attach(2) && write(s, "committed", 8));
+    const Zxid last = s.facts(2).last_logged;
+    ASSERT_TRUE(s.wait(milliseconds(300)));
+    s.power_loss(1);
+    s.power_loss(2);
+    rot(s, 2, Zxid{last.value - 3});
+    s.start(0);
+    s.start(2);
+    ASSERT_TRUE(s.wait(milliseconds(8000)));
+    EXPECT_FALSE(s.leader().has_value());
+    const std::string named = fmt::format("nobody heard has them: {:x};", last.value - 3);
+    EXPECT_GE(s.logged(2, named), 1U);
+    EXPECT_GE(s.logged(2, "server.1 never had them; not heard: server.2"), 1U);
+    s.start(1);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    ASSERT_TRUE(s.client(0).attach(2));
+    for (int i = 0; i < 8; ++i) {
+      EXPECT_TRUE(s.client(0).exists(fmt::format("/committed-{}", i)).ok());
+    }
+  });
+}
+
+// A leader logged what nobody acknowledged, and that is damaged: a majority never had it.
+TEST(Damage, WhatNobodyEverHadIsGivenUp) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "before", 5));
+    const ServerIndex old = *s.leader();
+    const Zxid last = s.facts(old).last_logged;
+    s.isolate(old);
+    s.beside([&s] { EXPECT_FALSE(s.client(0).create("/tail", "lost").answered); });
+    ASSERT_TRUE(s.until([&] { return s.facts(old).last_durable > last; }));
+    ASSERT_TRUE(s.wait(milliseconds(50)));
+    for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+    s.isolate(old, Path::Open);
+    rot(s, old, last.next());
+    // Long enough for whoever might count its acknowledgements (RULES 10).
+    s.start(old);
+    ASSERT_TRUE(s.wait(milliseconds(3000)));
+    EXPECT_FALSE(s.leader().has_value());
+    for (ServerIndex i = 0; i < 3; ++i) {
+      if (i != old) s.start(i);
+    }
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    EXPECT_EQ(s.logged(old, fmt::format("{}: 0 txns behind {:x}", kFilled, last.value)), 1U);
+    ASSERT_TRUE(s.client(0).attach(old));
+    EXPECT_EQ(s.client(0).exists("/tail").error, ErrorCode::NoNode);
+    EXPECT_TRUE(s.client(0).exists("/before-4").ok());
+    ASSERT_TRUE(write(s, "on", 2));
+  });
+}
+
+// A damaged leader loses power at each file operation of its refill: nothing intact is lost, and it
+// is filled all the same.
+TEST(Damage, ALeaderCrashesAtEachFileOperationOfItsRefill) {
+  uint64_t operations = 0;
+  for (uint64_t k = 1; k < 60; ++k) {
+    SCOPED_TRACE(k);
+    bool crashed = false;
+    Scenario s;
+    play(s, [&] {
+      ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 6));
+      const Zxid last = s.facts(2).last_logged;
+      power_loss_of_all(s);
+      rot(s, 2, Zxid{last.value - 3});
+      s.start(0);
+      s.start(2);
+      ASSERT_TRUE(s.until([&] { return s.logged(2, kClaims) == 1; }));
+      s.sim().doom_at(s.host(2), s.sim().file_operations(s.host(2)) + k, Death::PowerLoss);
+      const auto off = [&] { return s.sim().state(s.host(2)) == HostState::Off; };
+      ASSERT_TRUE(s.until([&] { return off() || s.serving(2); }));
+      crashed = off();
+      s.sim().doom_at(s.host(2), UINT64_MAX, Death::PowerLoss);
+      if (crashed) s.start(2);
+      ASSERT_TRUE(s.until([&] { return s.serving(0) && s.serving(2); }));
+      ASSERT_TRUE(s.client(0).attach(0));
+      for (int i = 0; i < 6; ++i) EXPECT_TRUE(s.client(0).exists(fmt::format("/kept-{}", i)).ok());
+      s.start(1);
+    });
+    if (!crashed) break;
+    operations = k;
+    ASSERT_FALSE(HasFailure());
+  }
+  EXPECT_GE(operations, 10U) << "claim, snapshot, intent, names and frontier are more than that";
 }
 
 // ------------------------------------------------------------------------------------- sessions

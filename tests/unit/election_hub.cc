@@ -6,6 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/wire/peer_extension.h"
 #include "core/wire/peer_messages.h"
 
 namespace vivarium::election_test {
@@ -40,9 +41,16 @@ Config ensemble(int64_t own_id, const std::vector<int64_t>& voters,
 
 std::string describe(const Notification& n) {
   constexpr const char* kStates[] = {"LOOKING", "FOLLOWING", "LEADING", "OBSERVING"};
-  return fmt::format("{} leader={} zxid={} round={} epoch={}", kStates[static_cast<int>(n.state)],
-                     number(n.leader.value), zxid_text(n.zxid), n.election_epoch,
-                     number(n.peer_epoch));
+  std::string text = fmt::format("{} leader={} zxid={} round={} epoch={}",
+                                 kStates[static_cast<int>(n.state)], number(n.leader.value),
+                                 zxid_text(n.zxid), n.election_epoch, number(n.peer_epoch));
+  const std::optional<PeerExtension> extension = decode_peer_extension(n.extension);
+  if (!extension) return text;
+  for (const ZxidRange& fault : extension->faults) {
+    text +=
+        fmt::format(" faults={}..{}", zxid_text(fault.after.wire()), zxid_text(fault.upto.wire()));
+  }
+  return text;
 }
 
 ElectionHub::ElectionHub(std::vector<int64_t> voters, std::vector<int64_t> observers)

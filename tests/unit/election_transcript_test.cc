@@ -149,6 +149,8 @@ class Conversation {
       hub_->kill(std::stoll(words.at(1)));
     } else if (verb == "show") {
       return show(words);
+    } else if (verb == "kinds") {
+      return kinds(words);
     } else {
       throw std::runtime_error("unknown command " + verb);
     }
@@ -162,6 +164,11 @@ class Conversation {
     if (has(words, "blank")) self.standing = Standing::Blank;
     self.last_zxid = zxid_of(option(words, "zxid", "0:0"));
     self.current_epoch = static_cast<Epoch>(std::stoul(option(words, "epoch", "0")));
+    const std::string faults = option(words, "faults", "");
+    if (const size_t dots = faults.find(".."); dots != std::string::npos) {
+      self.damaged = true;
+      self.faults.push_back({zxid_of(faults.substr(0, dots)), zxid_of(faults.substr(dots + 2))});
+    }
     return self;
   }
 
@@ -201,6 +208,18 @@ class Conversation {
       if (election.all_blank()) out.push_back(fmt::format("{}: all are blank", id));
       const std::string waiting = election.waiting_for();
       if (!waiting.empty()) out.push_back(fmt::format("{}: {}", id, waiting));
+    }
+    return out;
+  }
+
+  Words kinds(const Words& words) {
+    Words out;
+    for (const int64_t id : numbers(words, 1, words.size())) {
+      const Election& election = hub_->election(id);
+      out.push_back(fmt::format("{}: {}", id,
+                                election.heard_foreign()     ? "hears others too"
+                                : election.heard_only_ours() ? "hears a quorum, all of our kind"
+                                                             : "hears no quorum yet"));
     }
     return out;
   }

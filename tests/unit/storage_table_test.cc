@@ -104,6 +104,15 @@ TEST(StorageTable, RuleTByALaterFile) {
   EXPECT_EQ(found(f), Found::Whole) << "a later file is no harm to a whole one";
 }
 
+TEST(StorageTable, RuleTByASnapshot) {
+  RecoveryFacts f = torn();
+  f.below_base = true;
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = whole();
+  f.below_base = true;
+  EXPECT_EQ(found(f), Found::Whole) << "nothing is bad";
+}
+
 TEST(StorageTable, RuleTByAWrongSector) {
   RecoveryFacts f = torn();
   f.could_be_torn = false;

@@ -52,6 +52,12 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
     const bool elsewhere = preferred_ && state_ != State::Waiting && *preferred_ != server_;
     if (state_ != State::Off && elsewhere) disconnect(world, true);
     if (state_ == State::Waiting && wake_at_ <= world.now()) connect(world, choices);
+    if (state_ == State::Connected && leaves_) {
+      world.close(link_, true);
+      disconnect(world, false);
+      wake_at_ = world.now();
+      connect(world, choices);
+    }
     if (state_ == State::Connected) issue(world, choices, true_now);
     arm(world);
   }
@@ -73,6 +79,7 @@ void SimClient::disconnect(World& world, bool close_link) {
   in_.clear();
   for (const size_t op : in_flight_) ops_[op].lost = true;
   in_flight_.clear();  // unanswered for ever: may have happened
+  closing_ = leaves_ = false;
   if (probe_state_ == Probe::Sent) probe_state_ = Probe::Wanted;
   state_ = State::Waiting;
   wake_at_ = world.now() + milliseconds(20 + static_cast<int64_t>(connects_ % 5) * 10);
@@ -94,9 +101,9 @@ void SimClient::arm(World& world) {
   Instant at = silent_at_;
   if (state_ == State::Waiting) at = std::min(at, wake_at_);
   if (state_ == State::Connected) {
-    at = std::min(at, next_ping_);
+    at = std::min(at, leaves_ ? world.now() : next_ping_);
     const bool more = issued_ < options_.operations || probe_state_ == Probe::Wanted;
-    if (more && in_flight_.size() < options_.pipeline) at = std::min(at, next_op_);
+    if (more && !closing_ && in_flight_.size() < options_.pipeline) at = std::min(at, next_op_);
   }
   world.set_timer(at);
 }
@@ -157,6 +164,7 @@ bool SimClient::on_connect_response(ByteView frame, World& world) {
 bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   const std::optional<ReplyHeader> header = decode_reply_header(frame);
   if (!header) return refuse("a reply without a header");
+  const Zxid seen = last_zxid_;
   if (header->zxid > last_zxid_.wire()) last_zxid_ = Zxid::from_wire(header->zxid);
   if (header->xid == kXidPing || header->xid == kXidSetWatches) return true;
   if (header->xid == kXidWatchEvent) {
@@ -170,6 +178,10 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   if (op.xid != header->xid) {
     return refuse(fmt::format("K-FIFO: reply {} when {} was due", header->xid, op.xid));
   }
+  if (header->zxid < seen.wire()) {
+    return refuse(
+        fmt::format("K-MONO: a reply at zxid {:x} after one at {:x}", header->zxid, seen.value));
+  }
   if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_) probe_state_ = Probe::Done;
   in_flight_.pop_front();
   ++completed_;
@@ -177,6 +189,11 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   op.returned = true_now;
   op.reply_zxid = Zxid::from_wire(header->zxid);
   op.error = header->error;
+  if (op.op == Op::CloseSession) {
+    session_ = SessionId{};
+    password_.clear();
+    return false;
+  }
   if (op.error == ErrorCode::Ok) decode_result(op, frame.subspan(16));
   return protocol_error_.empty();
 }
@@ -214,6 +231,7 @@ const ClientOp* SimClient::asked(size_t ticket) const {
 void SimClient::prefer(uint32_t server) { preferred_ = server; }
 
 void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
+  if (closing_ || leaves_) return;
   const Instant now = world.now();
   while (asked_ops_.size() < asked_.size() && in_flight_.size() < options_.pipeline) {
     asked_ops_.push_back(ops_.size());
@@ -230,13 +248,21 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
     send_op(probe, world, true_now);
   }
   while (issued_ < options_.operations && in_flight_.size() < options_.pipeline &&
-         next_op_ <= now) {
+         next_op_ <= now && !closing_) {
     const Operation operation = draw_operation(options_.index, issued_, choices);
     ++issued_;
-    const uint64_t pause = choices.below({ChoiceKind::Workload, options_.index, issued_, 1001},
-                                         static_cast<uint64_t>(options_.think.ns) * 2);
-    next_op_ = now + Duration{static_cast<int64_t>(pause)};
+    if (issued_ % options_.burst == 0) {
+      const uint64_t longest = static_cast<uint64_t>(options_.think.ns) * 2 * options_.burst;
+      const Choice choice{ChoiceKind::Workload, options_.index, issued_, 1001};
+      next_op_ = now + Duration{static_cast<int64_t>(choices.below(choice, longest))};
+    }
     send_op(operation, world, true_now);
+    // Now and then a client goes to another server with everything in flight, its goodbye too.
+    const uint32_t moves_in = closing_ ? 3 : 40;
+    if (choices.chance({ChoiceKind::Workload, options_.index, issued_, 1002}, 1, moves_in)) {
+      leaves_ = true;
+      return;
+    }
   }
 }
 
@@ -260,6 +286,8 @@ void SimClient::send_op(const Operation& operation, World& world, SimTime true_n
     encode(PathVersionRequest{op.path, op.version}, body);
   } else if (op.op == Op::SetData) {
     encode(SetDataRequest{op.path, op.data, false, op.version}, body);
+  } else if (op.op == Op::CloseSession) {
+    closing_ = true;
   } else if (op.op == Op::Sync) {
     encode(SyncRequest{op.path, false}, body);
   } else {

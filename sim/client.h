@@ -27,13 +27,17 @@ struct ClientOptions {
   uint32_t servers = 3;
   int32_t session_timeout_ms = 1000;
   uint32_t pipeline = 2;              // operations in flight at most
+  uint32_t burst = 1;                 // issued at once, and then a longer pause
   uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
 };
 
 class SimClient {
  public:
-  explicit SimClient(const ClientOptions& options) : options_(options) {}
+  // Xids of different clients differ too: a server whose wall clock goes back between two lives may
+  // give a closed session's id again (core/server/session_ids.h), and txns carry session and xid.
+  explicit SimClient(const ClientOptions& options)
+      : options_(options), next_xid_(1 + static_cast<int32_t>(options.index) * 1'000'000) {}
 
   // `true_now` stamps the history: the client's clock is nobody's evidence.
   void step(const Event& event, World& world, Choices& choices, SimTime true_now);
@@ -98,10 +102,12 @@ class SimClient {
   Bytes password_;
   int32_t timeout_ms_ = 0;
   Zxid last_zxid_;
-  int32_t next_xid_ = 1;
+  int32_t next_xid_;
   uint32_t issued_ = 0;
   size_t completed_ = 0;
   size_t sessions_begun_ = 0;
+  bool closing_ = false;  // CloseSession is in flight: nothing behind it
+  bool leaves_ = false;   // for another server, in the next turn
   Probe probe_state_ = Probe::None;
   size_t probe_op_ = 0;
   std::vector<Operation> asked_;   // by ticket

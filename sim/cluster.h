@@ -64,6 +64,8 @@ class Cluster final : public Programs, public Observer {
   void wipe_all(Duration down);
   // Power is lost, and what is acknowledged in its log is damaged before it starts again.
   void rot(ServerIndex server, uint64_t fault, Duration down);
+  // Its disk was damaged by whoever plays with it: it may stand aside when it starts.
+  void damaged(ServerIndex server) { durability_.damaged(server); }
   // Another observer beside the checkers (a trace).
   void also_observe(Observer* observer) { other_ = observer; }
 
@@ -84,15 +86,23 @@ class Cluster final : public Programs, public Observer {
   void build();
   void apply(const Fault& fault);
   void undo(const Fault& fault);
+  void apply_to_links(const Fault& fault);
+  void strike(const Fault& fault);
+  void isolate(const Fault& fault, ServerIndex server);
+  void set_paths();
+  int64_t own_slowness(ServerIndex server) const;
+  void packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet);
   void crash(ServerIndex server, bool power, Duration down);
   bool may_wipe(ServerIndex server) const;
-  void cut(ServerIndex a, ServerIndex b, Path path);
+  void cut(const Fault& fault, ServerIndex from, ServerIndex to, Path path);
   void heal();
   bool converged() const;
   void check_live();
   void check_results();
   void after_step(ServerIndex server);
+  void check_quiet();
   void tap(ServerIndex server, const Call& call);
+  void tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes);
 
   Profile profile_;
   Simulation sim_;
@@ -101,6 +111,15 @@ class Cluster final : public Programs, public Observer {
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
   std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
+  struct Cut {
+    uint32_t fault = 0;
+    ServerIndex from = 0;
+    ServerIndex to = 0;
+    Path path{};
+  };
+  std::vector<Cut> cuts_;                          // in force
+  std::vector<uint32_t> waiting_;                  // faults that wait for a packet, by id
+  std::vector<std::optional<Duration>> down_for_;  // once it dies at a file operation
   Ledger ledger_;
   Agreement agreement_;
   Leadership leadership_;

@@ -15,7 +15,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 20> kRows{{
+constexpr std::array<Row, 31> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -36,10 +36,86 @@ constexpr std::array<Row, 20> kRows{{
     {FaultKind::Wipe, "wiped", 3, 10, 400},
     {FaultKind::Rot, "rot", 5, 10, 400},
     {FaultKind::ClockJump, "clock jump", 3, 0, 0},
+    {FaultKind::ClockLeap, "clock leap", 2, 0, 0},
+    {FaultKind::ClockDrift, "clock drift", 4, 0, 0},
+    {FaultKind::SlowLinks, "slow links", 5, 300, 2500},
+    {FaultKind::LeaderDeaf, "leader hears nobody", 4, 100, 1200},
+    {FaultKind::LeaderDumb, "nobody hears the leader", 3, 100, 1200},
+    {FaultKind::SlowFollowers, "slow disks of the followers", 6, 200, 2000},
+    {FaultKind::StuckRestart, "restart among stuck disks", 8, 80, 380},
+    {FaultKind::DiesAtDisk, "dies at a file operation", 8, 10, 600},
+    {FaultKind::PacketCrash, "crash at a packet", 24, 10, 900},
+    {FaultKind::PacketCut, "cut at a packet", 14, 100, 1200},
+    {FaultKind::PacketBreak, "link broken at a packet", 6, 0, 0},
 }};
 
 const Row& row_of(FaultKind kind) {
   return *std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.kind == kind; });
+}
+
+struct PacketRow {
+  PacketType type;
+  std::string_view name;
+  uint32_t weight;
+};
+constexpr std::array<PacketRow, 10> kPackets{{
+    {PacketType::Proposal, "PROPOSAL", 8},
+    {PacketType::LeaderInfo, "LEADERINFO", 3},
+    {PacketType::AckEpoch, "ACKEPOCH", 3},
+    {PacketType::NewLeader, "NEWLEADER", 4},
+    {PacketType::Ack, "ACK", 4},
+    {PacketType::UpToDate, "UPTODATE", 4},
+    {PacketType::Commit, "COMMIT", 2},
+    {PacketType::Snap, "SNAP", 2},
+    {PacketType::Trunc, "TRUNC", 2},
+    {PacketType::Diff, "DIFF", 2},
+}};
+
+std::string_view name_of(PacketType type) {
+  const auto row =
+      std::find_if(kPackets.begin(), kPackets.end(), [&](const auto& r) { return r.type == type; });
+  return row == kPackets.end() ? "?" : row->name;
+}
+
+std::string_view name_of(Struck struck) {
+  switch (struck) {
+    case Struck::Leader:
+      return "its leader";
+    case Struck::Learner:
+      return "its learner";
+    case Struck::Both:
+      return "both";
+    case Struck::All:
+      return "all";
+    case Struck::AllButLearner:
+      return "all but its learner";
+  }
+  return "?";
+}
+
+template <class Draw>
+void draw_details(Fault& fault, Draw&& draw) {
+  if (fault.kind == FaultKind::SlowFollowers) {
+    fault.count = static_cast<uint32_t>(20 + draw(6, 300));
+  }
+  if (fault.kind == FaultKind::StuckRestart) {
+    fault.after = milliseconds(static_cast<int64_t>(1 + draw(11, 60)));
+  }
+  if (fault.kind == FaultKind::DiesAtDisk) fault.count = static_cast<uint32_t>(1 + draw(6, 40));
+  fault.power = draw(7, 3) != 0;
+  if (!fault.waits_for_packet()) return;
+  uint32_t total = 0;
+  for (const PacketRow& row : kPackets) total += row.weight;
+  auto roll = static_cast<uint32_t>(draw(8, total));
+  for (const PacketRow& row : kPackets) {
+    fault.packet = row.type;
+    if (roll < row.weight) break;
+    roll -= row.weight;
+  }
+  fault.struck = static_cast<Struck>(draw(9, 5));
+  // Most strike before the next packet can have come back.
+  const uint64_t longest = draw(10, 3) == 0 ? 8000 : 500;
+  fault.after = microseconds(static_cast<int64_t>(draw(11, longest)));
 }
 
 }  // namespace
@@ -47,8 +123,15 @@ const Row& row_of(FaultKind kind) {
 std::string_view name_of(FaultKind kind) { return row_of(kind).name; }
 
 std::string to_text(const Fault& fault) {
-  return fmt::format("fault {}: at {} ms {} target {} other {} for {} ms", fault.id,
-                     fault.at.ns / 1'000'000, name_of(fault.kind), fault.target + 1,
+  std::string details;
+  if (fault.waits_for_packet()) {
+    details = fmt::format(" ({}, {}, {} after {} us)", name_of(fault.packet), name_of(fault.struck),
+                          fault.power ? "power" : "kill", fault.after.ns / 1000);
+  } else if (fault.count != 0) {
+    details = fmt::format(" ({})", fault.count);
+  }
+  return fmt::format("fault {}: at {} ms {}{} target {} other {} for {} ms", fault.id,
+                     fault.at.ns / 1'000'000, name_of(fault.kind), details, fault.target + 1,
                      fault.other + 1, fault.lasts.ms());
 }
 
@@ -78,6 +161,7 @@ std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
       fault.target = static_cast<uint32_t>(draw(5, profile.clients));
     }
     if (fault.other == fault.target) fault.other = (fault.target + 1) % profile.servers;
+    draw_details(fault, draw);
     faults.push_back(fault);
   }
   std::stable_sort(faults.begin(), faults.end(),

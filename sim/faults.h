@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/time.h"
+#include "core/wire/peer_messages.h"
 #include "sim/choices.h"
 #include "sim/event_queue.h"
 #include "sim/profile.h"
@@ -32,13 +33,30 @@ enum class FaultKind : uint8_t {
   BreakClient,  // links of a client
   SlowDisk,
   StuckDisk,
-  FailSync,   // the next sync of the log fails: the process ends, and starts again
-  Wipe,       // killed, and its directory is empty when it comes back
-  Rot,        // power lost, and an acknowledged record of its log is bad when it comes back
-  ClockJump,  // of the wall clock
-  DrawnLast = ClockJump
+  FailSync,       // the next sync of the log fails: the process ends, and starts again
+  Wipe,           // killed, and its directory is empty when it comes back
+  Rot,            // power lost, and an acknowledged record of its log is bad when it comes back
+  ClockJump,      // of the wall clock
+  ClockLeap,      // the monotonic clock, forward
+  ClockDrift,     // it runs at 0.4 to 1.6 times its pace until all is healed
+  SlowLinks,      // between two servers, both ways
+  LeaderDeaf,     // what is sent to the leader is held back; he is heard
+  LeaderDumb,     // the other way round
+  SlowFollowers,  // the disks of all but the leader
+  // All disks but a follower's answer nothing; it dies soon and is soon back, with a tail that
+  // nobody has committed.
+  StuckRestart,
+  DiesAtDisk,  // the process ends right after its next n-th file operation
+  // Wait for a packet of one type between a leader and a learner, and strike a little later:
+  PacketCrash,  // some of the servers
+  PacketCut,    // the two from each other, or one of them from all
+  PacketBreak,  // the link in mid-stream
+  DrawnLast = PacketBreak
 };
 std::string_view name_of(FaultKind kind);
+
+// Of the two ends of a packet, or of the ensemble, whom a fault strikes.
+enum class Struck : uint8_t { Leader, Learner, Both, All, AllButLearner };
 
 struct Fault {
   uint32_t id = 0;
@@ -47,6 +65,13 @@ struct Fault {
   Duration lasts{};
   uint32_t target = 0;  // a server, or a client (BreakClient)
   uint32_t other = 0;
+  // Packet faults; target and other are the leader and the learner once the packet was seen.
+  PacketType packet{};
+  Struck struck{};
+  Duration after{};    // from the packet to the strike
+  bool power = false;  // or a kill
+  uint32_t count = 0;  // DiesAtDisk: which operation; SlowFollowers: the factor
+  bool waits_for_packet() const { return kind >= FaultKind::PacketCrash; }
 };
 std::string to_text(const Fault& fault);
 

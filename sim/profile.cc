@@ -15,10 +15,25 @@ Profile standard_profile(Choices& choices) {
   p.servers = roll == 0 ? 1 : (roll < 11 ? 3 : 5);
   p.clients = static_cast<uint32_t>(3 + draw(1, 3));
   p.operations_per_client = 200 / p.clients + 1;
-  p.faults = 20;
+  p.faults = 26;
   p.trouble = milliseconds(4500);
   p.settle = milliseconds(15000);
   p.think = milliseconds(30);
+  if (p.servers > 1 && draw(11, 5) == 0) {
+    p.observers = static_cast<uint32_t>(p.servers == 3 ? 1 + draw(12, 2) : 1);
+    p.servers += p.observers;
+  }
+  // Many proposals outstanding at once in half of the seeds.
+  if (draw(13, 2) == 0) {
+    p.pipeline = static_cast<uint32_t>(4 + draw(14, 13));
+    p.burst = static_cast<uint32_t>(2 + draw(15, 11));
+  }
+  // One server whose disk is always slower than the others', or all but one.
+  if (const uint64_t slow = draw(16, 6); p.servers > 1 && slow < 2) {
+    p.slow_disks = 1U << draw(17, p.servers);
+    if (slow == 1) p.slow_disks = ~p.slow_disks;
+    p.slow_factor = static_cast<int64_t>(10 + draw(18, 50));
+  }
   Config& c = p.config;
   c.tick_ms = 100;
   c.init_limit_ticks = 10;
@@ -32,11 +47,13 @@ Profile standard_profile(Choices& choices) {
   c.handshake_deadline_ms = 2000;
   // Tiny limits, so that rolling, snapshots, purging, DIFF, TRUNC and SNAP all happen.
   c.log_prealloc_bytes = uint64_t{2048} << draw(3, 4);
-  c.snapshot_every_txns = static_cast<uint32_t>(4 + draw(4, 60));
+  c.snapshot_every_txns = static_cast<uint32_t>(2 + draw(4, draw(20, 4) == 0 ? 8 : 62));
   c.snapshots_kept = static_cast<uint32_t>(1 + draw(5, 3));
   c.history_txns_max = static_cast<uint32_t>(draw(6, 3) == 0 ? draw(7, 5) : 500);
   c.history_bytes_max = 1 << 20;
   c.counter_max = draw(8, 8) == 0 ? static_cast<uint32_t>(20 + draw(9, 80)) : 0xffffffffU;
+  // An epoch whose zxids run out is a change that nobody caused.
+  p.quiet_end = draw(19, 8) == 0 && c.counter_max == 0xffffffffU;
   c.outstanding_requests_max = draw(10, 8) == 0 ? 2 : 1000;
   return p;
 }
@@ -47,7 +64,8 @@ Config server_config(const Profile& profile, uint32_t server) {
   if (profile.servers == 1) return config;
   for (uint32_t i = 0; i < profile.servers; ++i) {
     const std::string host = fmt::format("s{}", i + 1);
-    config.members.push_back({ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, false});
+    config.members.push_back(
+        {ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, profile.observer(i)});
   }
   return config;
 }

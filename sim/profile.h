@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/base/time.h"
 #include "core/config.h"
@@ -14,17 +15,34 @@ namespace vivarium::sim {
 
 struct Profile {
   uint32_t servers = 3;
+  uint32_t observers = 0;  // of the servers, the last ones
   uint32_t clients = 4;
   uint32_t operations_per_client = 50;
   uint32_t faults = 20;
   Duration trouble{};  // faults begin within it
   Duration settle{};   // and then everything must be well within this
   Duration think{};
+  uint32_t pipeline = 3;    // operations that a client may have in flight: 1 to so many
+  uint32_t burst = 1;       // operations that it issues at once
+  uint32_t slow_disks = 0;  // a bit for each server, until all faults are healed
+  int64_t slow_factor = 1;  // of those
+  bool quiet_end = false;   // after convergence nothing may change for some session timeouts
   int32_t session_timeout_ms = 1000;
   Config config;  // of every server; id and members are filled per server
+
+  int64_t slowness(uint32_t server) const {
+    return (slow_disks >> server & 1) != 0 ? slow_factor : 1;
+  }
+  uint32_t voters() const { return servers - observers; }
+  bool observer(uint32_t server) const { return server >= voters(); }
+  std::vector<bool> voter_set() const {
+    std::vector<bool> set(servers, true);
+    for (uint32_t i = voters(); i < servers; ++i) set[i] = false;
+    return set;
+  }
 };
 
-// The standard profile of a seed: 1, 3 or 5 servers.
+// The standard profile of a seed: 1, 3 or 5 voters, in some seeds observers beside them.
 Profile standard_profile(Choices& choices);
 Config server_config(const Profile& profile, uint32_t server);
 

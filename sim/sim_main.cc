@@ -43,7 +43,7 @@ std::optional<SeedRange> parse_range(const std::string& text) {
   return SeedRange{*first, *count};
 }
 
-int run(const std::string& seeds, uint32_t jobs) {
+int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max) {
   const std::optional<SeedRange> range = parse_range(seeds);
   if (!range) {
     fmt::print(stderr, "vivsim: --seeds takes FIRST:COUNT, two numbers, not \"{}\"\n", seeds);
@@ -54,6 +54,7 @@ int run(const std::string& seeds, uint32_t jobs) {
   options.first = range->first;
   options.count = range->count;
   options.jobs = jobs;
+  options.failures_max = failures_max;
   options.failed = [](const Failure& f) {
     fmt::print("seed {} failed: {}: {}\n", f.seed, f.violation.checker, f.violation.text);
     std::fflush(stdout);
@@ -115,10 +116,14 @@ int main_of(int argc, char** argv) {
   std::string seeds;
   uint64_t one_seed = 0;
   uint32_t jobs = 1;
+  uint64_t failures_max = 20;
   CLI::App* run_command = app.add_subcommand("run", "Run schedules and check them");
   CLI::Option* range = run_command->add_option("--seeds", seeds, "FIRST:COUNT");
   run_command->add_option("--seed", one_seed, "One seed")->excludes(range);
   run_command->add_option("--jobs", jobs, "Schedules at once")->check(CLI::Range(1, 256));
+  run_command
+      ->add_option("--failures", failures_max, "End the campaign after so many failures (20)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
   std::string what;
   bool trace = false;
   CLI::App* replay_command = app.add_subcommand("replay", "Run one schedule and tell about it");
@@ -131,7 +136,7 @@ int main_of(int argc, char** argv) {
   }
   if (*run_command) {
     if (run_command->count("--seed") != 0) seeds = fmt::format("{}:1", one_seed);
-    return run(seeds, jobs);
+    return run(seeds, jobs, failures_max);
   }
   return replay(what, trace);
 }

@@ -50,8 +50,10 @@ Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
   } else if (roll < 94) {
     operation.op = Op::GetChildren2;
     operation.watch = draw(8, 3) == 0;
-  } else {
+  } else if (roll < 99) {
     operation.op = Op::Sync;
+  } else {
+    operation.op = Op::CloseSession;
   }
   return operation;
 }

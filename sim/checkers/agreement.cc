@@ -11,6 +11,13 @@ bool Agreement::in_order(Zxid zxid) const {
   return zxid == Zxid{} || std::binary_search(order_.begin(), order_.end(), zxid);
 }
 
+// What nobody has delivered yet is known to be committed when it is of the committing epoch.
+Zxid Agreement::committed_up_to(Zxid zxid) const {
+  if (zxid.epoch() == committed_.epoch()) return std::min(zxid, committed_);
+  const auto above = std::upper_bound(order_.begin(), order_.end(), zxid);
+  return above == order_.begin() ? Zxid{} : *(above - 1);
+}
+
 void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
                         const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict) {
   if (after.last_applied != before.last_applied && !after.busy) {

@@ -29,6 +29,8 @@ class Agreement {
   // False: some txns of it are in nobody's log any more, only in states.
   bool complete() const { return complete_; }
   Zxid committed() const { return committed_; }
+  // The highest committed zxid that is not above `zxid`, as far as it is known.
+  Zxid committed_up_to(Zxid zxid) const;
 
  private:
   void deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now, Verdict& verdict);

@@ -71,16 +71,38 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
   s.said = std::max(s.said, zxid);
 }
 
+void Durability::epoch_announced(ServerIndex server, Epoch epoch, const SimDisk& disk, SimTime now,
+                                 Verdict& verdict) {
+  verdict.expect(Checker::DurAck, durable_epoch(disk, "acceptedEpoch") >= epoch, now, [&] {
+    return fmt::format("s{} announces epoch {} and its disk does not hold its own promise",
+                       server + 1, epoch);
+  });
+}
+
 void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-                         const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict) {
+                         const SimDisk& disk, const Ledger& ledger, Zxid committed, SimTime now,
+                         Verdict& verdict) {
   Server& s = servers_[server];
-  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
-      after.standing == Standing::Voter) {
-    verdict.expect(Checker::Recover, after.last_logged >= s.acknowledged, now, [&] {
-      return fmt::format("s{} recovered up to zxid {:x} and had acknowledged {:x}", server + 1,
-                         after.last_logged.value, s.acknowledged.value);
+  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter) {
+    verdict.expect(Checker::Recover, after.standing == Standing::Voter, now, [&] {
+      return fmt::format("s{} was a voter and stands aside after a crash that damaged nothing",
+                         server + 1);
     });
   }
+  if (after.role != ZabRole::Recovering) {
+    s.voter = after.standing == Standing::Voter && !after.damaged;
+  }
+  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
+      after.standing == Standing::Voter) {
+    // Whoever died while it was going back may have got there, and no further than is allowed.
+    const Zxid due = s.going_back ? std::min(s.acknowledged, committed) : s.acknowledged;
+    verdict.expect(Checker::Recover, after.last_logged >= due, now, [&] {
+      return fmt::format("s{} recovered up to zxid {:x} and had acknowledged {:x}", server + 1,
+                         after.last_logged.value, due.value);
+    });
+    s.acknowledged = std::min(s.acknowledged, after.last_logged);
+  }
+  if (after.role != ZabRole::Recovering) s.going_back = after.busy;
   // Known damage: what it claims is at least what it acknowledged (RULES 9).
   if (after.damaged && after.standing == Standing::Voter && before.standing != Standing::Voter) {
     verdict.expect(Checker::Recover, after.claimed >= s.acknowledged, now, [&] {
@@ -88,6 +110,9 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
                          after.claimed.value, s.acknowledged.value);
     });
   }
+  // Recovery makes durable what it found, but for who stands aside and claims nothing.
+  const bool aside = after.standing == Standing::Aside || after.standing == Standing::Blank;
+  if (aside && before.role == ZabRole::Recovering) return;
   // What was claimed durable is so; checked whenever the claim moves.
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
       after.role != ZabRole::Recovering) {

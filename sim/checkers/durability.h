@@ -20,9 +20,15 @@ class Durability {
 
   void packet_sent(ServerIndex server, const NodeFacts& facts, const QuorumPacket& packet,
                    const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
+  // A leader announces an epoch: its own promise of it is durable.
+  void epoch_announced(ServerIndex server, Epoch epoch, const SimDisk& disk, SimTime now,
+                       Verdict& verdict);
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-               const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
-  // A truncation or an install has left the server's log ending at `keep`.
+               const SimDisk& disk, const Ledger& ledger, Zxid committed, SimTime now,
+               Verdict& verdict);
+  Zxid acknowledged(ServerIndex server) const { return servers_[server].acknowledged; }
+  // `committed`: what is committed of that. A truncation or an install has left the server's log
+  // ending at `keep`.
   void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
   // Its ACKs may still be on their way, and were true when they left.
   void wiped(ServerIndex server) {
@@ -30,12 +36,16 @@ class Durability {
     servers_[server] = {};
     servers_[server].said = said;
   }
+  // It may find damage, and stand aside.
+  void damaged(ServerIndex server) { servers_[server].voter = false; }
 
  private:
   struct Server {
-    Zxid acknowledged;       // by ACKs found true, and by a leader's own count
-    Zxid said;               // highest ACK ever found true, whatever became of the disk
-    Epoch synced_epoch = 0;  // NEWLEADER acknowledged
+    Zxid acknowledged;        // by ACKs found true, and by a leader's own count
+    Zxid said;                // highest ACK ever found true, whatever became of the disk
+    Epoch synced_epoch = 0;   // NEWLEADER acknowledged
+    bool going_back = false;  // a truncation or an install was under way
+    bool voter = false;       // it was one: no crash makes it forget that
   };
   void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
                     const Ledger& ledger, SimTime now, Verdict& verdict);

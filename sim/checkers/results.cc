@@ -30,7 +30,9 @@ class HistoryCheck {
       for (const ClientOp& op : client.ops()) {
         if (is_write(op.op)) {
           writes_[{op.session, op.xid}].op = &op;
-        } else if (op.answered && op.op != Op::Sync) {
+        } else if (op.op == Op::Sync) {
+          if (op.answered && op.error == ErrorCode::Ok) syncs_.push_back(&op);
+        } else if (op.answered && op.op != Op::CloseSession) {
           reads_.push_back(&op);
         }
       }
@@ -45,6 +47,7 @@ class HistoryCheck {
     }
     for (const auto& [key, write] : writes_) check_answered(write);
     check_real_time();
+    sync_check();
   }
 
  private:
@@ -86,8 +89,14 @@ class HistoryCheck {
     const Model::Expected expected = model_.expected(op);
     const auto* error = std::get_if<ErrorTxn>(&txn.body);
     const ErrorCode code = error == nullptr ? ErrorCode::Ok : error->error;
-    // The owner of a session and the moment at which it begins to close are the leader's knowledge.
-    if (code == ErrorCode::SessionMoved || code == ErrorCode::SessionExpired) return;
+    // Which server owns a session is the leader's knowledge; that it is open is everybody's.
+    const bool open = model_.session_open(op.session);
+    if (open && code == ErrorCode::SessionMoved) return;
+    if (open != (code != ErrorCode::SessionExpired)) {
+      return wrong(op, fmt::format("K-SESSION: became error {} in a session that is {}",
+                                   static_cast<int>(code), open ? "open" : "closed"));
+    }
+    if (!open) return;
     if (code != expected.error) {
       return wrong(op, fmt::format("became error {} where {} was due", static_cast<int>(code),
                                    static_cast<int>(expected.error)));
@@ -179,6 +188,16 @@ class HistoryCheck {
     }
   }
 
+  void sync_check() {
+    std::vector<std::pair<SimTime, Zxid>> returns;
+    for (const auto& [key, write] : writes_) {
+      if (write.op->answered && write.zxid != Zxid{}) {
+        returns.emplace_back(write.op->returned, write.zxid);
+      }
+    }
+    check_syncs(std::move(returns), std::move(syncs_), now_, verdict_);
+  }
+
   const Ledger& ledger_;
   SimTime now_;
   Verdict& verdict_;
@@ -187,10 +206,29 @@ class HistoryCheck {
   std::map<Zxid, std::pair<ErrorCode, std::string>> results_;
   std::map<Zxid, std::optional<Stat>> stats_;
   std::vector<const ClientOp*> reads_;
+  std::vector<const ClientOp*> syncs_;
   size_t next_read_ = 0;
 };
 
 }  // namespace
+
+void check_syncs(std::vector<std::pair<SimTime, Zxid>> writes, std::vector<const ClientOp*> syncs,
+                 SimTime now, Verdict& verdict) {
+  std::sort(writes.begin(), writes.end());
+  std::stable_sort(syncs.begin(), syncs.end(),
+                   [](const ClientOp* a, const ClientOp* b) { return a->invoked < b->invoked; });
+  Zxid floor;
+  size_t next = 0;
+  for (const ClientOp* sync : syncs) {
+    while (next < writes.size() && writes[next].first < sync->invoked) {
+      floor = std::max(floor, writes[next++].second);
+    }
+    verdict.expect(Checker::Sync, sync->reply_zxid >= floor, now, [&] {
+      return fmt::format("{}: answered at {:x}, and {:x} had been answered before it was asked",
+                         describe(*sync), sync->reply_zxid.value, floor.value);
+    });
+  }
+}
 
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
                    const Ledger& ledger, SimTime now, Verdict& verdict) {

@@ -1,8 +1,10 @@
 // K-RESULT: every reply equals what the reference model answers at the reply's zxid; every write
 // that committed is what its request had to become in the state before it, once; what the history
-// of real time orders, zxids order too (K-LINW).
+// of real time orders, zxids order too (K-LINW); an answered sync has seen every write that
+// had been answered before it was asked (K-SYNC).
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -15,5 +17,10 @@ namespace vivarium::sim {
 // `order` is the one sequence of delivered txns, complete.
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
                    const Ledger& ledger, SimTime now, Verdict& verdict);
+
+// An answered sync has seen every write that was answered before it was invoked; `writes` are times
+// of answers, with the zxids of the txns.
+void check_syncs(std::vector<std::pair<SimTime, Zxid>> writes, std::vector<const ClientOp*> syncs,
+                 SimTime now, Verdict& verdict);
 
 }  // namespace vivarium::sim

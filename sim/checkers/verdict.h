@@ -28,15 +28,19 @@ enum class Checker : uint8_t {
   Quorum,
   Result,
   Fifo,
+  Mono,
+  Sync,
+  NoExpire,
+  Stable,
   Live
 };
-inline constexpr size_t kCheckers = 15;
+inline constexpr size_t kCheckers = 19;
 
 constexpr std::string_view name_of(Checker checker) {
   constexpr std::array<std::string_view, kCheckers> kNames{
-      "K-PREFIX",    "K-AGREE",    "K-COMMITTED", "K-LEADER1", "K-PROMISE",
-      "K-EPOCHMONO", "K-ZXIDUNIQ", "K-DURACK",    "K-MEMDISK", "K-RECOVER",
-      "K-LOGTREE",   "K-QUORUM",   "K-RESULT",    "K-FIFO",    "K-LIVE"};
+      "K-PREFIX", "K-AGREE",   "K-COMMITTED", "K-LEADER1", "K-PROMISE", "K-EPOCHMONO", "K-ZXIDUNIQ",
+      "K-DURACK", "K-MEMDISK", "K-RECOVER",   "K-LOGTREE", "K-QUORUM",  "K-RESULT",    "K-FIFO",
+      "K-MONO",   "K-SYNC",    "K-NOEXPIRE",  "K-STABLE",  "K-LIVE"};
   return kNames[static_cast<size_t>(checker)];
 }
 

@@ -94,7 +94,8 @@ struct Servers {
     const NodeFacts& after = facts[server];
     agreement.stepped(server, before, after, tree, ledger, kNow, verdict);
     leadership.stepped(server, after, kNow, verdict);
-    durability.stepped(server, before, after, disks[server], ledger, kNow, verdict);
+    durability.stepped(server, before, after, disks[server], ledger,
+                       agreement.committed_up_to(durability.acknowledged(server)), kNow, verdict);
   }
   void lead(ServerIndex server, Epoch epoch) {
     step(server, [&](NodeFacts& f) {
@@ -323,6 +324,16 @@ TEST(Checkers, MemDiskFiresWhenMemoryIsAheadOfTheDisk) {
             "K-MEMDISK: s1 has epoch 2 on disk, and its history only to 100000001 of 100000002");
 }
 
+TEST(Checkers, DurAckFiresOnAnEpochAnnouncedBeforeTheLeadersOwnPromise) {
+  Servers s;
+  s.put_epoch(0, "acceptedEpoch", 2);
+  s.durability.epoch_announced(0, 2, s.disks[0], kNow, s.verdict);
+  ASSERT_EQ(said(s.verdict), "");
+  s.durability.epoch_announced(0, 3, s.disks[0], kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict),
+            "K-DURACK: s1 announces epoch 3 and its disk does not hold its own promise");
+}
+
 TEST(Checkers, RecoverFiresWhenAnAcknowledgedTxnDoesNotComeBack) {
   Servers s;
   s.commit_three();
@@ -333,6 +344,58 @@ TEST(Checkers, RecoverFiresWhenAnAcknowledgedTxnDoesNotComeBack) {
   });
   EXPECT_EQ(said(s.verdict),
             "K-RECOVER: s2 recovered up to zxid 100000002 and had acknowledged 100000003");
+}
+
+TEST(Checkers, RecoverFiresWhenAVoterForgetsThatItIsOne) {
+  Servers s;
+  s.step(1, [](NodeFacts& f) { f.role = ZabRole::Looking; });
+  for (const Standing standing : {Standing::Voter, Standing::Aside}) {
+    s.facts[1] = NodeFacts{};
+    s.step(1, [&](NodeFacts& f) {
+      f.role = ZabRole::Looking;
+      f.standing = standing;
+    });
+    const bool fires = standing == Standing::Aside;
+    EXPECT_EQ(said(s.verdict),
+              fires
+                  ? "K-RECOVER: s2 was a voter and stands aside after a crash that damaged nothing"
+                  : "");
+  }
+}
+
+// A later epoch has committed other txns: its zxids are above those that were lost with their
+// leader.
+TEST(Checkers, CommittedUpToLeavesOutWhatALaterEpochDoesNotHave) {
+  Servers s;
+  s.commit_three();
+  EXPECT_EQ(s.agreement.committed_up_to(Zxid(1, 2)), Zxid(1, 2));
+  EXPECT_EQ(s.agreement.committed_up_to(Zxid(1, 4)), Zxid(1, 3));
+  s.log(0, Zxid(2, 1));
+  s.log(1, Zxid(2, 1));
+  s.lead(0, 2);
+  s.facts[1].epoch = 2;
+  s.acknowledge(1, Zxid(2, 1));
+  s.commit(0, Zxid(2, 1));
+  ASSERT_EQ(said(s.verdict), "");
+  EXPECT_EQ(s.agreement.committed_up_to(Zxid(1, 4)), Zxid(1, 3));
+  EXPECT_EQ(s.agreement.committed_up_to(Zxid(2, 1)), Zxid(2, 1));
+}
+
+TEST(Checkers, RecoverAllowsACrashWithinATruncationToGoBackToWhatIsCommitted) {
+  Servers s;
+  s.commit_three();
+  s.log(1, Zxid(1, 4));
+  s.acknowledge(1, Zxid(1, 4));
+  s.step(1, [](NodeFacts& f) { f.busy = true; });
+  for (const uint32_t last : {3U, 2U}) {
+    s.facts[1] = NodeFacts{};
+    s.step(1, [&](NodeFacts& f) {
+      f.role = ZabRole::Looking;
+      f.last_logged = Zxid(1, last);
+    });
+    const bool committed_lost = last == 2;
+    EXPECT_EQ(said(s.verdict) != "", committed_lost) << said(s.verdict);
+  }
 }
 
 TEST(Checkers, QuorumFiresOnACommitWithoutAMajority) {
@@ -450,6 +513,31 @@ TEST(Checkers, ResultFiresWhenATxnCannotBeInItsState) {
   EXPECT_THAT(said(run.verdict), HasSubstr("op 5 /a: became error 0 where -101 was due"));
 }
 
+TEST(Checkers, ResultFiresWhenASessionCommitsWithoutBeingOpen) {
+  RealRun run;
+  // Of all sessions, so that it is also the client's.
+  std::erase_if(run.order, [&](Zxid zxid) {
+    return decode_txn(run.scenario.cluster().ledger().entry(zxid))->header.type ==
+           TxnType::CreateSession;
+  });
+  run.check();
+  EXPECT_THAT(said(run.verdict),
+              HasSubstr("K-SESSION: became error 0 in a session that is closed"));
+}
+
+TEST(Checkers, SyncFiresWhenAnAnsweredWriteWasNotSeen) {
+  ClientOp sync;
+  sync.op = Op::Sync;
+  sync.invoked = SimTime{20};
+  sync.reply_zxid = Zxid(1, 2);
+  Verdict verdict;
+  check_syncs({{SimTime{10}, Zxid(1, 2)}, {SimTime{20}, Zxid(1, 3)}}, {&sync}, kNow, verdict);
+  ASSERT_EQ(said(verdict), "");
+  check_syncs({{SimTime{19}, Zxid(1, 3)}, {SimTime{10}, Zxid(1, 2)}}, {&sync}, kNow, verdict);
+  EXPECT_THAT(said(verdict), StartsWith("K-SYNC: c1 session 0 xid 0 op 9 : answered at 100000002, "
+                                        "and 100000003 had been answered"));
+}
+
 TEST(Checkers, TheModelRefusesTxnsThatTheirStateForbids) {
   Model model;
   EXPECT_EQ(model.apply(txn_of(Zxid(1, 1), TxnType::CreateSession, CreateSessionTxn{1000})),
@@ -493,6 +581,77 @@ TEST(Checkers, FifoFiresOnAReplyOutOfTurn) {
     ASSERT_TRUE(s.wait(milliseconds(100)));
   }),
             "K-FIFO: reply 5 to nothing");
+}
+
+TEST(Checkers, MonoFiresOnAReplyOfAnEarlierState) {
+  Scenario s;
+  EXPECT_EQ(s.play([&] {
+    ScriptedClient client = s.client(0);
+    ASSERT_TRUE(s.until([&] { return s.serving() && client.connected(); }));
+    ASSERT_TRUE(client.create("/a", "1").ok());
+    SimClient& machine = s.cluster().client(0);
+    s.sim().pause(HostId{machine.server()});
+    const size_t ticket = machine.ask({Op::GetData, "/a", {}, -1, CreateFlag::Persistent, false});
+    ASSERT_TRUE(s.until([&] { return machine.asked(ticket) != nullptr; }));
+    Bytes body;
+    encode(ReplyHeader{machine.asked(ticket)->xid, 0, ErrorCode::NoNode}, body);
+    Bytes frame(4);
+    put_u32(frame.data(), static_cast<uint32_t>(body.size()));
+    append_bytes(frame, body);
+    for (const LinkInfo& link : s.sim().network().links()) {
+      if (link.port != kClientPort || link.from != s.cluster().client_host(0)) continue;
+      Moment moment = s.sim().moment();
+      s.sim().network().inject(moment, link, 1, frame);
+    }
+    ASSERT_TRUE(s.wait(milliseconds(100)));
+    s.sim().resume(HostId{machine.server()});
+  }),
+            "K-MONO: K-MONO: a reply at zxid 0 after one at 100000002");
+}
+
+// Kills whoever leads once the cluster is quiet.
+struct LateKiller final : Observer {
+  const Cluster* cluster = nullptr;
+  SimTime after;
+  void delivering(Simulation&, HostId, const Event&) override {}
+  void called(Simulation& sim, HostId host, const Call& call) override {
+    if (sim.now() < after || call.kind != CallKind::Send) return;
+    if (cluster->leader() == host.value && !done) sim.doom(host, Death::Kill);
+    done = done || cluster->leader() == host.value;
+  }
+  bool done = false;
+};
+
+TEST(Checkers, StableFiresWhenALeaderGoesWithoutAReason) {
+  Profile p = scenario_profile();
+  p.quiet_end = true;
+  p.operations_per_client = 5;
+  Cluster well(1, p, {});
+  const Outcome good = well.run();
+  ASSERT_FALSE(good.violation.has_value()) << good.violation->text;
+  EXPECT_GT(good.evaluated[static_cast<size_t>(Checker::Stable)], 0U);
+
+  Cluster cluster(1, p, {});
+  LateKiller killer;
+  killer.cluster = &cluster;
+  killer.after = well.sim().now() - milliseconds(p.session_timeout_ms);
+  cluster.also_observe(&killer);
+  const Outcome outcome = cluster.run();
+  ASSERT_TRUE(outcome.violation.has_value());
+  EXPECT_EQ(outcome.violation->checker, "K-STABLE");
+}
+
+TEST(Checkers, NoExpireFiresWhenASessionEndsThoughNothingHappened) {
+  Profile p = scenario_profile();
+  p.quiet_end = true;
+  p.operations_per_client = 1;
+  Cluster cluster(1, p, {});
+  // A client that pings at a tenth of the pace it should.
+  const HostId client = cluster.client_host(0);
+  cluster.sim().clock(client).set_drift(SimTime{}, -900'000);
+  const Outcome outcome = cluster.run();
+  ASSERT_TRUE(outcome.violation.has_value());
+  EXPECT_EQ(outcome.violation->checker, "K-NOEXPIRE");
 }
 
 TEST(Checkers, LiveFiresWhenTheEnsembleDoesNotComeTogether) {

@@ -392,6 +392,7 @@ void power_loss_of_all(Scenario& s) {
 // The record of `zxid` in the log of a server that is off.
 void rot(Scenario& s, ServerIndex server, Zxid zxid, RotKind kind = RotKind::FlippedBit) {
   ASSERT_TRUE(rot_record(s.sim().disk(s.host(server)), zxid, kind, 12345).has_value());
+  s.cluster().damaged(server);
 }
 
 // Server 3 is damaged in the middle of its log, and has what server 1 has; server 2 is gone.

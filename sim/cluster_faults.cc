@@ -1,0 +1,411 @@
+// The faults of a schedule: how each begins, strikes and ends.
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "sim/cluster.h"
+#include "sim/rot.h"
+#include "sim/sim_network.h"
+
+namespace vivarium::sim {
+namespace {
+
+// Alarm tokens: fault id, and what is due.
+constexpr uint64_t kUndo = 1 << 20;
+constexpr uint64_t kStrike = 2 << 20;
+
+}  // namespace
+
+void Cluster::alarm(uint64_t token) {
+  const uint32_t id = static_cast<uint32_t>(token % kUndo);
+  for (const Fault& fault : faults_) {
+    if (fault.id != id) continue;
+    if (token >= kStrike) {
+      if (!healed_) strike(fault);
+    } else if (token >= kUndo) {
+      undo(fault);
+    } else if (!healed_) {
+      apply(fault);
+    }
+    return;
+  }
+}
+
+void Cluster::crash(ServerIndex server, bool power, Duration down) {
+  const HostId host = server_host(server);
+  if (sim_.state(host) == HostState::Off) return;
+  if (power) {
+    sim_.lose_power(host, *this);
+  } else {
+    sim_.kill(host, *this);
+  }
+  if (sim_.state(host) == HostState::Off) sim_.start(host, down);
+}
+
+// From one server to another, until the fault ends; several faults may cut the same way.
+void Cluster::cut(const Fault& fault, ServerIndex from, ServerIndex to, Path path) {
+  if (from == to) return;
+  cuts_.push_back({fault.id, from, to, path});
+  set_paths();
+}
+
+void Cluster::isolate(const Fault& fault, ServerIndex server) {
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    cut(fault, server, i, Path::Stalled);
+    cut(fault, i, server, Path::Stalled);
+  }
+}
+
+void Cluster::set_paths() {
+  const uint32_t n = profile_.servers;
+  std::vector<Path> paths(size_t{n} * n, Path::Open);
+  for (const Cut& c : cuts_) paths[size_t{c.from} * n + c.to] = c.path;
+  for (ServerIndex a = 0; a < n; ++a) {
+    for (ServerIndex b = 0; b < n; ++b) {
+      if (a != b) sim_.set_path(server_host(a), server_host(b), paths[size_t{a} * n + b]);
+    }
+  }
+}
+
+// A wiped server forgets what it acknowledged. Every committed txn keeps a copy in a quorum while
+// wiped servers that have not been filled again are fewer than a majority's complement, and never
+// while any other server has yet to become a member.
+bool Cluster::may_wipe(ServerIndex server) const {
+  if (profile_.observer(server)) return true;
+  size_t missing = 1;
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    if (i == server) continue;
+    if (!nodes_[i] || !nodes_[i]->storage().member()) return false;
+    if (wiped_[i]) ++missing;
+  }
+  return profile_.voters() > 1 && missing <= (profile_.voters() - 1) / 2 && !wiped_[server];
+}
+
+void Cluster::wipe(ServerIndex server, Duration down) {
+  sim_.kill(server_host(server), *this);
+  sim_.disk(server_host(server)).wipe();
+  wiped_[server] = true;
+  ledger_.installed(server, Zxid{});
+  leadership_.wiped(server);
+  durability_.wiped(server);
+  if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
+}
+
+void Cluster::rot(ServerIndex server, uint64_t fault, Duration down) {
+  const HostId host = server_host(server);
+  sim_.lose_power(host, *this);
+  const std::optional<std::string> done = rot_log(sim_.disk(host), sim_.choices(), fault);
+  if (done) {
+    wiped_[server] = true;
+    damaged(server);
+    sim_.note(host, *done);
+  }
+  if (sim_.state(host) == HostState::Off) sim_.start(host, down);
+}
+
+// Whoever wipes all servers at once has given up what they held, and the checkers ask for it no
+// more. The clients are new ones: those who saw later zxids would be refused for ever.
+void Cluster::wipe_all(Duration down) {
+  ledger_ = Ledger(profile_.servers);
+  agreement_ = Agreement(profile_.servers);
+  leadership_ = Leadership(profile_.servers);
+  durability_ = Durability(profile_.servers, profile_.voter_set());
+  for (ServerIndex i = 0; i < profile_.servers; ++i) wipe(i, down);
+  for (ClientIndex i = 0; i < profile_.clients; ++i) {
+    sim_.kill(client_host(i), *this);
+    clients_[i].begin_anew();
+    sim_.start(client_host(i), down);
+  }
+}
+
+void Cluster::apply(const Fault& fault) {
+  const std::optional<ServerIndex> leading = leader();
+  const uint32_t n = profile_.servers;
+  bool lasting = false;
+  switch (fault.kind) {
+    case FaultKind::PowerLoss:
+      crash(fault.target, true, fault.lasts);
+      break;
+    case FaultKind::Kill:
+      crash(fault.target, false, fault.lasts);
+      break;
+    case FaultKind::PowerLossAll:
+      for (ServerIndex i = 0; i < n; ++i) {
+        crash(i, true, fault.lasts * static_cast<int64_t>(i + 1) / static_cast<int64_t>(n));
+      }
+      break;
+    case FaultKind::LeaderPowerLoss:
+      if (leading) crash(*leading, true, fault.lasts);
+      break;
+    case FaultKind::LeaderKill:
+      if (leading) crash(*leading, false, fault.lasts);
+      break;
+    case FaultKind::LeaderCut:
+      if (leading) isolate(fault, *leading);
+      lasting = true;
+      break;
+    case FaultKind::Pause:
+      sim_.pause(server_host(fault.target));
+      lasting = true;
+      break;
+    case FaultKind::LeaderPause:
+      if (leading) sim_.pause(server_host(*leading));
+      lasting = true;
+      break;
+    case FaultKind::Isolate:
+      isolate(fault, fault.target);
+      lasting = true;
+      break;
+    case FaultKind::CutPair:
+      cut(fault, fault.target, fault.other, Path::Stalled);
+      cut(fault, fault.other, fault.target, Path::Stalled);
+      lasting = true;
+      break;
+    case FaultKind::CutOneWay:
+      cut(fault, fault.target, fault.other, Path::Stalled);
+      lasting = true;
+      break;
+    case FaultKind::BlackHole:
+      cut(fault, fault.target, fault.other, Path::BlackHole);
+      lasting = true;
+      break;
+    case FaultKind::BreakPair:
+      if (n > 1) sim_.break_links(server_host(fault.target), server_host(fault.other), fault.id);
+      break;
+    case FaultKind::BreakClient:
+      for (ServerIndex i = 0; i < n; ++i) {
+        sim_.break_links(HostId{n + fault.target}, server_host(i), fault.id);
+      }
+      break;
+    case FaultKind::SlowDisk:
+      sim_.files(server_host(fault.target)).set_slowness(50);
+      lasting = true;
+      break;
+    case FaultKind::StuckDisk:
+      sim_.stick_disk(server_host(fault.target));
+      lasting = true;
+      break;
+    case FaultKind::FailSync:
+      sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "log.", 0, FileError::Io});
+      break;
+    case FaultKind::Wipe:
+      if (!may_wipe(fault.target)) return;
+      wipe(fault.target, fault.lasts);
+      break;
+    case FaultKind::Rot:
+      if (!may_wipe(fault.target)) return;
+      rot(fault.target, fault.id, fault.lasts);
+      break;
+    case FaultKind::SlowLinks:
+    case FaultKind::LeaderDeaf:
+    case FaultKind::LeaderDumb:
+      if (fault.kind != FaultKind::SlowLinks && !leading) return;
+      apply_to_links(fault);
+      lasting = true;
+      break;
+    case FaultKind::SlowFollowers:
+      for (ServerIndex i = 0; i < n; ++i) {
+        if (i != leading) sim_.files(server_host(i)).set_slowness(fault.count);
+      }
+      lasting = true;
+      break;
+    case FaultKind::StuckRestart:
+      for (ServerIndex i = 0; i < n; ++i) {
+        if (i != fault.target) sim_.stick_disk(server_host(i));
+      }
+      sim_.alarm(sim_.now() + fault.after, fault.id + kStrike);
+      lasting = true;
+      break;
+    case FaultKind::DiesAtDisk: {
+      const HostId host = server_host(fault.target);
+      if (sim_.state(host) != HostState::Running) return;
+      down_for_[fault.target] = fault.lasts;
+      sim_.doom_at(host, sim_.file_operations(host) + fault.count,
+                   fault.power ? Death::PowerLoss : Death::Kill);
+      break;
+    }
+    case FaultKind::PacketCrash:
+    case FaultKind::PacketCut:
+    case FaultKind::PacketBreak:
+      waiting_.push_back(fault.id);
+      break;
+    case FaultKind::ClockLeap:
+      sim_.clock(server_host(fault.target))
+          .jump_monotonic(milliseconds(static_cast<int64_t>(
+              sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 1500))));
+      sim_.clock_changed(server_host(fault.target));
+      break;
+    case FaultKind::ClockDrift: {
+      const uint64_t ppm = sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 1'200'000);
+      sim_.clock(server_host(fault.target))
+          .set_drift(sim_.now(), static_cast<int64_t>(ppm) - 600'000);
+      sim_.clock_changed(server_host(fault.target));
+      break;
+    }
+    case FaultKind::ClockJump:
+      sim_.clock(server_host(fault.target))
+          .jump_wall(milliseconds(static_cast<int64_t>(sim_.choices().below(
+                                      {ChoiceKind::Fault, fault.id, 6, 0}, 7'200'000)) -
+                                  3'600'000));
+      sim_.clock_changed(server_host(fault.target));
+      break;
+  }
+  sim_.note(server_host(std::min(fault.target, n - 1)), to_text(fault));
+  if (lasting) sim_.alarm(sim_.now() + fault.lasts, fault.id + kUndo);
+}
+
+void Cluster::apply_to_links(const Fault& fault) {
+  if (fault.kind == FaultKind::SlowLinks) {
+    const Delay slow{milliseconds(5), milliseconds(60), 64, milliseconds(150)};
+    sim_.network().set_delay(server_host(fault.target), server_host(fault.other), slow);
+    sim_.network().set_delay(server_host(fault.other), server_host(fault.target), slow);
+    return;
+  }
+  const std::optional<ServerIndex> leading = leader();
+  for (ServerIndex i = 0; leading && i < profile_.servers; ++i) {
+    if (fault.kind == FaultKind::LeaderDeaf) {
+      cut(fault, i, *leading, Path::Stalled);
+    } else {
+      cut(fault, *leading, i, Path::Stalled);
+    }
+  }
+}
+
+// The packet that a fault waited for was sent.
+void Cluster::packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet) {
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    const auto fault = std::find_if(faults_.begin(), faults_.end(),
+                                    [&](const Fault& f) { return f.id == waiting_[i]; });
+    CHECK(fault != faults_.end());
+    if (fault->packet != packet.type) continue;
+    fault->target = leader;
+    fault->other = learner;
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(i));
+    sim_.alarm(sim_.now() + fault->after, fault->id + kStrike);
+    return;
+  }
+}
+
+void Cluster::strike(const Fault& fault) {
+  sim_.note(server_host(fault.target), "strikes: " + to_text(fault));
+  const auto struck = [&](ServerIndex server) {
+    switch (fault.struck) {
+      case Struck::Leader:
+        return server == fault.target;
+      case Struck::Learner:
+        return server == fault.other;
+      case Struck::Both:
+        return server == fault.target || server == fault.other;
+      case Struck::All:
+        return true;
+      case Struck::AllButLearner:
+        return server != fault.other;
+    }
+    return false;
+  };
+  if (fault.kind == FaultKind::StuckRestart) {
+    if (leader() != fault.target) crash(fault.target, fault.power, milliseconds(10));
+    return;
+  }
+  if (fault.kind == FaultKind::PacketBreak) {
+    return sim_.break_links(server_host(fault.target), server_host(fault.other), fault.id);
+  }
+  if (fault.kind == FaultKind::PacketCut) {
+    if (fault.struck == Struck::Leader || fault.struck == Struck::Learner) {
+      isolate(fault, fault.struck == Struck::Leader ? fault.target : fault.other);
+    } else {
+      const Path path = fault.power ? Path::Stalled : Path::BlackHole;
+      cut(fault, fault.target, fault.other, path);
+      if (fault.struck != Struck::All) cut(fault, fault.other, fault.target, path);
+    }
+    return sim_.alarm(sim_.now() + fault.lasts, fault.id + kUndo);
+  }
+  const int64_t n = profile_.servers;
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    // They come back one after the other, in either order.
+    const int64_t nth = (fault.id & 1) != 0 ? int64_t{i} : n - 1 - int64_t{i};
+    if (struck(i)) crash(i, fault.power, fault.lasts * (nth + 1) / n);
+  }
+}
+
+// A disk that is slow by the profile is so until everything has healed.
+int64_t Cluster::own_slowness(ServerIndex server) const {
+  return healed_ ? 1 : profile_.slowness(server);
+}
+
+void Cluster::undo(const Fault& fault) {
+  const uint32_t n = profile_.servers;
+  switch (fault.kind) {
+    case FaultKind::LeaderCut:
+    case FaultKind::Isolate:
+    case FaultKind::CutPair:
+    case FaultKind::CutOneWay:
+    case FaultKind::BlackHole:
+    case FaultKind::LeaderDeaf:
+    case FaultKind::LeaderDumb:
+    case FaultKind::PacketCut:
+      std::erase_if(cuts_, [&](const Cut& c) { return c.fault == fault.id; });
+      set_paths();
+      break;
+    case FaultKind::Pause:
+      sim_.resume(server_host(fault.target));
+      break;
+    case FaultKind::LeaderPause:
+      for (ServerIndex i = 0; i < n; ++i) sim_.resume(server_host(i));
+      break;
+    case FaultKind::SlowDisk:
+      sim_.files(server_host(fault.target)).set_slowness(own_slowness(fault.target));
+      break;
+    case FaultKind::SlowFollowers:
+      for (ServerIndex i = 0; i < n; ++i) {
+        sim_.files(server_host(i)).set_slowness(own_slowness(i));
+      }
+      break;
+    case FaultKind::SlowLinks:
+      sim_.network().set_delay(server_host(fault.target), server_host(fault.other),
+                               NetOptions{}.packet);
+      sim_.network().set_delay(server_host(fault.other), server_host(fault.target),
+                               NetOptions{}.packet);
+      break;
+    case FaultKind::StuckDisk:
+      sim_.release_disk(server_host(fault.target));
+      break;
+    case FaultKind::StuckRestart:
+      for (ServerIndex i = 0; i < n; ++i) sim_.release_disk(server_host(i));
+      break;
+    case FaultKind::PowerLoss:
+    case FaultKind::Kill:
+    case FaultKind::PowerLossAll:
+    case FaultKind::LeaderPowerLoss:
+    case FaultKind::LeaderKill:
+    case FaultKind::BreakPair:
+    case FaultKind::BreakClient:
+    case FaultKind::FailSync:
+    case FaultKind::Wipe:
+    case FaultKind::Rot:
+    case FaultKind::ClockJump:
+    case FaultKind::ClockLeap:
+    case FaultKind::ClockDrift:
+    case FaultKind::DiesAtDisk:
+    case FaultKind::PacketCrash:
+    case FaultKind::PacketBreak:
+      break;
+  }
+}
+
+void Cluster::heal() {
+  healed_ = true;
+  waiting_.clear();
+  for (const Fault& fault : faults_) undo(fault);
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    sim_.files(server_host(i)).clear_faults();
+    sim_.files(server_host(i)).set_slowness(own_slowness(i));
+    sim_.clock(server_host(i)).set_drift(sim_.now(), 0);
+    sim_.clock_changed(server_host(i));
+    down_for_[i].reset();
+    sim_.doom_at(server_host(i), UINT64_MAX, Death::Kill);
+    if (sim_.state(server_host(i)) == HostState::Off) sim_.start(server_host(i));
+  }
+  sim_.note(server_host(0), "all faults healed");
+}
+
+}  // namespace vivarium::sim

@@ -287,7 +287,8 @@ void Cluster::check_quiet() {
   verdict_.expect(Checker::Stable, leadership_.leaderships() == leaderships && converged(),
                   sim_.now(), [&] { return "the ensemble changed although nothing had happened"; });
   if (verdict_.violation()) return;
-  for (const auto& [session, timeout] : nodes_[*leader()]->tree().sessions()) {
+  for (const auto& entry : nodes_[*leader()]->tree().sessions()) {
+    const SessionId session = entry.first;
     const bool held = std::any_of(clients_.begin(), clients_.end(),
                                   [&](const SimClient& c) { return c.session() == session; });
     verdict_.expect(Checker::Live, held, sim_.now(), [&] {

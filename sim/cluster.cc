@@ -184,7 +184,8 @@ void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, By
     if (learner) {
       leadership_.packet_sent(server, peer, facts, packet, sim_.now(), verdict_);
       durability_.packet_sent(server, facts, packet, disk, ledger_, sim_.now(), verdict_);
-    } else if (packet.type == PacketType::LeaderInfo && packet.data.size() == 4) {
+    } else if (packet.type == PacketType::LeaderInfo && packet.data.size() >= 4 &&
+               get_u32(packet.data.data()) == kLeaderProtocolVersion) {
       durability_.epoch_announced(server, Zxid::from_wire(packet.zxid).epoch(), disk, sim_.now(),
                                   verdict_);
     }

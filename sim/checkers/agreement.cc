@@ -32,9 +32,12 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
                    });
   }
   if (after.leading && after.established) {
-    // The initial history of an established leader holds everything ever committed.
+    // The initial history of an established leader holds everything committed in earlier epochs.
     if (!(before.leading && before.established)) {
-      const Zxid end = std::max(committed_, order_.empty() ? Zxid{} : order_.back());
+      Zxid end = std::max(committed_, order_.empty() ? Zxid{} : order_.back());
+      // The last word of a quorum may come when a later epoch has long begun: of that this leader
+      // knows nothing, and commits nothing.
+      if (end.epoch() > after.epoch) end = committed_up_to(Zxid(after.epoch, UINT32_MAX));
       verdict.expect(Checker::Committed, ledger.holds(server, end) || end == Zxid{}, now, [&] {
         return fmt::format("s{} leads epoch {} and its log lacks zxid {:x}, which was committed",
                            server + 1, after.epoch, end.value);

@@ -183,6 +183,28 @@ TEST(Checkers, CommittedFiresWhenANewLeaderLacksATxn) {
             "K-COMMITTED: s3 leads epoch 2 and its log lacks zxid 100000003, which was committed");
 }
 
+// An ACK of NEWLEADER that was on its way for long: epoch 3 has begun, and has a txn of its own.
+TEST(Checkers, CommittedAsksALateLeaderForWhatEarlierEpochsHave) {
+  for (const uint32_t last : {3U, 2U}) {
+    Servers s;
+    s.commit_three();
+    s.log(0, Zxid(3, 1));
+    s.log(1, Zxid(3, 1));
+    s.lead(0, 3);
+    s.facts[1].epoch = 3;
+    s.acknowledge(1, Zxid(3, 1));
+    s.commit(0, Zxid(3, 1));
+    ASSERT_EQ(said(s.verdict), "");
+    s.log_up_to(2, last);
+    s.lead(2, 2);
+    const bool lost = last == 2;
+    EXPECT_EQ(said(s.verdict),
+              lost ? "K-COMMITTED: s3 leads epoch 2 and its log lacks zxid 100000003, which was "
+                     "committed"
+                   : "");
+  }
+}
+
 TEST(Checkers, CommittedFiresWhenMoreIsServedThanCommitted) {
   Servers s;
   s.commit_three();

@@ -72,6 +72,12 @@ constexpr NumberKey kNumberKeys[] = {
      [](Config& c, int64_t v) {  // ZooKeeper, too, raises smaller numbers to 3
        c.snapshots_kept = std::max(kSnapshotsKeptMin, static_cast<uint32_t>(v));
      }},
+    {"znode.container.checkIntervalMs", 1, kMsMax,
+     [](Config& c, int64_t v) { c.container_check_ms = v; }},
+    {"znode.container.maxPerMinute", 1, INT32_MAX,
+     [](Config& c, int64_t v) { c.container_removals_per_minute = static_cast<uint32_t>(v); }},
+    {"znode.container.maxNeverUsedIntervalMs", 0, INT64_MAX / 2,
+     [](Config& c, int64_t v) { c.container_never_used_ms = v; }},
     {"fastleader.minNotificationInterval", 1, kMsMax,
      [](Config& c, int64_t v) { c.notification_min_ms = v; }},
     {"fastleader.maxNotificationInterval", 1, kMsMax,
@@ -92,6 +98,34 @@ Result<int64_t> number_value(std::string_view key, std::string_view value, int64
     return fail(fmt::format("{}: '{}' is not a whole number from {} to {}", key, value, min, max));
   }
   return *number;
+}
+
+// --- keys that are on or off
+
+struct FlagKey {
+  std::string_view key;
+  std::string_view on;  // as ZooKeeper, whatever is not this word is "off"
+  bool Config::*flag;
+};
+
+constexpr FlagKey kFlagKeys[] = {
+    {"skipACL", "yes", &Config::skip_acl},
+    {"DigestAuthenticationProvider.enabled", "true", &Config::digest_auth},
+    {"extendedTypesEnabled", "true", &Config::extended_types},
+    {"enforceQuota", "true", &Config::enforce_quota},
+};
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+const FlagKey* find_flag_key(std::string_view key) {
+  for (const FlagKey& flag : kFlagKeys) {
+    if (flag.key == key) return &flag;
+  }
+  return nullptr;
 }
 
 // --- server.N=host:quorumPort:electionPort[:role][;[clientHost:]clientPort]
@@ -225,6 +259,19 @@ class ServerFileParser {
         return failure(fmt::format("standaloneEnabled: '{}' is neither true nor false", value));
       }
       standalone_enabled_ = value == "true";
+    } else if (key == "DigestAuthenticationProvider.superDigest") {
+      file_.config.super_digest = Secret(std::string(value));
+    } else if (key == "DigestAuthenticationProvider.digestAlg") {
+      return take_digest_algorithm(value);
+    } else if (key == "letAnySaslUserDoX") {
+      file_.config.any_sasl_user = value;
+    } else if (key.starts_with("authProvider.")) {
+      return take_auth_provider(key, value);
+    } else if (const FlagKey* flag = find_flag_key(key)) {
+      file_.config.*flag->flag = equal_ignoring_case(value, flag->on);
+      if (flag->flag == &Config::skip_acl && file_.config.skip_acl) {
+        warn("skipACL=yes: every client may do everything");
+      }
     } else if (const NumberKey* number = find_number_key(key)) {
       return take_number(*number, value);
     } else {
@@ -256,6 +303,34 @@ class ServerFileParser {
     if (number.key == "autopurge.snapRetainCount" && *parsed < kSnapshotsKeptMin) {
       warn(fmt::format("{}={} is ignored: {} snapshots are kept", number.key, value,
                        kSnapshotsKeptMin));
+    }
+    return std::nullopt;
+  }
+
+  Failure take_digest_algorithm(std::string_view value) {
+    if (equal_ignoring_case(value, "SHA1") || equal_ignoring_case(value, "SHA-1")) {
+      file_.config.digest_algorithm = DigestAlgorithm::Sha1;
+    } else if (equal_ignoring_case(value, "SHA-256")) {
+      file_.config.digest_algorithm = DigestAlgorithm::Sha256;
+    } else {
+      return failure(fmt::format(
+          "DigestAuthenticationProvider.digestAlg: '{}' is neither SHA1 nor SHA-256", value));
+    }
+    return std::nullopt;
+  }
+
+  // ZooKeeper's own providers by the names of their classes. Which ids ACLs may hold depends on
+  // them; how a client proves such an id is another matter.
+  Failure take_auth_provider(std::string_view key, std::string_view value) {
+    constexpr std::string_view kPackage = "org.apache.zookeeper.server.auth.";
+    const std::string_view name =
+        value.starts_with(kPackage) ? value.substr(kPackage.size()) : std::string_view();
+    if (name == "SASLAuthenticationProvider") {
+      file_.config.sasl_ids = true;
+    } else if (name == "X509AuthenticationProvider") {
+      file_.config.x509_ids = true;
+    } else if (name != "DigestAuthenticationProvider" && name != "IPAuthenticationProvider") {
+      return failure(fmt::format("{}={}: there is no such authentication here", key, value));
     }
     return std::nullopt;
   }
@@ -375,6 +450,10 @@ std::optional<Error> check_ranges(const Config& c) {
   if (c.max_session_timeout() > kMsMax) return Error{"maxSessionTimeout is out of range"};
   if (c.packet_bytes_max < 64 || c.packet_bytes_max > (1U << 30)) {
     return Error{"the largest packet is out of range"};
+  }
+  if (c.container_check_ms < 1 || c.container_removals_per_minute < 1 ||
+      c.container_never_used_ms < 0) {
+    return Error{"the removal of containers is out of range"};
   }
   if (c.snapshot_every_txns < 2) return Error{"snapCount is below 2"};
   if (c.snapshots_kept < 1) return Error{"at least one snapshot has to be kept"};

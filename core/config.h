@@ -9,6 +9,7 @@
 
 #include "core/base/ids.h"
 #include "core/base/result.h"
+#include "core/base/secret.h"
 #include "core/base/time.h"
 #include "core/world.h"
 
@@ -21,6 +22,8 @@ struct Member {
   bool observer = false;
   Address client{};  // as the server's own line names it; port 0: it does not
 };
+
+enum class DigestAlgorithm : uint8_t { Sha1, Sha256 };
 
 struct Config {
   // One server without peers: epoch 0, no elections (semantics.md section 10).
@@ -41,6 +44,22 @@ struct Config {
   int64_t handshake_deadline_ms = 10'000;           // a connection without a session
   uint64_t connection_unsent_bytes_max = 64 << 20;  // a reader slower than this is dropped
   uint32_t outstanding_requests_max = 1000;         // globalOutstandingLimit
+
+  // Access control.
+  bool skip_acl = false;    // skipACL
+  bool digest_auth = true;  // DigestAuthenticationProvider.enabled
+  DigestAlgorithm digest_algorithm = DigestAlgorithm::Sha1;
+  Secret super_digest;    // DigestAuthenticationProvider.superDigest; empty: nobody is super
+  bool sasl_ids = false;  // ACLs may name ids of these schemes
+  bool x509_ids = false;
+  std::string any_sasl_user;  // letAnySaslUserDoX
+
+  // What writes may do.
+  bool extended_types = false;  // extendedTypesEnabled: TTL nodes
+  bool enforce_quota = false;
+  int64_t container_check_ms = 60'000;  // znode.container.checkIntervalMs
+  uint32_t container_removals_per_minute = 10'000;
+  int64_t container_never_used_ms = 0;  // 0: a container that never had a child stays
 
   // Storage.
   uint64_t log_prealloc_bytes = 64 << 20;

@@ -14,7 +14,6 @@ struct RefusedKey {
 
 // What a server must not silently do without: who may connect, who is asked, where members are.
 constexpr RefusedKey kRefused[] = {
-    {"authProvider.", "", "authentication plugins are not supported"},
     {"controllerPort", "", "it belongs to ZooKeeper's own tests"},
     {"dynamicConfigFile", "",
      "dynamic configuration files are not supported; put the server lines "
@@ -77,9 +76,7 @@ constexpr std::string_view kIgnored[] = {
     "electionPortBindRetry",
     "enableEagerACLCheck",
     "enforce.auth.schemes",
-    "enforceQuota",
     "ensembleAuthName",
-    "extendedTypesEnabled",
     "fips-mode",
     "flushDelay",
     "follower.",
@@ -100,7 +97,6 @@ constexpr std::string_view kIgnored[] = {
     "leaderConnectDelayDuringRetryMs",
     "leaderServes",
     "learner.",
-    "letAnySaslUserDoX",
     "localSessionsEnabled",
     "localSessionsUpgradingEnabled",
     "maxBatchSize",
@@ -134,7 +130,6 @@ constexpr std::string_view kIgnored[] = {
     "security.auth_to_local",
     "serializeLastProcessedZxid.enabled",
     "serverCnxnFactory",
-    "skipACL",
     "snapSizeLimitInKb",
     "snapshot.compression.method",
     "snapshot.trust.empty",
@@ -149,7 +144,6 @@ constexpr std::string_view kIgnored[] = {
     "watcherCleanIntervalInSeconds",
     "watcherCleanThreadsNum",
     "watcherCleanThreshold",
-    "znode.container.",
 };
 
 bool matches(std::string_view key, std::string_view pattern) {

@@ -22,6 +22,7 @@ enum class RequestClass : uint8_t {
   Barrier,      // sync: answered when everything before is applied here
   Read,         // answered from the tree, in the connection's order
   Rearm,        // setWatches: a read whose events precede its reply
+  Identify,     // auth, sasl: in force as soon as it is read; its answer waits for its turn
   Unsupported,  // an operation that this server does not do yet: error, and the connection stays
   Refused       // no operation of clients: error and end
 };
@@ -33,7 +34,9 @@ struct PendingRequest {
   RequestClass kind{};
   bool done = false;  // Write and Barrier: the answer is known
   ErrorCode error{};
-  Bytes body;  // of the request for reads, of the reply for writes and barriers
+  uint32_t ids = 0;       // how many the connection had when the request was read
+  Bytes body;             // of the request for reads, of the reply for all others
+  std::vector<Op> parts;  // multi: what each operation was asked as
 };
 
 // A link as the watch table knows it, and back.

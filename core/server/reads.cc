@@ -3,45 +3,24 @@
 #include <string_view>
 
 #include "core/server/replies.h"
-#include "core/tree/acl.h"
+#include "core/tree/permissions.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
 
 namespace vivarium {
 namespace {
 
-bool may_read_node(const DataTree::NodeView& node, const std::vector<AuthId>& ids) {
-  return node.acl == nullptr || acl_grants(*node.acl, kPermRead, ids);
-}
-
-// Node and READ are checked alike for getData and both getChildren.
-ErrorCode find_readable(const ReadContext& context, std::string_view path, DataTree::Slot& slot) {
-  slot = context.tree.find(path);
-  if (slot == DataTree::kNone) return ErrorCode::NoNode;
-  const bool allowed = may_read_node(context.tree.view(slot), context.ids);
-  return allowed ? ErrorCode::Ok : ErrorCode::NoAuth;
-}
-
-void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out) {
-  JuteWriter writer(out);
-  writer.i32(tree.view(parent).num_children);
-  for (auto child = tree.first_child(parent); child != DataTree::kNone;
-       child = tree.next_sibling(child)) {
-    writer.string(tree.view(child).name);
-  }
-}
-
-ErrorCode children_of(const ReadContext& context, ByteView body, bool with_stat, Bytes& out) {
+ErrorCode children_of(const ReadContext& context, Op op, ByteView body, Bytes& out) {
   const auto request = decode_path_watch_request(body);
   if (!request) return ErrorCode::MarshallingError;
   DataTree::Slot slot = DataTree::kNone;
-  const ErrorCode error = find_readable(context, request->path, slot);
+  const ErrorCode error = find_readable(context, op, request->path, slot);
   if (error != ErrorCode::Ok) return error;
   if (request->watch) {
     context.watches.add(context.watcher, WatchTable::Kind::Child, request->path);
   }
   encode_children(context.tree, slot, out);
-  if (with_stat) encode(context.tree.stat(slot), out);
+  if (op == Op::GetChildren2) encode(context.tree.stat(slot), out);
   return ErrorCode::Ok;
 }
 
@@ -69,7 +48,7 @@ Missed missed_children(const ReadContext& context, std::string_view path, Zxid s
 
 void rearm_one(const ReadContext& context, WatchTable::Kind kind, std::string_view path,
                const Missed& missed, Bytes& out) {
-  if (!may_read(context.tree, path, context.ids)) return;
+  if (!may_read(context, path)) return;
   if (missed.any) {
     append_watch_event(kNoEventZxid, missed.event, path, out);
   } else {
@@ -105,9 +84,38 @@ bool decode(ByteView in, SetWatchesRequest& out) {
 
 }  // namespace
 
-bool may_read(const DataTree& tree, std::string_view path, const std::vector<AuthId>& ids) {
-  const auto slot = tree.find(path);
-  return slot == DataTree::kNone || may_read_node(tree.view(slot), ids);
+bool may_read(const ReadContext& context, std::string_view path) {
+  const auto slot = context.tree.find(path);
+  return slot == DataTree::kNone ||
+         may_be_told(*context.tree.view(slot).acl, context.ids, context.rules);
+}
+
+ErrorCode find_readable(const ReadContext& context, Op op, std::string_view path,
+                        DataTree::Slot& slot) {
+  slot = context.tree.find(path);
+  if (slot == DataTree::kNone) return ErrorCode::NoNode;
+  const bool allowed = may(op, *context.tree.view(slot).acl, context.ids, context.rules);
+  return allowed ? ErrorCode::Ok : ErrorCode::NoAuth;
+}
+
+void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(tree.view(parent).num_children);
+  for (auto child = tree.first_child(parent); child != DataTree::kNone;
+       child = tree.next_sibling(child)) {
+    writer.string(tree.view(child).name);
+  }
+}
+
+void encode_data_and_stat(const DataTree& tree, DataTree::Slot slot, Bytes& out) {
+  const DataTree::NodeView node = tree.view(slot);
+  JuteWriter writer(out);
+  if (node.null_data) {
+    writer.null_buffer();
+  } else {
+    writer.buffer(node.data);
+  }
+  encode(tree.stat(slot), out);
 }
 
 ErrorCode read_ping(const ReadContext& context, ByteView body, Bytes& out) {
@@ -122,7 +130,8 @@ ErrorCode read_exists(const ReadContext& context, ByteView body, Bytes& out) {
   if (!request) return ErrorCode::MarshallingError;
   if (request->path.find('\0') != std::string_view::npos) return ErrorCode::BadArguments;
   const auto slot = context.tree.find(request->path);
-  if (slot != DataTree::kNone && !may_read_node(context.tree.view(slot), context.ids)) {
+  if (slot != DataTree::kNone &&
+      !may(Op::Exists, *context.tree.view(slot).acl, context.ids, context.rules)) {
     return ErrorCode::NoAuth;
   }
   // Before the existence test: a watch on a node that is not there waits for its creation.
@@ -138,28 +147,21 @@ ErrorCode read_data(const ReadContext& context, ByteView body, Bytes& out) {
   const auto request = decode_path_watch_request(body);
   if (!request) return ErrorCode::MarshallingError;
   DataTree::Slot slot = DataTree::kNone;
-  const ErrorCode error = find_readable(context, request->path, slot);
+  const ErrorCode error = find_readable(context, Op::GetData, request->path, slot);
   if (error != ErrorCode::Ok) return error;
   if (request->watch) {
     context.watches.add(context.watcher, WatchTable::Kind::Data, request->path);
   }
-  const DataTree::NodeView node = context.tree.view(slot);
-  JuteWriter writer(out);
-  if (node.null_data) {
-    writer.null_buffer();
-  } else {
-    writer.buffer(node.data);
-  }
-  encode(context.tree.stat(slot), out);
+  encode_data_and_stat(context.tree, slot, out);
   return ErrorCode::Ok;
 }
 
 ErrorCode read_children(const ReadContext& context, ByteView body, Bytes& out) {
-  return children_of(context, body, false, out);
+  return children_of(context, Op::GetChildren, body, out);
 }
 
 ErrorCode read_children2(const ReadContext& context, ByteView body, Bytes& out) {
-  return children_of(context, body, true, out);
+  return children_of(context, Op::GetChildren2, body, out);
 }
 
 ErrorCode rearm_watches(const ReadContext& context, ByteView body, Bytes& out) {

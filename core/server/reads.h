@@ -2,9 +2,12 @@
 // opcode; checks in the order of client-protocol section 8.
 #pragma once
 
-#include <vector>
+#include <span>
+#include <string_view>
 
 #include "core/base/bytes.h"
+#include "core/base/ids.h"
+#include "core/tree/acl.h"
 #include "core/tree/data_tree.h"
 #include "core/tree/watches.h"
 #include "core/wire/codes.h"
@@ -16,7 +19,9 @@ struct ReadContext {
   const DataTree& tree;
   WatchTable& watches;
   WatcherId watcher;
-  const std::vector<AuthId>& ids;  // of the connection
+  std::span<const AuthId> ids;  // of the connection, when the request was read
+  const AclRules& rules;
+  SessionId session;
 };
 
 // Appends the reply's body to `out`. After an error what was appended is dropped.
@@ -27,12 +32,23 @@ ErrorCode read_exists(const ReadContext& context, ByteView body, Bytes& out);
 ErrorCode read_data(const ReadContext& context, ByteView body, Bytes& out);
 ErrorCode read_children(const ReadContext& context, ByteView body, Bytes& out);
 ErrorCode read_children2(const ReadContext& context, ByteView body, Bytes& out);
+// tree_reads.cc
+ErrorCode read_acl(const ReadContext& context, ByteView body, Bytes& out);
+ErrorCode read_all_children_number(const ReadContext& context, ByteView body, Bytes& out);
+ErrorCode read_ephemerals(const ReadContext& context, ByteView body, Bytes& out);
+ErrorCode who_am_i(const ReadContext& context, ByteView body, Bytes& out);
+ErrorCode read_multi(const ReadContext& context, ByteView body, Bytes& out);
 
 // setWatches: appends to `out` whole frames of the events that the client has missed, which precede
 // the reply, and registers the rest. Decided by mzxid for data and pzxid for children (hazards W1).
 ErrorCode rearm_watches(const ReadContext& context, ByteView body, Bytes& out);
 
-// May a connection with these ids see the node at `path`? A node that is not there hides nothing.
-bool may_read(const DataTree& tree, std::string_view path, const std::vector<AuthId>& ids);
+// May the connection see the znode at `path`? One that is not there hides nothing.
+bool may_read(const ReadContext& context, std::string_view path);
+// NoNode, or NoAuth where the caller may not do `op`.
+ErrorCode find_readable(const ReadContext& context, Op op, std::string_view path,
+                        DataTree::Slot& slot);
+void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out);
+void encode_data_and_stat(const DataTree& tree, DataTree::Slot slot, Bytes& out);
 
 }  // namespace vivarium

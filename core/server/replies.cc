@@ -1,6 +1,9 @@
 #include "core/server/replies.h"
 
+#include <algorithm>
+
 #include "core/wire/jute.h"
+#include "core/wire/multi.h"
 
 namespace vivarium {
 namespace {
@@ -70,8 +73,31 @@ void finish_reply(size_t begin, ErrorCode error, Bytes& out) {
 
 void encode_write_result(Op op, const Effects& effects, Bytes& body) {
   CHECK(effects.error == ErrorCode::Ok);
-  if (op == Op::Create || op == Op::Create2) JuteWriter(body).string(effects.path);
-  if (op == Op::Create2 || op == Op::SetData) encode(effects.stat, body);
+  const bool is_create2 = op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
+  if (op == Op::Create || is_create2) JuteWriter(body).string(effects.path);
+  if (is_create2 || op == Op::SetData || op == Op::SetAcl) encode(effects.stat, body);
+}
+
+void encode_multi_results(std::span<const Op> asked, const Effects& effects, Bytes& body) {
+  const bool failed =
+      std::any_of(effects.parts.begin(), effects.parts.end(),
+                  [](const Effects& part) { return part.header.type == TxnType::Error; });
+  JuteWriter writer(body);
+  for (size_t i = 0; i < effects.parts.size(); ++i) {
+    const Effects& part = effects.parts[i];
+    if (failed || part.error != ErrorCode::Ok) {
+      encode_multi_error(part.error, writer);
+      continue;
+    }
+    // Numbers of operations and of their txns are the same.
+    Op op = static_cast<Op>(part.header.type);
+    if (i < asked.size() && op == Op::Create) op = asked[i];
+    // Who creates more than the path is answered as create2.
+    const bool with_stat = op == Op::CreateContainer || op == Op::CreateTtl;
+    encode_multi_header(with_stat ? Op::Create2 : op, writer);
+    encode_write_result(op, part, body);
+  }
+  encode_multi_end(writer);
 }
 
 }  // namespace vivarium

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "core/base/bytes.h"
@@ -30,5 +31,8 @@ void finish_reply(size_t begin, ErrorCode error, Bytes& out);
 
 // The body of the reply to a write that succeeded.
 void encode_write_result(Op op, const Effects& effects, Bytes& body);
+// Of a multi, whatever became of it: a failed one, too, is answered by a result for each operation.
+// `asked` are the operations of the request; txns do not tell a create2 from a create.
+void encode_multi_results(std::span<const Op> asked, const Effects& effects, Bytes& body);
 
 }  // namespace vivarium

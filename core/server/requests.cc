@@ -1,11 +1,16 @@
 #include "core/server/requests.h"
 
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "core/base/check.h"
+#include "core/server/identity.h"
 #include "core/server/replies.h"
 #include "core/server/server.h"
+#include "core/tree/permissions.h"
 #include "core/wire/jute.h"
+#include "core/wire/multi.h"
 
 namespace vivarium {
 namespace {
@@ -17,35 +22,36 @@ constexpr Operation kOperations[] = {
     {Op::Exists, RequestClass::Read, read_exists},
     {Op::GetChildren, RequestClass::Read, read_children},
     {Op::GetChildren2, RequestClass::Read, read_children2},
+    {Op::GetAcl, RequestClass::Read, read_acl},
+    {Op::GetAllChildrenNumber, RequestClass::Read, read_all_children_number},
+    {Op::GetEphemerals, RequestClass::Read, read_ephemerals},
+    {Op::MultiRead, RequestClass::Read, read_multi},
+    {Op::WhoAmI, RequestClass::Read, who_am_i},
     {Op::Ping, RequestClass::Read, read_ping},
     {Op::SetWatches, RequestClass::Rearm, rearm_watches},
     {Op::Create, RequestClass::Write, nullptr},
     {Op::Create2, RequestClass::Write, nullptr},
     {Op::SetData, RequestClass::Write, nullptr},
     {Op::Delete, RequestClass::Write, nullptr},
+    {Op::SetAcl, RequestClass::Write, nullptr},
+    {Op::Multi, RequestClass::Write, nullptr},
+    {Op::CreateContainer, RequestClass::Write, nullptr},
+    {Op::CreateTtl, RequestClass::Write, nullptr},
+    {Op::Reconfig, RequestClass::Write, nullptr},
     {Op::CloseSession, RequestClass::Write, nullptr},
     {Op::Sync, RequestClass::Barrier, nullptr},
-    {Op::GetAcl, RequestClass::Unsupported, nullptr},
-    {Op::SetAcl, RequestClass::Unsupported, nullptr},
-    {Op::Multi, RequestClass::Unsupported, nullptr},
-    {Op::Reconfig, RequestClass::Unsupported, nullptr},
+    {Op::Auth, RequestClass::Identify, nullptr},
+    {Op::Sasl, RequestClass::Identify, nullptr},
     {Op::CheckWatches, RequestClass::Unsupported, nullptr},
     {Op::RemoveWatches, RequestClass::Unsupported, nullptr},
-    {Op::CreateContainer, RequestClass::Unsupported, nullptr},
-    {Op::CreateTtl, RequestClass::Unsupported, nullptr},
-    {Op::MultiRead, RequestClass::Unsupported, nullptr},
-    {Op::Auth, RequestClass::Unsupported, nullptr},
-    {Op::Sasl, RequestClass::Unsupported, nullptr},
-    {Op::GetEphemerals, RequestClass::Unsupported, nullptr},
-    {Op::GetAllChildrenNumber, RequestClass::Unsupported, nullptr},
     {Op::SetWatches2, RequestClass::Unsupported, nullptr},
     {Op::AddWatch, RequestClass::Unsupported, nullptr},
-    {Op::WhoAmI, RequestClass::Unsupported, nullptr},
 };
 constexpr Operation kRefused{Op::Error, RequestClass::Refused, nullptr};
 
-// Refused requests are told no zxid (client-protocol section 4).
+// Refused requests are told no zxid, and answers to auth and sasl zero (client-protocol section 4).
 constexpr int64_t kNoReplyZxid = -1;
+constexpr int64_t kIdentifyZxid = 0;
 
 bool is_read(RequestClass kind) {
   return kind == RequestClass::Read || kind == RequestClass::Rearm;
@@ -64,6 +70,16 @@ bool waits_for_answer(const PendingRequest& request) {
   const bool submitted =
       request.kind == RequestClass::Write || request.kind == RequestClass::Barrier;
   return submitted && !request.done;
+}
+
+// Empty for a request that does not decode, which its txn will say.
+std::vector<Op> operations_of_multi(ByteView body) {
+  std::vector<Op> parts;
+  const auto ops = decode_multi_request(body, Op::Multi);
+  if (!ops) return parts;
+  parts.reserve(ops->size());
+  for (const MultiOp& op : *ops) parts.push_back(op.op);
+  return parts;
 }
 
 // Numbers of operations and of their txns are the same.
@@ -90,9 +106,11 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
   request.xid = header.xid;
   request.op = operation.op;
   request.kind = operation.kind;
+  request.ids = static_cast<uint32_t>(connection.ids.size());
   switch (operation.kind) {
     case RequestClass::Write: {
       if (operation.op == Op::CloseSession) connection.phase = Phase::Ending;
+      if (operation.op == Op::Multi) request.parts = operations_of_multi(body);
       const uint64_t position = enqueue(connection, std::move(request));
       submit(connection, header.xid, operation.op, position, body, parts);
       return;
@@ -100,6 +118,9 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
     case RequestClass::Barrier:
       start_sync(connection, header.xid, body, parts);
       return;
+    case RequestClass::Identify:
+      identify(connection, request, body, parts);
+      break;
     case RequestClass::Refused:
       connection.phase = Phase::Ending;
       break;
@@ -141,6 +162,20 @@ void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t 
   write.auth = connection.ids;
   write.owner = parts.config.id;
   parts.replication.submit(write);
+}
+
+// Requests read from here on have the new ids; those before it keep what they had.
+void Server::identify(ClientConnection& connection, PendingRequest& request, ByteView body,
+                      ServerParts& parts) {
+  if (request.op == Op::Sasl) {  // no mechanism is set up: a token of nothing (section 11)
+    JuteWriter(request.body).null_buffer();
+    return;
+  }
+  request.error = add_identity(body, connection.address, parts.config, connection.ids);
+  if (request.error == ErrorCode::Ok) return;
+  parts.world.count("auth_failed_count", 1);
+  parts.world.audit("auth refused from " + connection.address);
+  connection.phase = Phase::Ending;
 }
 
 void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body,
@@ -191,7 +226,12 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
   const Zxid zxid = parts.tree.last_applied();
   Bytes& out = connection.output;
   mark_dirty(connection);
-  const ReadContext context{parts.tree, watches_, watcher_of(connection.link), connection.ids};
+  const ReadContext context{parts.tree,
+                            watches_,
+                            watcher_of(connection.link),
+                            std::span(connection.ids).first(request.ids),
+                            acl_rules_,
+                            connection.session};
   switch (request.kind) {
     case RequestClass::Read: {
       const int32_t xid = request.op == Op::Ping ? kXidPing : request.xid;
@@ -211,6 +251,10 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
     case RequestClass::Barrier:
       append_reply({request.xid, zxid.wire(), request.error}, body, out);
       if (request.op == Op::CloseSession) close(connection, End::Drain, parts);
+      return;
+    case RequestClass::Identify:
+      append_reply({request.xid, kIdentifyZxid, request.error}, request.body, out);
+      if (request.error != ErrorCode::Ok) close(connection, End::Drain, parts);
       return;
     case RequestClass::Unsupported:
       append_reply({request.xid, zxid.wire(), ErrorCode::Unimplemented}, {}, out);
@@ -268,8 +312,12 @@ void Server::finish_write(ClientConnection& connection, const InFlight& write,
   CHECK(request != nullptr && !request->done);
   CHECK(request->xid == write.cxid && request->op == write.op);
   request->done = true;
-  request->error = effects.error;
-  if (effects.error == ErrorCode::Ok) encode_write_result(write.op, effects, request->body);
+  if (effects.header.type == TxnType::Multi) {
+    encode_multi_results(request->parts, effects, request->body);
+  } else {
+    request->error = effects.error;
+    if (effects.error == ErrorCode::Ok) encode_write_result(write.op, effects, request->body);
+  }
   advance(connection, parts);
 }
 
@@ -315,7 +363,7 @@ void Server::fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts)
     for (const WatcherId watcher : fired) {
       ClientConnection* connection = find(link_of(watcher));
       CHECK(connection != nullptr);
-      if (!may_read(parts.tree, change.path, connection->ids)) continue;
+      if (!may_be_told(change.acl, connection->ids, acl_rules_)) continue;
       append_bytes(connection->output, frame);
       mark_dirty(*connection);
     }

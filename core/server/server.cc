@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/server/requests.h"
+#include "core/zab/rules.h"
 
 namespace vivarium {
 namespace {
@@ -37,7 +38,7 @@ int32_t frame_bytes_max(const ClientConnection& connection, const Config& config
 
 }  // namespace
 
-Server::Server(const Config& config) { static_cast<void>(config); }
+Server::Server(const Config& config) : acl_rules_(acl_rules(config)) {}
 
 ClientConnection* Server::find(LinkId link) {
   if (!link.valid() || link.slot >= connections_.size()) return nullptr;

@@ -124,6 +124,8 @@ class Server {
   PendingRequest dequeue(ClientConnection& connection);
   void submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position, ByteView body,
               ServerParts& parts);
+  void identify(ClientConnection& connection, PendingRequest& request, ByteView body,
+                ServerParts& parts);
   void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);
   void advance(ClientConnection& connection, ServerParts& parts);
   void answer(ClientConnection& connection, const PendingRequest& request, ByteView body,
@@ -143,6 +145,7 @@ class Server {
   uint64_t next_ticket_ = 1;
   size_t in_flight_ = 0;
   SessionIds session_ids_;
+  AclRules acl_rules_;
   WatchTable watches_;
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline

@@ -4,7 +4,9 @@
 #include <array>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <span>
+#include <tuple>
 
 #include "core/base/check.h"
 #include "core/wire/acl_codec.h"
@@ -19,25 +21,53 @@ constexpr std::string_view kAuth = "auth";
 constexpr std::string_view kSuper = "super";
 constexpr std::string_view kDigest = "digest";
 constexpr std::string_view kIp = "ip";
+constexpr std::string_view kX509 = "x509";
+constexpr std::string_view kSasl = "sasl";
 
 bool is_world_anyone(const AclEntry& entry) {
   return entry.scheme == kWorld && entry.id == kAnyone;
 }
 
-// Schemes whose ids say who somebody is; an address does not.
-bool is_authenticated(std::string_view scheme) { return scheme == kDigest; }
-
-bool is_valid_id(std::string_view scheme, std::string_view id) {
-  if (scheme == kDigest) return is_valid_digest_id(id);
-  if (scheme == kIp) return is_valid_ip_id(id);
-  return false;
+bool is_enabled(std::string_view scheme, const AclRules& rules) {
+  if (scheme == kDigest) return rules.digest;
+  if (scheme == kX509) return rules.x509;
+  if (scheme == kSasl) return rules.sasl;
+  return scheme == kIp;
 }
 
-bool entry_matches(const AclEntry& entry, const AuthId& id) {
-  if (entry.scheme != id.scheme) return false;
+// Schemes whose ids say who somebody is; an address does not.
+bool is_authenticated(std::string_view scheme, const AclRules& rules) {
+  return scheme != kIp && is_enabled(scheme, rules);
+}
+
+bool is_valid_id(std::string_view scheme, std::string_view id, const AclRules& rules) {
+  if (!is_enabled(scheme, rules)) return false;
+  if (scheme == kDigest) return is_valid_digest_id(id);
+  if (scheme == kX509) return is_valid_x509_id(id);
+  if (scheme == kSasl) return is_valid_sasl_id(id);
+  return is_valid_ip_id(id);
+}
+
+bool entry_matches(const AclEntry& entry, const AuthId& id, const AclRules& rules) {
+  if (entry.scheme != id.scheme || !is_enabled(entry.scheme, rules)) return false;
   if (entry.scheme == kIp) return ip_matches(id.id, entry.id);
+  if (entry.scheme == kSasl) {
+    const bool any = !rules.any_sasl_user.empty() && entry.id == rules.any_sasl_user;
+    return any || id.id == kSuper || entry.id == id.id;
+  }
   return entry.id == id.id;
 }
+
+// Entries of a list that were seen before. A list may be as long as a packet: no pairwise search.
+class Seen {
+ public:
+  bool again(const AclEntry& entry) {
+    return !entries_.emplace(entry.perms, entry.scheme, entry.id).second;
+  }
+
+ private:
+  std::set<std::tuple<int32_t, std::string_view, std::string_view>> entries_;
+};
 
 struct IpAddress {
   std::array<Byte, 16> bytes{};
@@ -135,8 +165,9 @@ Hash128 content_hash(const Acl& acl) {
 
 Acl open_acl() { return {{kPermAll, std::string(kWorld), std::string(kAnyone)}}; }
 
-bool acl_grants(const Acl& acl, int32_t wanted, const std::vector<AuthId>& ids) {
-  if (acl.empty()) return true;
+bool acl_grants(const Acl& acl, int32_t wanted, std::span<const AuthId> ids,
+                const AclRules& rules) {
+  if (rules.skip || acl.empty()) return true;
   for (const AuthId& id : ids) {
     if (id.scheme == kSuper) return true;
   }
@@ -144,31 +175,38 @@ bool acl_grants(const Acl& acl, int32_t wanted, const std::vector<AuthId>& ids) 
     if ((entry.perms & wanted) == 0) continue;
     if (is_world_anyone(entry)) return true;
     for (const AuthId& id : ids) {
-      if (entry_matches(entry, id)) return true;
+      if (entry_matches(entry, id, rules)) return true;
     }
   }
   return false;
 }
 
-ErrorCode resolve_acl(const Acl& requested, const std::vector<AuthId>& ids, Acl& resolved) {
+bool grants_everybody(const Acl& acl, int32_t wanted) {
+  return acl.empty() || std::any_of(acl.begin(), acl.end(), [wanted](const AclEntry& entry) {
+           return (entry.perms & wanted) != 0 && is_world_anyone(entry);
+         });
+}
+
+ErrorCode resolve_acl(const Acl& requested, std::span<const AuthId> ids, const AclRules& rules,
+                      Acl& resolved) {
   resolved.clear();
   if (requested.empty()) return ErrorCode::InvalidAcl;
-  for (size_t i = 0; i < requested.size(); ++i) {
-    const AclEntry& entry = requested[i];
-    const auto here = requested.begin() + static_cast<ptrdiff_t>(i);
-    if (std::find(requested.begin(), here, entry) != here) continue;
+  Seen seen;
+  for (const AclEntry& entry : requested) {
+    if (requested.size() > 1 && seen.again(entry)) continue;
     if (entry.scheme == kAuth) {
       const size_t before = resolved.size();
       for (const AuthId& id : ids) {
-        if (is_authenticated(id.scheme)) resolved.push_back({entry.perms, id.scheme, id.id});
+        if (is_authenticated(id.scheme, rules)) resolved.push_back({entry.perms, id.scheme, id.id});
       }
       if (resolved.size() == before) return ErrorCode::InvalidAcl;
     } else {
-      if (!is_world_anyone(entry) && !is_valid_id(entry.scheme, entry.id)) {
+      if (!is_world_anyone(entry) && !is_valid_id(entry.scheme, entry.id, rules)) {
         return ErrorCode::InvalidAcl;
       }
       resolved.push_back(entry);
     }
+    if (resolved.size() > kSetAclEntriesMax) return ErrorCode::InvalidAcl;
   }
   return ErrorCode::Ok;
 }
@@ -177,6 +215,41 @@ bool is_valid_digest_id(std::string_view id) {
   const size_t colon = id.find(':');
   if (colon == std::string_view::npos || colon + 1 == id.size()) return false;
   return id.find(':', colon + 1) == std::string_view::npos;
+}
+
+// "name", or "service[/host]@realm".
+bool is_valid_sasl_id(std::string_view id) {
+  const size_t at = id.find('@');
+  if (at == std::string_view::npos) return true;
+  const std::string_view realm = id.substr(at + 1);
+  if (realm.find_first_of("/@") != std::string_view::npos) return false;
+  const std::string_view name = id.substr(0, at);
+  return std::count(name.begin(), name.end(), '/') <= 1;
+}
+
+// Parts "type=value" with commas between; a backslash or quotes keep a comma in a value.
+bool is_valid_x509_id(std::string_view id) {
+  bool in_quotes = false;
+  bool has_equals = false;
+  size_t type_bytes = 0;
+  for (size_t i = 0; i < id.size(); ++i) {
+    const char c = id[i];
+    if (c == '\\') {
+      if (++i == id.size() || !has_equals) return false;
+    } else if (c == '"') {
+      in_quotes = !in_quotes;
+    } else if (!in_quotes && (c == ',' || c == '+')) {
+      if (!has_equals) return false;
+      has_equals = false;
+      type_bytes = 0;
+    } else if (!has_equals && c == '=') {
+      if (type_bytes == 0) return false;
+      has_equals = true;
+    } else if (!has_equals && c != ' ') {
+      ++type_bytes;
+    }
+  }
+  return !in_quotes && (has_equals || id.empty());
 }
 
 bool is_valid_ip_id(std::string_view id) { return parse_pattern(id).has_value(); }

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,17 +20,34 @@ namespace vivarium {
 // world:anyone with all permissions.
 Acl open_acl();
 
+// What the configuration says about ACLs. Schemes that are not enabled grant nothing and may not be
+// set: who holds such an id could not have been asked for proof.
+struct AclRules {
+  bool skip = false;          // skipACL: nothing is checked
+  bool digest = true;         // DigestAuthenticationProvider.enabled
+  bool x509 = false;          // authProvider.*=...X509AuthenticationProvider
+  bool sasl = false;          // authProvider.*=...SASLAuthenticationProvider
+  std::string any_sasl_user;  // letAnySaslUserDoX: an id that every sasl user matches; empty: none
+};
+
 // True when one of `ids` holds one of the permissions in `wanted`. An empty list grants everything,
 // the scheme "super" everything on every list.
-bool acl_grants(const Acl& acl, int32_t wanted, const std::vector<AuthId>& ids);
+bool acl_grants(const Acl& acl, int32_t wanted, std::span<const AuthId> ids, const AclRules& rules);
+// Whoever asks.
+bool grants_everybody(const Acl& acl, int32_t wanted);
 
 // What a client's list is stored as: duplicates dropped, "auth" replaced by the client's
 // authenticated ids. InvalidAcl: an empty list, an unknown scheme, a malformed id, "auth" without
-// such ids.
-ErrorCode resolve_acl(const Acl& requested, const std::vector<AuthId>& ids, Acl& resolved);
+// such ids, more entries than kSetAclEntriesMax.
+inline constexpr size_t kSetAclEntriesMax = 4096;
+ErrorCode resolve_acl(const Acl& requested, std::span<const AuthId> ids, const AclRules& rules,
+                      Acl& resolved);
 
-// Forms of ids: "user:hash"; an address of IPv4 or IPv6, perhaps with "/bits".
+// Forms of ids: "user:hash"; an address of IPv4 or IPv6, perhaps with "/bits"; a principal of
+// Kerberos or a plain name; a distinguished name.
 bool is_valid_digest_id(std::string_view id);
+bool is_valid_sasl_id(std::string_view id);
+bool is_valid_x509_id(std::string_view id);
 bool is_valid_ip_id(std::string_view id);
 bool ip_matches(std::string_view address, std::string_view pattern);
 

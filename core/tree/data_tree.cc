@@ -10,7 +10,6 @@
 namespace vivarium {
 namespace {
 
-constexpr int64_t kContainerOwner = INT64_MIN;
 constexpr uint64_t kTtlMark = 0xff;
 
 constexpr uint64_t kNodeSeed = 0x6e6f6465;
@@ -69,6 +68,15 @@ NodeKind node_kind(int64_t ephemeral_owner) {
   return NodeKind::Ephemeral;
 }
 
+int64_t ttl_ms_of(int64_t ephemeral_owner) {
+  return node_kind(ephemeral_owner) == NodeKind::Ttl ? ephemeral_owner & kTtlMsMax : 0;
+}
+
+int64_t ttl_owner(int64_t ttl_ms) {
+  CHECK(ttl_ms > 0 && ttl_ms <= kTtlMsMax);
+  return static_cast<int64_t>(kTtlMark << 56 | static_cast<uint64_t>(ttl_ms));
+}
+
 void Effects::clear() {
   header = TxnHeader();
   error = ErrorCode::Ok;
@@ -91,7 +99,7 @@ void Effects::add_change(WatchEvent event, std::string_view changed, const Acl& 
   Change& change = changes.back();
   change.event = event;
   change.path.assign(changed);
-  if (acl_grants(acl, kPermRead, {})) {
+  if (grants_everybody(acl, kPermRead)) {
     change.acl.clear();
   } else {
     change.acl = acl;
@@ -217,6 +225,7 @@ void DataTree::clear() {
   quotas_ = QuotaPaths();
   owned_.clear();
   owned_count_ = 0;
+  unowned_.clear();
   data_bytes_ = 0;
   sessions_.clear();
 }
@@ -277,7 +286,9 @@ DataTree::Slot DataTree::add_node(Slot parent, std::string_view path, ByteView d
   hash_content(slot, path);
   account(slot);
   data_bytes_ += path.size() + data.size();
-  if (node_kind(stat.ephemeral_owner) == NodeKind::Ephemeral) link_owned(slot);
+  const NodeKind kind = node_kind(stat.ephemeral_owner);
+  if (kind == NodeKind::Ephemeral) link_owned(slot);
+  if (kind == NodeKind::Container || kind == NodeKind::Ttl) unowned_.insert(slot);
   return slot;
 }
 
@@ -286,7 +297,9 @@ void DataTree::remove_node(Slot slot, std::string_view path) {
   const Node& node = nodes_[slot];
   const size_t data_size = node.data_size();
   unaccount(slot);
-  if (node_kind(node.ephemeral_owner) == NodeKind::Ephemeral) unlink_owned(slot);
+  const NodeKind kind = node_kind(node.ephemeral_owner);
+  if (kind == NodeKind::Ephemeral) unlink_owned(slot);
+  if (kind == NodeKind::Container || kind == NodeKind::Ttl) unowned_.erase(slot);
   acls_.release(node.acl);
   data_bytes_ -= path.size() + data_size;
   nodes_.remove(slot);

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,11 @@ struct StatPersisted {
 // the top byte a TTL node, anything else but 0 the owning session.
 enum class NodeKind : uint8_t { Persistent, Ephemeral, Container, Ttl };
 NodeKind node_kind(int64_t ephemeral_owner);
+inline constexpr int64_t kContainerOwner = INT64_MIN;
+inline constexpr int64_t kTtlMsMax = 0xffffffffff;
+// Of a TTL node; 0 for any other.
+int64_t ttl_ms_of(int64_t ephemeral_owner);
+int64_t ttl_owner(int64_t ttl_ms);  // from 1 to kTtlMsMax
 
 // What one txn did, for the reply to its client and for watches. Reused between calls: its strings
 // keep their memory, so that applying does not allocate for it in the steady state.
@@ -125,6 +131,10 @@ class DataTree {
   // Paths of the session's ephemerals, in order of creation.
   std::vector<std::string> ephemerals(SessionId session) const;
   size_t ephemeral_count() const;
+  // Would the quota above `path` be exceeded by so much more? By the statistics as applied.
+  QuotaCheck check_quota(std::string_view path, int64_t bytes, int64_t count) const;
+  // Containers and TTL nodes, which belong to no session and may end by themselves.
+  const std::set<Slot>& unowned() const { return unowned_; }
   uint64_t data_bytes() const;  // paths and data, as ZooKeeper's approximate_data_size
 
   // --- sessions: id to the timeout (ms) of the createSession txn.
@@ -200,6 +210,7 @@ class DataTree {
   QuotaPaths quotas_;
   std::map<SessionId, OwnedList> owned_;
   size_t owned_count_ = 0;
+  std::set<Slot> unowned_;
   uint64_t data_bytes_ = 0;
   std::map<SessionId, int32_t> sessions_;
 };

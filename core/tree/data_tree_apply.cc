@@ -9,8 +9,6 @@
 namespace vivarium {
 namespace {
 
-constexpr int64_t kTtlMax = 0xffffffffff;
-constexpr uint64_t kTtlOwner = uint64_t{0xff} << 56;
 constexpr int32_t kNextParentCversion = -1;
 
 int32_t next_version(int32_t version) {
@@ -19,10 +17,10 @@ int32_t next_version(int32_t version) {
 
 // The owner field of a new znode; nullopt for a TTL that no server could have meant.
 std::optional<int64_t> owner_of(TxnType type, const CreateTxn& txn, SessionId session) {
-  if (type == TxnType::CreateContainer) return INT64_MIN;
+  if (type == TxnType::CreateContainer) return kContainerOwner;
   if (type != TxnType::CreateTtl) return txn.ephemeral ? session.value : 0;
-  if (txn.ttl_ms <= 0 || txn.ttl_ms > kTtlMax) return std::nullopt;
-  return static_cast<int64_t>(kTtlOwner | static_cast<uint64_t>(txn.ttl_ms));
+  if (txn.ttl_ms <= 0 || txn.ttl_ms > kTtlMsMax) return std::nullopt;
+  return ttl_owner(txn.ttl_ms);
 }
 
 // The path that watches of the parent have.
@@ -265,6 +263,19 @@ void DataTree::quota_adjust(std::string_view path, int64_t count, int64_t bytes)
   quota->count = add(quota->count, count);
   quota->bytes = add(quota->bytes, bytes);
   set_quota_text(slot, stats_path, *quota);
+}
+
+QuotaCheck DataTree::check_quota(std::string_view path, int64_t bytes, int64_t count) const {
+  const std::string_view target = quotas_.deepest(path);
+  if (target.empty()) return {};
+  const auto text_at = [this](std::string_view node) {
+    const Slot slot = find(node);
+    return slot == kNone ? std::nullopt : parse_quota(as_text(nodes_.data(slot)));
+  };
+  const std::optional<QuotaText> limits = text_at(quota_limits_path(target));
+  const std::optional<QuotaText> stats = text_at(quota_stats_path(target));
+  if (!limits || !stats) return {};
+  return check_limits(target, *limits, *stats, bytes, count);
 }
 
 void DataTree::quota_recount(std::string_view target) {

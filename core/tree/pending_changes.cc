@@ -1,5 +1,7 @@
 #include "core/tree/pending_changes.h"
 
+#include <utility>
+
 #include "core/base/check.h"
 #include "core/tree/digest.h"
 #include "core/tree/path.h"
@@ -30,7 +32,57 @@ void PendingChanges::begin(Zxid zxid, const DataTree& tree) {
   CHECK(zxid > tree.last_applied() && zxid > zxid_);
   if (zxid_ <= tree.last_applied()) digest_ = tree.digest();
   forget(tree.last_applied());
+  forget_undo();
   zxid_ = zxid;
+}
+
+void PendingChanges::mark() {
+  CHECK(!marked_ && undo_.empty());
+  marked_ = true;
+  marked_queue_ = queue_.size();
+  marked_digest_ = digest_;
+}
+
+void PendingChanges::roll_back() {
+  CHECK(marked_);
+  for (; !undo_.empty(); undo_.pop_back()) {
+    Undo& undo = undo_.back();
+    if (undo.added) {
+      drop(undo.id);
+      continue;
+    }
+    Record& record = records_[undo.id];
+    count_owner(record, -1);
+    acls_.release(record.acl);
+    // The record stayed in the index all the while: its links there are the newer ones.
+    undo.before.hash_next = record.hash_next;
+    record = std::move(undo.before);
+    count_owner(record, 1);
+  }
+  CHECK(queue_.size() >= marked_queue_);
+  queue_.resize(marked_queue_);
+  digest_ = marked_digest_;
+  marked_ = false;
+}
+
+void PendingChanges::keep_for_undo(RecordId id, bool added) {
+  Undo undo;
+  undo.id = id;
+  undo.added = added;
+  if (!added) {
+    undo.before = records_[id];
+    const uint32_t acl = acls_.intern(acls_.get(undo.before.acl));
+    CHECK(acl == undo.before.acl);
+  }
+  undo_.push_back(std::move(undo));
+}
+
+void PendingChanges::forget_undo() {
+  for (const Undo& undo : undo_) {
+    if (!undo.added) acls_.release(undo.before.acl);
+  }
+  undo_.clear();
+  marked_ = false;
 }
 
 PendingChanges::NodeState PendingChanges::look(std::string_view path, const DataTree& tree) const {
@@ -43,6 +95,7 @@ PendingChanges::NodeState PendingChanges::look(std::string_view path, const Data
     state.stat = record.stat;
     state.num_children = record.num_children;
     state.content_crc = record.content_crc;
+    state.data_bytes = record.data_bytes;
     state.acl = &acls_.get(record.acl);
     return state;
   }
@@ -53,6 +106,7 @@ PendingChanges::NodeState PendingChanges::look(std::string_view path, const Data
   state.stat = view.stat;
   state.num_children = view.num_children;
   state.content_crc = view.content_crc;
+  state.data_bytes = static_cast<uint32_t>(view.data.size());
   state.acl = view.acl;
   return state;
 }
@@ -67,9 +121,10 @@ void PendingChanges::change(std::string_view path, const NodeState& before,
   // Interned first: `after` may borrow the list from this very record.
   const uint32_t acl = after.exists ? acls_.intern(*after.acl) : 0;
   RecordId id = find(path);
-  if (id == HashChains::kNone) {
-    id = add(path);
-  } else {
+  const bool added = id == HashChains::kNone;
+  if (added) id = add(path);
+  if (marked_) keep_for_undo(id, added);
+  if (!added) {
     count_owner(records_[id], -1);
     acls_.release(records_[id].acl);
   }
@@ -80,6 +135,7 @@ void PendingChanges::change(std::string_view path, const NodeState& before,
   record.stat = after.stat;
   record.num_children = after.num_children;
   record.content_crc = after.content_crc;
+  record.data_bytes = after.data_bytes;
   record.acl = acl;
   count_owner(record, 1);
 }

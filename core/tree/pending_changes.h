@@ -26,6 +26,7 @@ class PendingChanges {
     StatPersisted stat;
     int32_t num_children = 0;
     uint32_t content_crc = 0;
+    uint32_t data_bytes = 0;
     const Acl* acl = nullptr;
   };
 
@@ -39,6 +40,9 @@ class PendingChanges {
   NodeState look(std::string_view path, const DataTree& tree) const;
   // Records the change of `path` by the open txn, from `before` to `after`.
   void change(std::string_view path, const NodeState& before, const NodeState& after);
+  // For a multi: what change() records between mark() and roll_back(), in one txn, has not been.
+  void mark();
+  void roll_back();
   // Digest of the tree after all that is prepared.
   uint64_t digest() const { return digest_; }
   // Ephemerals of the session after all that is prepared: the tree's in its order, then younger
@@ -54,6 +58,7 @@ class PendingChanges {
     StatPersisted stat;
     int32_t num_children = 0;
     uint32_t content_crc = 0;
+    uint32_t data_bytes = 0;
     uint32_t acl = 0;
     uint32_t hash = 0;
     uint32_t hash_next = HashChains::kNone;
@@ -64,6 +69,15 @@ class PendingChanges {
     RecordId record = 0;
   };
 
+  // A record as it was before a change that may be taken back. Counts as a user of its ACL.
+  struct Undo {
+    RecordId id = 0;
+    bool added = false;  // there was none
+    Record before;
+  };
+
+  void keep_for_undo(RecordId id, bool added);
+  void forget_undo();
   RecordId find(std::string_view path) const;
   RecordId add(std::string_view path);
   void drop(RecordId id);
@@ -77,6 +91,10 @@ class PendingChanges {
   std::map<SessionId, int32_t> owners_;  // sessions with ephemerals among the records
   Zxid zxid_;                            // of the last txn begun
   uint64_t digest_ = 0;
+  bool marked_ = false;
+  std::vector<Undo> undo_;  // oldest first
+  size_t marked_queue_ = 0;
+  uint64_t marked_digest_ = 0;
 };
 
 }  // namespace vivarium

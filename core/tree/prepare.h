@@ -6,11 +6,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
+#include "core/tree/acl.h"
 #include "core/tree/data_tree.h"
 #include "core/tree/path.h"
 #include "core/tree/pending_changes.h"
@@ -28,17 +30,27 @@ struct WriteRequest {
   ByteView body;             // the request record; for CreateSession an int timeout
   std::vector<AuthId> auth;  // ids of the client's connection
   ServerId owner;            // server the request came through; checked against the session's owner
-  bool internal = false;     // expiry: no session and ACL checks
+  bool internal = false;     // expiry and the reaper: no session and ACL checks
+};
+
+// What the configuration says about writes.
+struct WriteRules {
+  AclRules acl;
+  bool extended_types = false;  // extendedTypesEnabled: TTL nodes may be made
+  bool enforce_quota = false;   // enforceQuota
+  size_t entry_bytes_max = SIZE_MAX;
 };
 
 // Prepares `request` as txn `zxid` at `now`. Returns the whole entry (header, body, digest: every
 // entry of ours carries a digest, error txns the unchanged one; RULES 1). A create is written as
-// type 1 or 15, after its opcode. `sessions` answers for sessions and owners and is told of closing
-// ones; the caller adds a new session to it before, or in the same step as, its createSession is
-// prepared. A write whose entry would exceed `entry_bytes_max` fails with MarshallingError; a
-// closeSession's list is cut to fit, since apply() removes what it leaves out. zxid is above all
-// prepared and applied before.
+// type 1 or 15, after its opcode; inside of a multi as type 1. `sessions` answers for sessions and
+// owners and is told of closing ones; the caller adds a new session to it before, or in the same
+// step as, its createSession is prepared. A write whose entry would exceed the rules' limit fails
+// with MarshallingError; a closeSession's list is cut to fit, since apply() removes what it leaves
+// out. zxid is above all prepared and applied before. `notice` gets a line for the log when a quota
+// is exceeded, else it is emptied.
 Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTree& tree,
-              PendingChanges& pending, SessionTracker& sessions, size_t entry_bytes_max = SIZE_MAX);
+              PendingChanges& pending, SessionTracker& sessions, const WriteRules& rules = {},
+              std::string* notice = nullptr);
 
 }  // namespace vivarium

@@ -44,6 +44,10 @@ std::string_view quota_target(std::string_view parent_path) {
   return target.starts_with('/') ? target : std::string_view();
 }
 
+std::string quota_limits_path(std::string_view target) {
+  return fmt::format("{}{}/{}", kQuotaPath, target, kQuotaLimitsName);
+}
+
 std::string quota_stats_path(std::string_view target) {
   return fmt::format("{}{}/{}", kQuotaPath, target, kQuotaStatsName);
 }
@@ -65,6 +69,43 @@ std::string format_quota(const QuotaText& quota) {
   if (!quota.more.empty()) text += '=';
   for (const auto& [key, value] : quota.more) text += fmt::format(";{}={}", key, value);
   return text;
+}
+
+namespace {
+
+void check_one(std::string_view target, std::string_view what, int64_t soft, int64_t hard,
+               int64_t value, QuotaCheck& check) {
+  const bool is_hard = hard > -1;
+  const int64_t limit = is_hard ? hard : soft;
+  if (limit <= -1 || value <= limit || check.over == QuotaCheck::Over::Hard) return;
+  check.over = is_hard ? QuotaCheck::Over::Hard : QuotaCheck::Over::Soft;
+  check.line = fmt::format("quota of {} exceeded: {} {} of {} ({})", target, what, value, limit,
+                           is_hard ? "hard" : "soft");
+}
+
+int64_t hard_limit(const QuotaText& limits, std::string_view key) {
+  const auto found = limits.more.find(key);
+  return found == limits.more.end() ? -1 : found->second;
+}
+
+}  // namespace
+
+QuotaCheck check_limits(std::string_view target, const QuotaText& limits, const QuotaText& stats,
+                        int64_t bytes, int64_t count) {
+  // Statistics are a client's text until they are counted anew: no sum of them may overflow.
+  const auto sum = [](int64_t a, int64_t b) {
+    return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+  };
+  QuotaCheck check;
+  if (count != 0) {
+    check_one(target, "count", limits.count, hard_limit(limits, kQuotaCountHardLimit),
+              sum(stats.count, count), check);
+  }
+  if (bytes != 0) {
+    check_one(target, "bytes", limits.bytes, hard_limit(limits, kQuotaByteHardLimit),
+              sum(stats.bytes, bytes), check);
+  }
+  return check;
 }
 
 void QuotaPaths::remove(std::string_view target) {

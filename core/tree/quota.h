@@ -17,6 +17,7 @@ inline constexpr std::string_view kQuotaStatsName = "zookeeper_stats";
 
 // The quota's path P for the parent of a limits or stats znode; empty when it is none.
 std::string_view quota_target(std::string_view parent_path);
+std::string quota_limits_path(std::string_view target);
 std::string quota_stats_path(std::string_view target);
 
 // "count=N,bytes=M", then further keys. -1 is "no limit".
@@ -25,8 +26,20 @@ struct QuotaText {
   int64_t bytes = -1;
   std::map<std::string, int64_t, std::less<>> more;
 };
+inline constexpr std::string_view kQuotaByteHardLimit = "byteHardLimit";
+inline constexpr std::string_view kQuotaCountHardLimit = "countHardLimit";
 std::optional<QuotaText> parse_quota(std::string_view text);
 std::string format_quota(const QuotaText& quota);
+
+// Would a change of these amounts exceed the limits? A hard limit counts before a soft one; what
+// does not grow or shrink is not asked about. `line` says what is exceeded, for the log.
+struct QuotaCheck {
+  enum class Over : uint8_t { Nothing, Soft, Hard };
+  Over over = Over::Nothing;
+  std::string line;
+};
+QuotaCheck check_limits(std::string_view target, const QuotaText& limits, const QuotaText& stats,
+                        int64_t bytes, int64_t count);
 
 // The paths that have limits.
 class QuotaPaths {

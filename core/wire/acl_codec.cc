@@ -23,7 +23,8 @@ Acl decode_acl(JuteReader& in, bool* null) {
     entry.perms = in.i32();
     entry.scheme = in.string(&null_scheme);
     entry.id = in.string(&null_id);
-    if (null_scheme || null_id) in.set_failed();
+    // A client's null scheme is one that nobody knows; nobody writes one into a txn.
+    if (null_id || (null_scheme && null == nullptr)) in.set_failed();
     acl.push_back(std::move(entry));
   }
   if (!in.ok()) acl.clear();

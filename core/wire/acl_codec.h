@@ -1,5 +1,6 @@
 // ACL lists as they stand in requests, txns and snapshots: vector<ACL>, ACL = int perms, Id
-// (ustring scheme, ustring id). A null scheme or id fails the reader; nobody writes one.
+// (ustring scheme, ustring id). A null id fails the reader, and so does a null scheme but in
+// requests, where it reads as a scheme without a name.
 #pragma once
 
 #include "core/wire/jute.h"
@@ -7,7 +8,7 @@
 
 namespace vivarium {
 
-// `null` tells a null list from an empty one; without it a null list fails.
+// `null` tells a null list from an empty one, in requests; without it a null list fails.
 Acl decode_acl(JuteReader& in, bool* null = nullptr);
 void encode_acl(const Acl& acl, JuteWriter& out);
 

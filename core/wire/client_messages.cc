@@ -32,6 +32,15 @@ void write_data(ByteView data, bool null, JuteWriter& out) {
   }
 }
 
+void write_acl(const Acl& acl, bool null, JuteWriter& out) {
+  CHECK(!null || acl.empty());
+  if (null) {
+    out.i32(-1);
+  } else {
+    encode_acl(acl, out);
+  }
+}
+
 }  // namespace
 
 std::optional<ConnectRequest> decode_connect_request(ByteView in) {
@@ -161,34 +170,47 @@ void encode_watch_event(WatchEvent type, std::string_view path, Bytes& out) {
   writer.string(path);
 }
 
+CreateRequest read_create_request(JuteReader& in, Op op) {
+  CreateRequest r;
+  r.path = read_path(in);
+  r.data = in.buffer(&r.null_data);
+  r.acl = decode_acl(in, &r.null_acl);
+  r.flags = in.i32();
+  if (op == Op::CreateTtl) r.ttl_ms = in.i64();
+  return r;
+}
+
 std::optional<CreateRequest> decode_create_request(ByteView in) {
   JuteReader reader(in);
-  CreateRequest r;
-  r.path = read_path(reader);
-  r.data = reader.buffer(&r.null_data);
-  r.acl = decode_acl(reader, &r.null_acl);
-  r.flags = reader.i32();
+  CreateRequest r = read_create_request(reader, Op::Create);
   return if_whole(reader, std::move(r));
 }
 
-void encode(const CreateRequest& r, Bytes& out) {
-  CHECK(!r.null_acl || r.acl.empty());
+std::optional<CreateRequest> decode_create_ttl_request(ByteView in) {
+  JuteReader reader(in);
+  CreateRequest r = read_create_request(reader, Op::CreateTtl);
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const CreateRequest& r, Bytes& out, Op op) {
   JuteWriter writer(out);
   writer.string(r.path);
   write_data(r.data, r.null_data, writer);
-  if (r.null_acl) {
-    writer.i32(-1);
-  } else {
-    encode_acl(r.acl, writer);
-  }
+  write_acl(r.acl, r.null_acl, writer);
   writer.i32(r.flags);
+  if (op == Op::CreateTtl) writer.i64(r.ttl_ms);
+}
+
+PathVersionRequest read_path_version_request(JuteReader& in) {
+  PathVersionRequest r;
+  r.path = read_path(in);
+  r.version = in.i32();
+  return r;
 }
 
 std::optional<PathVersionRequest> decode_path_version_request(ByteView in) {
   JuteReader reader(in);
-  PathVersionRequest r;
-  r.path = read_path(reader);
-  r.version = reader.i32();
+  PathVersionRequest r = read_path_version_request(reader);
   return if_whole(reader, std::move(r));
 }
 
@@ -198,11 +220,16 @@ void encode(const PathVersionRequest& r, Bytes& out) {
   writer.i32(r.version);
 }
 
+PathWatchRequest read_path_watch_request(JuteReader& in) {
+  PathWatchRequest r;
+  r.path = read_path(in);
+  r.watch = in.boolean();
+  return r;
+}
+
 std::optional<PathWatchRequest> decode_path_watch_request(ByteView in) {
   JuteReader reader(in);
-  PathWatchRequest r;
-  r.path = read_path(reader);
-  r.watch = reader.boolean();
+  PathWatchRequest r = read_path_watch_request(reader);
   return if_whole(reader, std::move(r));
 }
 
@@ -212,13 +239,17 @@ void encode(const PathWatchRequest& r, Bytes& out) {
   writer.boolean(r.watch);
 }
 
+SetDataRequest read_set_data_request(JuteReader& in) {
+  SetDataRequest r;
+  r.path = in.string();
+  r.data = in.buffer(&r.null_data);
+  r.version = in.i32();
+  return r;
+}
+
 std::optional<SetDataRequest> decode_set_data_request(ByteView in) {
   JuteReader reader(in);
-  SetDataRequest r;
-  // A null path is an invalid path here, not a malformed request: it is answered like "".
-  r.path = reader.string();
-  r.data = reader.buffer(&r.null_data);
-  r.version = reader.i32();
+  SetDataRequest r = read_set_data_request(reader);
   return if_whole(reader, std::move(r));
 }
 
@@ -227,6 +258,47 @@ void encode(const SetDataRequest& r, Bytes& out) {
   writer.string(r.path);
   write_data(r.data, r.null_data, writer);
   writer.i32(r.version);
+}
+
+std::optional<SetAclRequest> decode_set_acl_request(ByteView in) {
+  JuteReader reader(in);
+  SetAclRequest r;
+  r.path = reader.string();
+  r.acl = decode_acl(reader, &r.null_acl);
+  r.version = reader.i32();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const SetAclRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.string(r.path);
+  write_acl(r.acl, r.null_acl, writer);
+  writer.i32(r.version);
+}
+
+std::optional<PathRequest> decode_path_request(ByteView in) {
+  JuteReader reader(in);
+  PathRequest r;
+  r.path = read_path(reader);
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const PathRequest& r, Bytes& out) { JuteWriter(out).string(r.path); }
+
+std::optional<AuthPacket> decode_auth_packet(ByteView in) {
+  JuteReader reader(in);
+  reader.i32();  // a type that nobody looks at
+  AuthPacket r;
+  r.scheme = reader.string(&r.null_scheme);
+  r.auth = reader.buffer(&r.null_auth);
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const AuthPacket& r, Bytes& out) {
+  JuteWriter writer(out);
+  writer.i32(0);
+  write_data(as_bytes(r.scheme), r.null_scheme, writer);
+  write_data(r.auth, r.null_auth, writer);
 }
 
 std::optional<SyncRequest> decode_sync_request(ByteView in) {

@@ -11,6 +11,7 @@
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/wire/codes.h"
+#include "core/wire/jute.h"
 #include "core/wire/txn.h"
 
 namespace vivarium {
@@ -60,13 +61,14 @@ struct Stat {
   bool operator==(const Stat&) const = default;
 };
 
-struct CreateRequest {
+struct CreateRequest {  // create, create2, createContainer, createTTL
   std::string_view path;
   ByteView data;
   bool null_data = false;
   bool null_acl = false;
   Acl acl;
   int32_t flags = 0;
+  int64_t ttl_ms = -1;  // on the wire in createTTL only
 };
 struct PathVersionRequest {  // delete, check
   std::string_view path;
@@ -82,18 +84,45 @@ struct SetDataRequest {
   bool null_data = false;
   int32_t version = 0;
 };
-struct SyncRequest {
+struct SetAclRequest {
+  std::string_view path;
+  bool null_acl = false;
+  Acl acl;
+  int32_t version = 0;
+};
+struct PathRequest {  // getACL, getAllChildrenNumber, deleteContainer
+  std::string_view path;
+};
+struct AuthPacket {
+  std::string_view scheme;
+  bool null_scheme = false;
+  ByteView auth;
+  bool null_auth = false;
+};
+struct SyncRequest {  // sync, getEphemerals
   std::string_view path;
   bool null_path = false;
 };
 
 std::optional<ConnectRequest> decode_connect_request(ByteView in);
 std::optional<RequestHeader> decode_request_header(ByteView in);  // the first 8 bytes
-std::optional<CreateRequest> decode_create_request(ByteView in);  // a null path is a failure
+// Null paths are failures but in setData and setACL, which answer them like "".
+std::optional<CreateRequest> decode_create_request(ByteView in);
+std::optional<CreateRequest> decode_create_ttl_request(ByteView in);
 std::optional<PathVersionRequest> decode_path_version_request(ByteView in);
 std::optional<PathWatchRequest> decode_path_watch_request(ByteView in);
 std::optional<SetDataRequest> decode_set_data_request(ByteView in);
+std::optional<SetAclRequest> decode_set_acl_request(ByteView in);
+std::optional<PathRequest> decode_path_request(ByteView in);
+std::optional<AuthPacket> decode_auth_packet(ByteView in);
 std::optional<SyncRequest> decode_sync_request(ByteView in);
+
+// The same off the front of `in`, for the operations of a multi; ok() of the reader tells whether
+// they were whole.
+CreateRequest read_create_request(JuteReader& in, Op op);
+PathVersionRequest read_path_version_request(JuteReader& in);
+PathWatchRequest read_path_watch_request(JuteReader& in);
+SetDataRequest read_set_data_request(JuteReader& in);
 
 void encode(const ConnectResponse& r, Bytes& out);
 void encode(const ReplyHeader& r, Bytes& out);
@@ -103,7 +132,10 @@ void encode_watch_event(WatchEvent type, std::string_view path, Bytes& out);  //
 // The other direction, for the simulator's clients, vivctl and tests.
 void encode(const ConnectRequest& r, Bytes& out);
 void encode(const RequestHeader& r, Bytes& out);
-void encode(const CreateRequest& r, Bytes& out);
+void encode(const CreateRequest& r, Bytes& out, Op op = Op::Create);
+void encode(const SetAclRequest& r, Bytes& out);
+void encode(const PathRequest& r, Bytes& out);
+void encode(const AuthPacket& r, Bytes& out);
 void encode(const PathVersionRequest& r, Bytes& out);
 void encode(const PathWatchRequest& r, Bytes& out);
 void encode(const SetDataRequest& r, Bytes& out);

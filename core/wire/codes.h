@@ -64,6 +64,7 @@ enum class ErrorCode : int32_t {
   NotReadOnly = -119,
   EphemeralOnLocalSession = -120,
   NoWatcher = -121,
+  ReconfigDisabled = -123,
   QuotaExceeded = -125
 };
 
@@ -100,6 +101,7 @@ enum class CreateFlag : int32_t {
 // Special xids (client-protocol section 4).
 inline constexpr int32_t kXidWatchEvent = -1;
 inline constexpr int32_t kXidPing = -2;
+inline constexpr int32_t kXidAuth = -4;
 
 // QuorumPacket types (quorum-protocol section 5).
 enum class PacketType : int32_t {

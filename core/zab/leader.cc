@@ -6,9 +6,11 @@
 
 #include "core/base/check.h"
 #include "core/storage/snapshot.h"
+#include "core/wire/client_messages.h"
 #include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
 #include "core/zab/membership.h"
+#include "core/zab/rules.h"
 #include "core/zab/sync_plan.h"
 
 namespace vivarium {
@@ -21,8 +23,6 @@ constexpr size_t kStrangerBytesMax = 1024;
 constexpr size_t kPingsMax = 100'000;
 // A learner further behind than this in what the network has taken from us is dropped (hazards L1).
 constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
-// Apache reads records and packets of up to twice jute.maxbuffer: a txn must fit with its trailer.
-constexpr size_t kRecordExtraBytes = 1024;
 // Epochs have 31 bits; nobody reaches half of them by elections (RULES 20).
 constexpr Epoch kEpochMax = Epoch{1} << 30;
 constexpr std::string_view kSnapSignature = "BenWasHere";
@@ -30,7 +30,10 @@ constexpr std::string_view kSnapSignature = "BenWasHere";
 }  // namespace
 
 Leader::Leader(Instant settled_at, Parts& parts)
-    : quorum_(parts.config), self_(parts.config.id), settled_at_(settled_at) {
+    : quorum_(parts.config),
+      self_(parts.config.id),
+      settled_at_(settled_at),
+      rules_(write_rules(parts.config)) {
   const Instant now = parts.world.now();
   sessions_ = SessionTracker(parts.config.tick());
   phase_deadline_ = now + parts.config.tick() * parts.config.init_limit_ticks;
@@ -400,6 +403,7 @@ void Leader::establish(Parts& parts) {
   CHECK(parts.tree.last_applied() == initial_last_);
   const Instant now = parts.world.now();
   for (const auto& [session, timeout] : parts.tree.sessions()) sessions_.add(session, timeout, now);
+  reaper_.start(now, parts.config);
   parts.world.log(LogLevel::Info,
                   fmt::format("leading epoch {} from zxid {:x}", epoch_, initial_last_.value));
   for (Peer& peer : peers_) {
@@ -458,10 +462,10 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
     sessions_.add(request.session, timeout, parts.world.now());
     sessions_.set_owner(request.session, request.owner);
   }
-  SharedBytes entry =
-      share(prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_, sessions_,
-                    std::max(2 * size_t{parts.config.packet_bytes_max}, 2 * kRecordExtraBytes) -
-                        kRecordExtraBytes));
+  std::string notice;
+  SharedBytes entry = share(prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_,
+                                    sessions_, rules_, &notice));
+  if (!notice.empty()) tell_of_quota(notice, parts);
   last_proposed_ = zxid;
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
@@ -469,6 +473,14 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
     peer.sent = zxid;
   }
   parts.storage.append(parts.world, zxid, std::move(entry));
+}
+
+// One line a second at most: what clients do must not fill the log.
+void Leader::tell_of_quota(std::string_view line, Parts& parts) {
+  const Instant now = parts.world.now();
+  if (now < quota_silent_until_) return;
+  quota_silent_until_ = now + milliseconds(1000);
+  parts.world.log(LogLevel::Warn, line);
 }
 
 // The highest zxid that a quorum has durably, this server through the same fact as everybody else
@@ -665,6 +677,25 @@ void Leader::expire_sessions(Parts& parts) {
   }
 }
 
+void Leader::reap(Parts& parts) {
+  // As many in one turn as there may be without a pause, but bounded.
+  constexpr size_t kAtOnceMax = 64;
+  const Instant now = parts.world.now();
+  for (size_t n = 0; n < kAtOnceMax && established() && reaper_.deadline() <= now; ++n) {
+    const std::optional<std::string> path =
+        reaper_.next(now, parts.world.wall_now(), parts.tree, parts.config);
+    if (!path) continue;
+    Bytes body;
+    encode(PathRequest{*path}, body);
+    WriteRequest removal;
+    removal.op = Op::DeleteContainer;
+    removal.body = body;
+    removal.owner = self_;
+    removal.internal = true;
+    submit(removal, parts);
+  }
+}
+
 // --- time
 
 void Leader::check_liveness(Parts& parts) {
@@ -705,7 +736,7 @@ Instant Leader::deadline() const {
   if (!over_.empty()) return Instant::never();
   Instant at = std::min(next_ping_, next_check_);
   if (!established()) at = std::min(at, phase_deadline_);
-  if (established()) at = std::min(at, sessions_.next_deadline());
+  if (established()) at = std::min({at, sessions_.next_deadline(), reaper_.deadline()});
   return at;
 }
 
@@ -729,6 +760,7 @@ void Leader::end_turn(Parts& parts) {
   // After all input of the turn, so that nobody expires whose touch was waiting to be read (RULES
   // 16).
   if (over_.empty()) expire_sessions(parts);
+  if (over_.empty()) reap(parts);
   if (round_wanted_) send_pings(parts);
   for (Peer& peer : peers_) {
     if (peer.dropped) continue;

@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -19,6 +20,7 @@
 #include "core/zab/parts.h"
 #include "core/zab/quorum.h"
 #include "core/zab/quorum_link.h"
+#include "core/zab/reaper.h"
 #include "core/zab/refill.h"
 
 namespace vivarium {
@@ -139,6 +141,8 @@ class Leader {
   void send_pings(Parts& parts);
   void check_liveness(Parts& parts);
   void expire_sessions(Parts& parts);
+  void reap(Parts& parts);
+  void tell_of_quota(std::string_view line, Parts& parts);
   bool is_synced_voter(ServerId id) const;
   void over(std::string why);
 
@@ -174,6 +178,9 @@ class Leader {
 
   PendingChanges pending_;
   SessionTracker sessions_;
+  WriteRules rules_;
+  Reaper reaper_;
+  Instant quota_silent_until_;
   Effects effects_;
 
   struct PendingSync {

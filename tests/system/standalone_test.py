@@ -7,8 +7,9 @@ import socket
 import struct
 import unittest
 
-from kazoo.exceptions import (BadVersionError, NoChildrenForEphemeralsError, NodeExistsError, NoNodeError,
-                              NotEmptyError, UnimplementedError)
+from kazoo.exceptions import (BadVersionError, NoAuthError, NoChildrenForEphemeralsError, NodeExistsError, NoNodeError,
+                              NotEmptyError, RolledBackError, RuntimeInconsistency)
+from kazoo.security import make_acl
 
 from tests.system.harness import (HOST, PATIENCE_S, TROUBLE, Load, ServerTest, configured, connected, end_client,
                                   figure, new_client, standalone, wait_until)
@@ -101,14 +102,37 @@ class Operations(OneNode):
             results.append(client.get_async("/n"))
         self.assertEqual([int(result.get(timeout=PATIENCE_S)[0]) for result in results], list(range(200)))
 
-    def test_what_is_not_there_yet_says_so(self):
+    def test_access_is_for_whom_the_list_names(self):
+        owner, stranger = self.client(), self.client()
+        owner.add_auth("digest", "alice:secret")
+        owner.create("/a", b"mine", acl=[make_acl("auth", "", all=True)])
+        acl, stat = owner.get_acls("/a")
+        self.assertEqual([(entry.id.scheme, entry.id.id.split(":")[0]) for entry in acl], [("digest", "alice")])
+        self.assertEqual(stat.acl_version, 0)
+        self.assertRaises(NoAuthError, stranger.get, "/a")
+        self.assertRaises(NoAuthError, stranger.set, "/a", b"theirs")
+        owner.set_acls("/a", [make_acl("world", "anyone", read=True), make_acl("auth", "", all=True)])
+        self.assertEqual(stranger.get("/a")[0], b"mine")
+        self.assertRaises(NoAuthError, stranger.set, "/a", b"theirs")
+        stranger.add_auth("digest", "alice:secret")
+        stranger.set("/a", b"ours")
+
+    def test_transactions_are_all_or_nothing(self):
         client = self.client()
-        client.create("/a", b"")
-        self.assertRaises(UnimplementedError, client.get_acls, "/a")
-        # As after an opcode that nobody knows, the connection ends; the session does not.
-        session = client.client_id[0]
-        wait_until(lambda: Restarts.sees(client, "/a"), "the session again")
-        self.assertEqual(client.client_id[0], session)
+        client.create("/t", b"")
+        transaction = client.transaction()
+        transaction.create("/t/a", b"1")
+        transaction.set_data("/t", b"2", version=0)
+        transaction.check("/t", version=1)
+        self.assertEqual(transaction.commit()[0], "/t/a")
+        transaction = client.transaction()
+        transaction.delete("/t/a")
+        transaction.check("/t", version=7)
+        transaction.create("/t/b", b"")
+        results = transaction.commit()
+        self.assertEqual([type(result) for result in results],
+                         [RolledBackError, BadVersionError, RuntimeInconsistency])
+        self.assertEqual(client.get_children("/t"), ["a"])
 
 
 class Watches(OneNode):

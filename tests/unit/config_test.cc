@@ -253,6 +253,49 @@ TEST(ServerFile, MalformedServerLines) {
 
 // --- keys that are not for us
 
+TEST(ServerFile, AccessControlAndWrites) {
+  const Config defaults = parsed(kMinimal).config;
+  EXPECT_FALSE(defaults.skip_acl || defaults.extended_types || defaults.enforce_quota ||
+               defaults.sasl_ids || defaults.x509_ids);
+  EXPECT_TRUE(defaults.digest_auth && defaults.super_digest.empty());
+  EXPECT_EQ(defaults.container_check_ms, 60'000);
+  EXPECT_EQ(defaults.container_removals_per_minute, 10'000U);
+  EXPECT_EQ(defaults.container_never_used_ms, 0);
+
+  const ServerFile file = parsed(kMinimal +
+                                 "skipACL=yes\n"
+                                 "extendedTypesEnabled=true\n"
+                                 "enforceQuota=TRUE\n"
+                                 "zookeeper.DigestAuthenticationProvider.superDigest=super:h=\n"
+                                 "DigestAuthenticationProvider.enabled=false\n"
+                                 "DigestAuthenticationProvider.digestAlg=SHA-256\n"
+                                 "letAnySaslUserDoX=any\n"
+                                 "authProvider.1=org.apache.zookeeper.server.auth."
+                                 "SASLAuthenticationProvider\n"
+                                 "authProvider.x=org.apache.zookeeper.server.auth."
+                                 "X509AuthenticationProvider\n"
+                                 "znode.container.checkIntervalMs=5\n"
+                                 "znode.container.maxPerMinute=6\n"
+                                 "znode.container.maxNeverUsedIntervalMs=7\n");
+  const Config& c = file.config;
+  EXPECT_TRUE(c.skip_acl && c.extended_types && c.enforce_quota && c.sasl_ids && c.x509_ids);
+  EXPECT_FALSE(c.digest_auth);
+  EXPECT_TRUE(c.super_digest.is("super:h="));
+  EXPECT_FALSE(c.super_digest.is("super:h") || c.super_digest.is("super:i="));
+  EXPECT_EQ(c.digest_algorithm, DigestAlgorithm::Sha256);
+  EXPECT_EQ(c.any_sasl_user, "any");
+  EXPECT_EQ(c.container_check_ms, 5);
+  EXPECT_EQ(c.container_removals_per_minute, 6U);
+  EXPECT_EQ(c.container_never_used_ms, 7);
+  EXPECT_EQ(file.warnings, std::vector<std::string>{"skipACL=yes: every client may do everything"});
+  // As in ZooKeeper, only the one word is a yes.
+  EXPECT_FALSE(parsed(kMinimal + "skipACL=true\nenforceQuota=yes\n").config.skip_acl);
+  EXPECT_NE(refusal(kMinimal + "DigestAuthenticationProvider.digestAlg=MD5\n").find("MD5"),
+            std::string::npos);
+  EXPECT_NE(refusal(kMinimal + "authProvider.1=com.example.Mine\n").find("com.example.Mine"),
+            std::string::npos);
+}
+
 TEST(ServerFile, IgnoredKeysAreNamed) {
   const ServerFile file = parsed(kMinimal +
                                  "autopurge.purgeInterval=1\n"

@@ -20,6 +20,7 @@
 #include "core/wire/client_messages.h"
 #include "core/wire/txn.h"
 #include "core/world.h"
+#include "core/zab/rules.h"
 
 namespace vivarium::server_test {
 
@@ -121,7 +122,8 @@ class ServerHost final : public Replication {
       tracker_.add(request.session, timeout_ms, world.now());
     }
     const Zxid zxid = last_proposed_.next();
-    log_.push_back({zxid, prepare(request, zxid, world.wall_now(), tree, pending_, tracker_)});
+    log_.push_back({zxid, prepare(request, zxid, world.wall_now(), tree, pending_, tracker_,
+                                  write_rules(config))});
     last_proposed_ = zxid;
     if (stops_at_submit) stop_serving();
   }

@@ -5,6 +5,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "core/tree/data_tree.h"
 #include "core/tree/prepare.h"
 #include "core/wire/jute.h"
+#include "core/wire/multi.h"
 #include "tests/unit/tree_support.h"
 
 namespace vivarium {
@@ -44,6 +46,7 @@ struct Outcome {
   std::optional<Stat> stat;
   Changes changes;
   uint64_t digest = 0;
+  std::vector<Outcome> parts;  // of a multi
 };
 
 uint32_t bitwise_crc(const Bytes& bytes) {
@@ -139,7 +142,7 @@ class Model {
             node.stat.version,
             2 * node.stat.cversion - count,
             node.stat.aversion,
-            node.stat.ephemeral_owner,
+            std::max<int64_t>(node.stat.ephemeral_owner, 0),  // sessions have positive ids here
             static_cast<int32_t>(node.data.size()),
             count,
             node.stat.pzxid};
@@ -190,12 +193,14 @@ class Model {
     return outcome;
   }
 
-  Outcome create(std::string path, const std::string& data, int32_t flags, int acl_choice,
-                 size_t slot, SessionId session, ServerId owner, Zxid zxid, int64_t now) {
+  Outcome create(Op op, std::string path, const std::string& data, int32_t flags, int64_t ttl_ms,
+                 int acl_choice, size_t slot, SessionId session, ServerId owner, Zxid zxid,
+                 int64_t now) {
     Outcome outcome;
     outcome.error = [&] {
-      if (flags == 5 || flags == 6) return ErrorCode::Unimplemented;
       if (flags < 0 || flags > 6) return ErrorCode::BadArguments;
+      if ((flags == 5 || flags == 6) != (op == Op::CreateTtl)) return ErrorCode::BadArguments;
+      if (op == Op::CreateTtl && ttl_ms <= 0) return ErrorCode::BadArguments;
       if (const ErrorCode e = session_error(session, owner); e != ErrorCode::Ok) return e;
       if (path.find('/') == std::string::npos) return ErrorCode::BadArguments;
       const std::optional<Acl> acl = stored_acl(acl_choice, slot);
@@ -203,13 +208,13 @@ class Model {
       const auto parent = nodes_.find(above(path));
       if (parent == nodes_.end()) return ErrorCode::NoNode;
       if (!allowed(parent->second.acl, kPermCreate, slot)) return ErrorCode::NoAuth;
-      if (flags == 2 || flags == 3) {
+      if (flags == 2 || flags == 3 || flags == 6) {
         std::string number = std::to_string(parent->second.stat.cversion);
         path += std::string(10 - number.size(), '0') + number;
       }
       if (!proper(path)) return ErrorCode::BadArguments;
       if (nodes_.contains(path)) return ErrorCode::NodeExists;
-      if (parent->second.stat.ephemeral_owner != 0) return ErrorCode::NoChildrenForEphemerals;
+      if (parent->second.stat.ephemeral_owner > 0) return ErrorCode::NoChildrenForEphemerals;
       ++parent->second.stat.cversion;
       parent->second.stat.pzxid = zxid;
       ModelNode& node = nodes_[path];
@@ -218,6 +223,8 @@ class Model {
       node.stat.czxid = node.stat.mzxid = node.stat.pzxid = zxid;
       node.stat.ctime_ms = node.stat.mtime_ms = now;
       node.stat.ephemeral_owner = flags == 1 || flags == 3 ? session.value : 0;
+      if (op == Op::CreateContainer) node.stat.ephemeral_owner = INT64_MIN;
+      if (op == Op::CreateTtl) node.stat.ephemeral_owner = ttl_ms - (int64_t{1} << 56);
       outcome.path = path;
       outcome.stat = client_stat(path);
       outcome.changes = {{WatchEvent::Created, path}, {WatchEvent::ChildrenChanged, above(path)}};
@@ -272,6 +279,61 @@ class Model {
     return outcome;
   }
 
+  Outcome set_acl(const std::string& path, int acl_choice, int32_t version, size_t slot,
+                  SessionId session, ServerId owner) {
+    Outcome outcome;
+    outcome.error = [&] {
+      if (const ErrorCode e = session_error(session, owner); e != ErrorCode::Ok) return e;
+      if (!proper(path)) return ErrorCode::BadArguments;
+      const std::optional<Acl> acl = stored_acl(acl_choice, slot);
+      if (!acl) return ErrorCode::InvalidAcl;
+      const auto found = nodes_.find(path);
+      if (found == nodes_.end()) return ErrorCode::NoNode;
+      ModelNode& node = found->second;
+      if (!allowed(node.acl, kPermAdmin, slot)) return ErrorCode::NoAuth;
+      if (version != -1 && version != node.stat.aversion) return ErrorCode::BadVersion;
+      node.acl = *acl;
+      node.stat.aversion = node.stat.aversion == -2 ? 0 : node.stat.aversion + 1;
+      outcome.path = path;
+      outcome.stat = client_stat(path);
+      return ErrorCode::Ok;
+    }();
+    return outcome;
+  }
+
+  Outcome check(const std::string& path, int32_t version, size_t slot, SessionId session,
+                ServerId owner) {
+    Outcome outcome;
+    outcome.error = [&] {
+      if (const ErrorCode e = session_error(session, owner); e != ErrorCode::Ok) return e;
+      if (!proper(path)) return ErrorCode::BadArguments;
+      const auto found = nodes_.find(path);
+      if (found == nodes_.end()) return ErrorCode::NoNode;
+      if (!allowed(found->second.acl, kPermRead, slot)) return ErrorCode::NoAuth;
+      const bool right = version == -1 || version == found->second.stat.version;
+      return right ? ErrorCode::Ok : ErrorCode::BadVersion;
+    }();
+    return outcome;
+  }
+
+  // What the leader removes by itself: a container, or a TTL node whose time is over.
+  Outcome reap(const std::string& path, Zxid zxid, int64_t now) {
+    Outcome outcome;
+    outcome.error = [&] {
+      const auto found = nodes_.find(path);
+      if (found == nodes_.end()) return ErrorCode::NoNode;
+      if (children(path) > 0) return ErrorCode::NotEmpty;
+      const int64_t owner = found->second.stat.ephemeral_owner;
+      const int64_t age = now - found->second.stat.mtime_ms;
+      if (owner >= 0) return ErrorCode::BadVersion;
+      if (owner != INT64_MIN && age <= owner + (int64_t{1} << 56)) return ErrorCode::BadVersion;
+      remove(path, zxid, outcome.changes);
+      outcome.path = path;
+      return ErrorCode::Ok;
+    }();
+    return outcome;
+  }
+
   const std::map<std::string, ModelNode>& nodes() const { return nodes_; }
   const std::map<SessionId, int32_t>& sessions() const { return sessions_; }
 
@@ -313,7 +375,7 @@ void showValue(const Step& step, std::ostream& out) {
 rc::Gen<Step> any_step() {
   const auto below = [](int end) { return rc::gen::inRange(0, end); };
   return rc::gen::build<Step>(
-      rc::gen::set(&Step::kind, below(40)),
+      rc::gen::set(&Step::kind, below(56)),
       rc::gen::set(&Step::slot, rc::gen::weightedElement<size_t>({{6, 0}, {6, 1}, {6, 2}, {1, 3}})),
       rc::gen::set(&Step::path, below(60)),
       rc::gen::set(&Step::version,
@@ -356,7 +418,10 @@ class Rehearsal {
     Outcome outcome = prepare_both(step, zxid);
     outcome.digest = model_.digest();
     request_.body = body_;
-    const Bytes entry = prepare(request_, zxid, WallTime{now_ms_}, tree_, pending_, tracker_);
+    WriteRules rules;
+    rules.extended_types = true;
+    const Bytes entry =
+        prepare(request_, zxid, WallTime{now_ms_}, tree_, pending_, tracker_, rules);
     waiting_.emplace_back(entry, outcome);
     for (int i = 0; i < step.applies && !waiting_.empty(); ++i) apply_one();
     while (waiting_.size() > kPendingMax) apply_one();
@@ -388,12 +453,7 @@ class Rehearsal {
     const std::string path = pick_path(step.path);
     const std::string data(static_cast<size_t>(step.data) * 11, static_cast<char>('a' + step.data));
     const int32_t version = step.version;
-    if (step.kind < 18) {
-      request_.op = step.kind % 2 == 0 ? Op::Create : Op::Create2;
-      body_ = create_body(path, data, static_cast<CreateFlag>(step.flags), requested_acl(step.acl));
-      return model_.create(path, data, step.flags, step.acl, step.slot, session, request_.owner,
-                           zxid, now_ms_);
-    }
+    if (step.kind < 18) return create(step, path, data, zxid);
     if (step.kind < 25) {
       request_.op = Op::Delete;
       body_ = delete_body(path, version);
@@ -406,22 +466,136 @@ class Rehearsal {
                              now_ms_);
     }
     if (step.kind < 36) return open_session(step);
-    if (step.kind == 36) {
+    if (step.kind == 36 || step.kind == 39) {
       request_.op = Op::CloseSession;
       request_.internal = step.data % 2 == 0;
       body_.clear();
       return model_.close(session, zxid);
     }
     if (step.kind == 37) {
-      request_.op = Op::Multi;
+      request_.op = Op::Check;
       body_ = delete_body(path);
       return error(ErrorCode::Unimplemented);
+    }
+    if (step.kind >= 53) return reap(path, zxid);
+    if (step.kind >= 46) return multi(step, zxid);
+    if (step.kind >= 40) {
+      request_.op = Op::SetAcl;
+      SetAclRequest record;
+      record.path = path;
+      record.acl = requested_acl(step.acl);
+      record.version = version;
+      body_.clear();
+      encode(record, body_);
+      return model_.set_acl(path, step.acl, version, step.slot, session, request_.owner);
     }
     request_.op = step.flags % 2 == 0 ? Op::Create : Op::SetData;
     body_ = step.flags % 2 == 0 ? create_body(path, data, CreateFlag::Persistent)
                                 : set_data_body(path, data);
     body_.resize(body_.size() - 1);
     return error(ErrorCode::MarshallingError);
+  }
+
+  Outcome create(const Step& step, const std::string& path, const std::string& data, Zxid zxid) {
+    static constexpr Op kOps[] = {Op::Create, Op::Create2,         Op::Create,
+                                  Op::Create, Op::CreateContainer, Op::CreateTtl};
+    request_.op = kOps[step.kind % 6];
+    CreateRequest record = create_record(request_.op, step, path, data);
+    body_.clear();
+    encode(record, body_, request_.op);
+    return model_.create(request_.op, path, data, record.flags, record.ttl_ms, step.acl, step.slot,
+                         request_.session, request_.owner, zxid, now_ms_);
+  }
+
+  static CreateRequest create_record(Op op, const Step& step, const std::string& path,
+                                     const std::string& data) {
+    CreateRequest record;
+    record.path = path;
+    record.data = as_bytes(data);
+    record.acl = requested_acl(step.acl);
+    record.flags = step.flags;
+    if (op != Op::CreateTtl) return record;
+    if (step.flags < 4) record.flags = 5 + step.flags % 2;
+    record.ttl_ms = step.data * 3;
+    return record;
+  }
+
+  Outcome reap(std::string path, Zxid zxid) {
+    if (path.empty()) path = "/";  // the tree takes both for the root
+    request_.op = Op::DeleteContainer;
+    request_.session = SessionId{};
+    request_.internal = true;
+    body_.clear();
+    encode(PathRequest{path}, body_);
+    return model_.reap(path, zxid, now_ms_);
+  }
+
+  // Some operations whose details follow from the step's by a hash.
+  Outcome multi(const Step& step, Zxid zxid) {
+    request_.op = Op::Multi;
+    const Model before = model_;
+    std::deque<std::string> texts;  // what the records point into
+    std::vector<MultiOp> ops;
+    Outcome outcome;
+    const size_t count = static_cast<size_t>(step.data + step.applies);
+    for (size_t i = 0; i < count; ++i) {
+      Step part = step;
+      const uint64_t hash = hash_combine(zxid.value, i);
+      part.kind = static_cast<int>(hash % 20);
+      part.path = static_cast<int>(hash / 32 % 60);
+      part.version = hash / 2048 % 3 == 0 ? step.version : -1;
+      part.flags = static_cast<int>(hash / 8192 % 4);
+      part.acl = static_cast<int>(hash / 65536 % 30);
+      part.data = static_cast<int>(hash / 4194304 % 5);
+      texts.push_back(pick_path(part.path));
+      const std::string& path = texts.back();
+      texts.emplace_back(static_cast<size_t>(part.data) * 11, 'm');
+      ops.emplace_back();
+      const Outcome result = prepare_part(part, path, texts.back(), zxid, ops.back());
+      if (outcome.error == ErrorCode::Ok) {
+        outcome.error = result.error;
+        outcome.parts.push_back(result);
+        outcome.changes.insert(outcome.changes.end(), result.changes.begin(), result.changes.end());
+      } else {
+        outcome.parts.push_back(error(ErrorCode::RuntimeInconsistency));
+      }
+    }
+    if (outcome.error != ErrorCode::Ok) {
+      model_ = before;
+      outcome.changes.clear();
+      for (Outcome& part : outcome.parts) part = error(part.error);
+    }
+    body_.clear();
+    encode_multi_request(ops, body_);
+    return outcome;
+  }
+
+  Outcome prepare_part(const Step& part, const std::string& path, const std::string& data,
+                       Zxid zxid, MultiOp& op) {
+    const SessionId session = request_.session;
+    const ServerId owner = request_.owner;
+    if (part.kind < 10) {
+      static constexpr Op kOps[] = {Op::Create, Op::Create2, Op::Create, Op::CreateContainer,
+                                    Op::CreateTtl};
+      op.op = kOps[part.kind % 5];
+      const CreateRequest record = create_record(op.op, part, path, data);
+      op.record = record;
+      return model_.create(op.op, path, data, record.flags, record.ttl_ms, part.acl, part.slot,
+                           session, owner, zxid, now_ms_);
+    }
+    if (part.kind < 13) {
+      op.op = Op::Delete;
+      op.record = PathVersionRequest{path, part.version};
+      return model_.erase(path, part.version, part.slot, session, owner, zxid);
+    }
+    if (part.kind < 16) {
+      op.op = Op::Check;
+      op.record = PathVersionRequest{path, part.version};
+      return model_.check(path, part.version, part.slot, session, owner);
+    }
+    op.op = Op::SetData;
+    op.record = SetDataRequest{path, as_bytes(data), false, part.version};
+    return model_.set_data(path, data, part.version, part.slot, session, owner, zxid, now_ms_);
   }
 
   Outcome open_session(const Step& step) {
@@ -452,8 +626,12 @@ class Rehearsal {
     RC_ASSERT(effects_.error == expected.error);
     RC_ASSERT(tree_.digest() == expected.digest);
     RC_ASSERT(txn->digest->tree_digest == expected.digest);
-    if (!expected.path.empty()) RC_ASSERT(effects_.path == expected.path);
-    if (expected.stat) RC_ASSERT(effects_.stat == *expected.stat);
+    compare_result(effects_, expected);
+    RC_ASSERT(effects_.parts.size() == expected.parts.size());
+    for (size_t i = 0; i < expected.parts.size(); ++i) {
+      RC_ASSERT(effects_.parts[i].error == expected.parts[i].error);
+      compare_result(effects_.parts[i], expected.parts[i]);
+    }
     applied_.push_back(effects_);
     Changes changes;
     for (const Effects::Change& change : effects_.changes) {
@@ -469,6 +647,11 @@ class Rehearsal {
     } else {
       RC_ASSERT(changes == expected.changes);
     }
+  }
+
+  static void compare_result(const Effects& effects, const Outcome& expected) {
+    if (!expected.path.empty()) RC_ASSERT(effects.path == expected.path);
+    if (expected.stat) RC_ASSERT(effects.stat == *expected.stat);
   }
 
   void compare_trees() const {
@@ -490,7 +673,8 @@ class Rehearsal {
       RC_ASSERT(static_cast<int32_t>(names.size()) == view.num_children);
       RC_ASSERT(view.num_children == model_.children(path));
       if (path != "/") RC_ASSERT(tree_.parent(slot) == tree_.find(above(path)));
-      if (node.stat.ephemeral_owner == 0) continue;
+      RC_ASSERT(tree_.unowned().contains(slot) == (node.stat.ephemeral_owner < 0));
+      if (node.stat.ephemeral_owner <= 0) continue;
       ++ephemerals;
       const std::vector<std::string> owned = tree_.ephemerals(SessionId{node.stat.ephemeral_owner});
       RC_ASSERT(std::count(owned.begin(), owned.end(), path) == 1);
@@ -532,6 +716,8 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
   std::map<ErrorCode, int> errors;
   std::map<TxnType, int> types;
   int closing_deletes = 0;
+  int succeeded_multis = 0;
+  int reaped = 0;
   rc::check([&] {
     const std::vector<Step> steps =
         *rc::gen::scale(6.0, rc::gen::container<std::vector<Step>>(any_step()));
@@ -547,6 +733,8 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
     for (const Effects& effects : rehearsal.applied()) {
       ++errors[effects.error];
       ++types[effects.header.type];
+      if (effects.header.type == TxnType::DeleteContainer) ++reaped;
+      if (effects.error == ErrorCode::Ok && effects.parts.size() > 1) ++succeeded_multis;
       if (effects.header.type != TxnType::CloseSession) continue;
       closing_deletes += static_cast<int>(effects.changes.size() / 2);
     }
@@ -558,11 +746,15 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
         ErrorCode::SessionExpired, ErrorCode::InvalidAcl, ErrorCode::SessionMoved}) {
     EXPECT_GT(errors[code], 5) << "code " << static_cast<int>(code) << " was not reached";
   }
-  for (const TxnType type : {TxnType::Create, TxnType::Create2, TxnType::Delete, TxnType::SetData,
-                             TxnType::CreateSession, TxnType::CloseSession, TxnType::Error}) {
+  EXPECT_GT(succeeded_multis, 20);
+  for (const TxnType type :
+       {TxnType::Create, TxnType::Create2, TxnType::Delete, TxnType::SetData, TxnType::SetAcl,
+        TxnType::CreateContainer, TxnType::CreateTtl, TxnType::Multi, TxnType::CreateSession,
+        TxnType::CloseSession, TxnType::Error}) {
     EXPECT_GT(types[type], 50) << "type " << static_cast<int>(type) << " was not reached";
   }
   EXPECT_GT(closing_deletes, 50);
+  EXPECT_GT(reaped, 10);
 }
 
 }  // namespace

@@ -162,22 +162,24 @@ TEST(TreeParts, DataOfEverySizeIsReplaced) {
 
 // --- ACLs
 
+const AclRules kRules;
+
 TEST(TreeParts, AclGrants) {
   const std::vector<AuthId> nobody;
   const std::vector<AuthId> alice = {{"ip", "10.1.2.3"}, {"digest", "alice:h"}};
   const std::vector<AuthId> super = {{"super", ""}};
   const Acl acl = {{kPermRead | kPermAdmin, "digest", "alice:h"},
                    {kPermWrite, "ip", "10.1.0.0/16"}};
-  EXPECT_TRUE(acl_grants({}, kPermWrite, nobody));
-  EXPECT_TRUE(acl_grants(open_acl(), kPermAll, nobody));
-  EXPECT_TRUE(acl_grants(acl, kPermRead, alice));
-  EXPECT_TRUE(acl_grants(acl, kPermWrite, alice));
-  EXPECT_FALSE(acl_grants(acl, kPermCreate, alice));
-  EXPECT_FALSE(acl_grants(acl, kPermRead, nobody));
-  EXPECT_TRUE(acl_grants(acl, kPermCreate, super));
-  EXPECT_TRUE(acl_grants(acl, kPermRead | kPermCreate, alice));  // either suffices
-  EXPECT_FALSE(acl_grants({{0, "world", "anyone"}}, kPermRead, alice));
-  EXPECT_FALSE(acl_grants({{kPermRead, "digest", "10.1.2.3"}}, kPermRead, alice));
+  EXPECT_TRUE(acl_grants({}, kPermWrite, nobody, kRules));
+  EXPECT_TRUE(acl_grants(open_acl(), kPermAll, nobody, kRules));
+  EXPECT_TRUE(acl_grants(acl, kPermRead, alice, kRules));
+  EXPECT_TRUE(acl_grants(acl, kPermWrite, alice, kRules));
+  EXPECT_FALSE(acl_grants(acl, kPermCreate, alice, kRules));
+  EXPECT_FALSE(acl_grants(acl, kPermRead, nobody, kRules));
+  EXPECT_TRUE(acl_grants(acl, kPermCreate, super, kRules));
+  EXPECT_TRUE(acl_grants(acl, kPermRead | kPermCreate, alice, kRules));  // either suffices
+  EXPECT_FALSE(acl_grants({{0, "world", "anyone"}}, kPermRead, alice, kRules));
+  EXPECT_FALSE(acl_grants({{kPermRead, "digest", "10.1.2.3"}}, kPermRead, alice, kRules));
 }
 
 TEST(TreeParts, IdsOfDigest) {

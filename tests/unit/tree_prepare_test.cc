@@ -8,6 +8,7 @@
 
 #include "core/tree/data_tree.h"
 #include "core/tree/prepare.h"
+#include "tests/unit/tree_prepare_fixture.h"
 #include "tests/unit/tree_support.h"
 
 namespace vivarium {
@@ -15,60 +16,11 @@ namespace {
 
 using tree_test::create_body;
 using tree_test::delete_body;
+using tree_test::kHere;
+using tree_test::kSession;
 using tree_test::open_to_all;
 using tree_test::set_data_body;
-
-constexpr SessionId kSession{0x100};
-constexpr ServerId kHere{1};
-
-class TreePrepare : public testing::Test {
- protected:
-  TreePrepare() { sessions_.add(kSession, 5000, Instant{0}); }
-
-  WriteRequest request(Op op) const {
-    WriteRequest request;
-    request.session = kSession;
-    request.cxid = 5;
-    request.op = op;
-    request.owner = kHere;
-    request.auth = {{"ip", "127.0.0.1"}};
-    return request;
-  }
-  Bytes prepare_entry(WriteRequest request, const Bytes& body, size_t limit = SIZE_MAX) {
-    request.body = body;
-    last_ = last_.next();
-    return prepare(request, last_, WallTime{99}, tree_, pending_, sessions_, limit);
-  }
-  // The code of the error txn, Ok for any other txn.
-  ErrorCode code_of(const Bytes& entry) {
-    entry_ = entry;
-    const Result<Txn> txn = decode_txn(entry_);
-    EXPECT_TRUE(txn.has_value());
-    txn_ = *txn;
-    EXPECT_TRUE(txn_.digest.has_value());
-    const ErrorTxn* const error = std::get_if<ErrorTxn>(&txn_.body);
-    return error == nullptr ? ErrorCode::Ok : error->error;
-  }
-  ErrorCode run(Op op, const Bytes& body) { return code_of(prepare_entry(request(op), body)); }
-  ErrorCode create(std::string_view path, CreateFlag flag = CreateFlag::Persistent,
-                   Acl acl = open_to_all()) {
-    return run(Op::Create, create_body(path, "data", flag, std::move(acl)));
-  }
-  void apply_last() {
-    Effects effects;
-    tree_.apply(txn_, effects);
-    EXPECT_EQ(effects.error, ErrorCode::Ok);
-    EXPECT_EQ(tree_.digest(), txn_.digest->tree_digest);
-  }
-  const CreateTxn& created() const { return std::get<CreateTxn>(txn_.body); }
-
-  DataTree tree_;
-  PendingChanges pending_;
-  SessionTracker sessions_{milliseconds(1000)};
-  Zxid last_;
-  Bytes entry_;
-  Txn txn_;
-};
+using tree_test::TreePrepare;
 
 TEST_F(TreePrepare, WritesWhatApplyNeeds) {
   ASSERT_EQ(create("/a"), ErrorCode::Ok);
@@ -140,12 +92,23 @@ TEST_F(TreePrepare, OrderOfChecks) {
   EXPECT_EQ(run(Op::SetData, set_data_body("/p", "", 7)), ErrorCode::BadVersion);
 }
 
-TEST_F(TreePrepare, WhatIsNotBuiltYetIsUnimplemented) {
-  for (const Op op : {Op::Multi, Op::SetAcl, Op::Check, Op::Reconfig, Op::CreateContainer,
-                      Op::CreateTtl, Op::DeleteContainer, Op::Exists, static_cast<Op>(4711)}) {
-    EXPECT_EQ(run(op, {}), ErrorCode::Unimplemented) << static_cast<int>(op);
+TEST_F(TreePrepare, WhatIsNoWriteOfClientsIsUnimplemented) {
+  Bytes path;
+  encode(PathRequest{"/"}, path);
+  for (const Op op : {Op::Check, Op::DeleteContainer, Op::Exists, static_cast<Op>(4711)}) {
+    EXPECT_EQ(run(op, path), ErrorCode::Unimplemented) << static_cast<int>(op);
     EXPECT_EQ(txn_.digest->tree_digest, tree_.digest());
   }
+}
+
+TEST_F(TreePrepare, ReconfigIsDisabled) {
+  Bytes body;
+  JuteWriter out(body);
+  for (int members = 0; members < 3; ++members) out.null_buffer();
+  out.i64(-1);
+  EXPECT_EQ(run(Op::Reconfig, body), ErrorCode::ReconfigDisabled);
+  body.pop_back();
+  EXPECT_EQ(run(Op::Reconfig, body), ErrorCode::MarshallingError);
 }
 
 TEST_F(TreePrepare, SequenceNamesCountCreations) {

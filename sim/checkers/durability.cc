@@ -83,7 +83,8 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
                          const SimDisk& disk, const Ledger& ledger, Zxid committed, SimTime now,
                          Verdict& verdict) {
   Server& s = servers_[server];
-  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter) {
+  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter &&
+      !s.rotten) {
     verdict.expect(Checker::Recover, after.standing == Standing::Voter, now, [&] {
       return fmt::format("s{} was a voter and stands aside after a crash that damaged nothing",
                          server + 1);

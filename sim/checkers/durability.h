@@ -36,8 +36,9 @@ class Durability {
     servers_[server] = {};
     servers_[server].said = said;
   }
-  // It may find damage, and stand aside.
-  void damaged(ServerIndex server) { servers_[server].voter = false; }
+  // It may find damage, and stand aside: now, or in a later life, when the snapshot that covered
+  // the place is no longer the newest thing behind it.
+  void damaged(ServerIndex server) { servers_[server].rotten = true; }
 
  private:
   struct Server {
@@ -46,6 +47,7 @@ class Durability {
     Epoch synced_epoch = 0;   // NEWLEADER acknowledged
     bool going_back = false;  // a truncation or an install was under way
     bool voter = false;       // it was one: no crash makes it forget that
+    bool rotten = false;      // something on its disk was damaged at some time
   };
   void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
                     const Ledger& ledger, SimTime now, Verdict& verdict);

@@ -15,9 +15,18 @@ uint64_t load_le64(const Byte* p) {
   return std::endian::native == std::endian::little ? v : __builtin_bswap64(v);
 }
 
+uint32_t load_le32(const Byte* p) {
+  uint32_t v = 0;
+  std::memcpy(&v, p, 4);
+  return std::endian::native == std::endian::little ? v : __builtin_bswap32(v);
+}
+
+// The first n bytes, 0 < n < 8, as a number: in two loads that may overlap where there are four.
 uint64_t load_le64(const Byte* p, size_t n) {
-  uint64_t v = 0;
-  for (size_t i = 0; i < n; ++i) v |= uint64_t{p[i]} << (8 * i);
+  if (n >= 4) return load_le32(p) | uint64_t{load_le32(p + n - 4)} << (8 * (n - 4));
+  uint64_t v = p[0];
+  if (n > 1) v |= uint64_t{p[1]} << 8;
+  if (n > 2) v |= uint64_t{p[2]} << 16;
   return v;
 }
 

@@ -244,9 +244,10 @@ void Server::mark_dirty(ClientConnection& connection) {
 
 // Those that have to wait again go to the end of the line.
 void Server::resume_stalled(ServerParts& parts) {
+  lined_up_ = false;
+  if (stalled_.empty()) return;
   std::vector<LinkId> waiting;
   waiting.swap(stalled_);
-  lined_up_ = false;
   for (const LinkId link : waiting) {
     ClientConnection* connection = find(link);
     if (connection == nullptr) continue;
@@ -260,9 +261,9 @@ void Server::resume_stalled(ServerParts& parts) {
 
 void Server::end_turn(ServerParts& parts) {
   resume_stalled(parts);
-  std::vector<LinkId> dirty;
-  dirty.swap(dirty_);
-  for (const LinkId link : dirty) {
+  if (dirty_.empty()) return;
+  for (size_t i = 0; i < dirty_.size(); ++i) {
+    const LinkId link = dirty_[i];
     ClientConnection* connection = find(link);
     if (connection == nullptr) continue;
     const bool sends = !connection->output.empty();
@@ -272,6 +273,7 @@ void Server::end_turn(ServerParts& parts) {
     // LinkDrained comes only when something is left when the turn has ended.
     if (output_full(*connection, parts)) retry_ = parts.world.now() + kRetryAfter;
   }
+  dirty_.clear();
 }
 
 // Sends the turn's output and permits more input. A client that does not read costs itself only.

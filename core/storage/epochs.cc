@@ -26,16 +26,16 @@ std::optional<Epoch> parse_epoch_text(ByteView text) {
   return value;
 }
 
+bool Epochs::idle() const {
+  return task_ == Task::None && wanted_accepted_ == accepted_ && wanted_current_ == current_;
+}
+
 void Epochs::start(Epoch accepted, Epoch current, std::optional<Epoch> tmp) {
   CHECK(task_ == Task::None && accepted >= current);
   accepted_ = wanted_accepted_ = accepted;
   current_ = wanted_current_ = current;
   tmp_ = tmp;
   wanted_cover_ = current;
-}
-
-bool Epochs::idle() const {
-  return task_ == Task::None && wanted_accepted_ == accepted_ && wanted_current_ == current_;
 }
 
 void Epochs::raise_accepted(Epoch epoch) { wanted_accepted_ = std::max(wanted_accepted_, epoch); }
@@ -111,6 +111,7 @@ void Epochs::finish() {
 }
 
 void Epochs::advance(Disk& disk, Zxid last_durable, bool busy) {
+  if (idle() && covers(wanted_cover_)) return;  // asked after every event: nearly always so
   while (!script_.running()) {
     finish();
     if (wanted_accepted_ > accepted_) {

@@ -15,6 +15,7 @@ bool all_zero(ByteView bytes) {
 
 Bytes slot_bytes(const Frontier& value) {
   Bytes slot;
+  slot.reserve(kFrontierSlotBytes);
   encode_frontier(value, slot);
   slot.resize(kFrontierSlotBytes);
   return slot;

@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/storage/record.h"
+#include "core/wire/fixed.h"
 #include "core/wire/jute.h"
 
 namespace vivarium {
@@ -75,16 +76,17 @@ void walk(const DataTree& tree, Visit&& visit) {
   }
 }
 
-void write_stat(const StatPersisted& stat, JuteWriter& out) {
-  out.i64(stat.czxid.wire());
-  out.i64(stat.mzxid.wire());
-  out.i64(stat.ctime_ms);
-  out.i64(stat.mtime_ms);
-  out.i32(stat.version);
-  out.i32(stat.cversion);
-  out.i32(stat.aversion);
-  out.i64(stat.ephemeral_owner);
-  out.i64(stat.pzxid.wire());
+void write_stat(const StatPersisted& stat, Bytes& out) {
+  Byte* p = grow(out, kStatBytes);
+  p = put_next(p, stat.czxid.wire());
+  p = put_next(p, stat.mzxid.wire());
+  p = put_next(p, stat.ctime_ms);
+  p = put_next(p, stat.mtime_ms);
+  p = put_next(p, stat.version);
+  p = put_next(p, stat.cversion);
+  p = put_next(p, stat.aversion);
+  p = put_next(p, stat.ephemeral_owner);
+  put_next(p, stat.pzxid.wire());
 }
 
 StatPersisted read_stat(JuteReader& in) {
@@ -150,7 +152,7 @@ void encode_snapshot_body(const DataTree& tree, Bytes& out) {
       writer.buffer(node.data);
     }
     writer.i64(ids.id_of(*node.acl));
-    write_stat(node.stat, writer);
+    write_stat(node.stat, out);
   });
   writer.string("/");
 }

@@ -7,6 +7,16 @@
 #include "core/storage/snapshot.h"
 
 namespace vivarium {
+namespace {
+
+bool is_of_files(const Event& event) {
+  return std::holds_alternative<FileOpened>(event) || std::holds_alternative<FileFailed>(event) ||
+         std::holds_alternative<Preallocated>(event) || std::holds_alternative<FileSynced>(event) ||
+         std::holds_alternative<ReadDone>(event) || std::holds_alternative<DirSynced>(event) ||
+         std::holds_alternative<DirListed>(event);
+}
+
+}  // namespace
 
 Storage::Storage(const Config& config)
     : config_(config), history_(config.history_txns_max, config.history_bytes_max) {}
@@ -64,7 +74,9 @@ void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
 
 // ------------------------------------------------------------------------------------- turns
 
+// Nothing that is not a file's event changes what Storage waits for.
 bool Storage::step(const Event& event, World& world, DataTree& tree) {
+  if (!is_of_files(event)) return false;
   Disk d = disk(world);
   bool mine = frontier_.step(event, world);
   if (recovery_.running()) {
@@ -92,7 +104,7 @@ void Storage::advance(Disk& disk) {
   epochs_.advance(disk, last_durable(), busy());
   switch (task_) {
     case Task::None:
-      break;
+      return;
     case Task::Found:
       if (!script_.running()) finish_founding(disk);
       break;

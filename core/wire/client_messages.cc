@@ -1,6 +1,7 @@
 #include "core/wire/client_messages.h"
 
 #include "core/wire/acl_codec.h"
+#include "core/wire/fixed.h"
 #include "core/wire/jute.h"
 
 namespace vivarium {
@@ -101,9 +102,9 @@ std::optional<RequestHeader> decode_request_header(ByteView in) {
 }
 
 void encode(const RequestHeader& r, Bytes& out) {
-  JuteWriter writer(out);
-  writer.i32(r.xid);
-  writer.i32(r.type);
+  Byte* p = grow(out, 8);
+  p = put_next(p, r.xid);
+  put_next(p, r.type);
 }
 
 std::optional<ReplyHeader> decode_reply_header(ByteView in) {
@@ -116,10 +117,10 @@ std::optional<ReplyHeader> decode_reply_header(ByteView in) {
 }
 
 void encode(const ReplyHeader& r, Bytes& out) {
-  JuteWriter writer(out);
-  writer.i32(r.xid);
-  writer.i64(r.zxid);
-  writer.i32(static_cast<int32_t>(r.error));
+  Byte* p = grow(out, 16);
+  p = put_next(p, r.xid);
+  p = put_next(p, r.zxid);
+  put_next(p, static_cast<int32_t>(r.error));
 }
 
 std::optional<Stat> decode_stat(ByteView in) {
@@ -140,18 +141,18 @@ std::optional<Stat> decode_stat(ByteView in) {
 }
 
 void encode(const Stat& s, Bytes& out) {
-  JuteWriter writer(out);
-  writer.i64(s.czxid.wire());
-  writer.i64(s.mzxid.wire());
-  writer.i64(s.ctime_ms);
-  writer.i64(s.mtime_ms);
-  writer.i32(s.version);
-  writer.i32(s.cversion);
-  writer.i32(s.aversion);
-  writer.i64(s.ephemeral_owner);
-  writer.i32(s.data_length);
-  writer.i32(s.num_children);
-  writer.i64(s.pzxid.wire());
+  Byte* p = grow(out, 68);
+  p = put_next(p, s.czxid.wire());
+  p = put_next(p, s.mzxid.wire());
+  p = put_next(p, s.ctime_ms);
+  p = put_next(p, s.mtime_ms);
+  p = put_next(p, s.version);
+  p = put_next(p, s.cversion);
+  p = put_next(p, s.aversion);
+  p = put_next(p, s.ephemeral_owner);
+  p = put_next(p, s.data_length);
+  p = put_next(p, s.num_children);
+  put_next(p, s.pzxid.wire());
 }
 
 std::optional<WatcherEvent> decode_watch_event(ByteView in) {

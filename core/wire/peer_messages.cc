@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/wire/fixed.h"
 #include "core/wire/host_port.h"
 #include "core/wire/jute.h"
 
@@ -17,11 +18,13 @@ constexpr size_t kHelloFixedBytes = 20;
 
 constexpr size_t kNotificationBytesMin = 28;          // without the leader's epoch
 constexpr size_t kNotificationBytesUnversioned = 40;  // what stands in the last four is not read
+constexpr size_t kNotificationHeadBytes = 40;         // up to the version, with it
 constexpr int32_t kNotificationVersionWithConfig = 2;
 
 constexpr int32_t kLearnerProtocolUnknown =
     1;  // Apache's assumption about a learner that is silent
 constexpr size_t kAuthIdBytesMin = 8;
+constexpr size_t kPacketHeadBytes = 16;  // type, zxid, length of the data
 
 bool valid_addresses(std::string_view addresses) {
   while (true) {
@@ -166,13 +169,14 @@ Result<Notification> decode_notification(ByteView message) {
 void encode_notification_frame(const Notification& n, Bytes& out) {
   JuteWriter writer(out);
   const size_t start = writer.position();
-  writer.i32(0);
-  writer.i32(static_cast<int32_t>(n.state));
-  writer.i64(n.leader.value);
-  writer.i64(n.zxid);
-  writer.i64(n.election_epoch);
-  writer.i64(n.peer_epoch);
-  writer.i32(n.version);
+  Byte* head = grow(out, 4 + kNotificationHeadBytes);
+  head = put_next(head, int32_t{0});
+  head = put_next(head, static_cast<int32_t>(n.state));
+  head = put_next(head, n.leader.value);
+  head = put_next(head, n.zxid);
+  head = put_next(head, n.election_epoch);
+  head = put_next(head, n.peer_epoch);
+  put_next(head, n.version);
   if (n.version >= kNotificationVersionWithConfig) writer.string(n.config);
   writer.raw(n.extension);
   const size_t length = writer.position() - start - 4;
@@ -183,6 +187,7 @@ void encode_notification_frame(const Notification& n, Bytes& out) {
 // --- leader port
 
 Decoded decode_quorum_packet(ByteView in, size_t data_bytes_max, QuorumPacket& out, size_t& used) {
+  if (in.empty()) return Decoded::NeedMore;
   StreamReader reader(in);
   QuorumPacket packet;
   packet.type = static_cast<PacketType>(reader.i32());
@@ -191,12 +196,14 @@ Decoded decode_quorum_packet(ByteView in, size_t data_bytes_max, QuorumPacket& o
   const int32_t count = reader.i32();
   packet.null_auth = count == -1;
   if (count > 0 && static_cast<size_t>(count) > data_bytes_max / kAuthIdBytesMin) reader.set_bad();
-  const StreamReader at_auth = reader;
-  read_auth(reader, count, data_bytes_max, nullptr);
+  if (count > 0) {
+    StreamReader again = reader;
+    read_auth(reader, count, data_bytes_max, nullptr);
+    if (!reader.ok()) return reader.state();
+    read_auth(again, count, data_bytes_max, &packet.auth);
+    CHECK(again.ok() && again.position() == reader.position());
+  }
   if (!reader.ok()) return reader.state();
-  StreamReader again = at_auth;
-  read_auth(again, count, data_bytes_max, &packet.auth);
-  CHECK(again.ok() && again.position() == reader.position());
   out = std::move(packet);
   used = reader.position();
   return Decoded::Ok;
@@ -206,14 +213,13 @@ void encode(const QuorumPacket& packet, Bytes& out) {
   CHECK(!packet.null_data || packet.data.empty());
   CHECK(!packet.null_auth || packet.auth.empty());
   CHECK(packet.auth.size() <= INT32_MAX);
+  CHECK(packet.data.size() <= INT32_MAX);
   JuteWriter writer(out);
-  writer.i32(static_cast<int32_t>(packet.type));
-  writer.i64(packet.zxid);
-  if (packet.null_data) {
-    writer.null_buffer();
-  } else {
-    writer.buffer(packet.data);
-  }
+  Byte* head = grow(out, kPacketHeadBytes);
+  head = put_next(head, static_cast<int32_t>(packet.type));
+  head = put_next(head, packet.zxid);
+  put_next(head, packet.null_data ? -1 : static_cast<int32_t>(packet.data.size()));
+  if (!packet.data.empty()) writer.raw(packet.data);
   writer.i32(packet.null_auth ? -1 : static_cast<int32_t>(packet.auth.size()));
   for (const AuthId& id : packet.auth) {
     writer.string(id.scheme);
@@ -262,9 +268,10 @@ std::optional<ForwardedRequest> decode_forwarded_request(ByteView data) {
 
 void encode(const ForwardedRequest& request, Bytes& out) {
   JuteWriter writer(out);
-  writer.i64(request.session.value);
-  writer.i32(request.cxid);
-  writer.i32(static_cast<int32_t>(request.op));
+  Byte* head = grow(out, 16);
+  head = put_next(head, request.session.value);
+  head = put_next(head, request.cxid);
+  put_next(head, static_cast<int32_t>(request.op));
   writer.raw(request.body);
 }
 

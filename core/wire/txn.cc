@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/wire/acl_codec.h"
+#include "core/wire/fixed.h"
 #include "core/wire/jute.h"
 
 namespace vivarium {
@@ -268,14 +269,13 @@ Result<TxnBody> decode_body(TxnType type, ByteView body) {
 }
 
 void encode_txn_header(const TxnHeader& header, Bytes& out) {
-  JuteWriter writer(out);
-  const size_t start = writer.position();
-  writer.i64(header.session.value);
-  writer.i32(header.cxid);
-  writer.i64(header.zxid.wire());
-  writer.i64(header.time.ms);
-  writer.i32(static_cast<int32_t>(header.type));
-  CHECK(writer.position() - start == kTxnHeaderBytes);
+  Byte* p = grow(out, kTxnHeaderBytes);
+  p = put_next(p, header.session.value);
+  p = put_next(p, header.cxid);
+  p = put_next(p, header.zxid.wire());
+  p = put_next(p, header.time.ms);
+  p = put_next(p, static_cast<int32_t>(header.type));
+  CHECK(p == out.data() + out.size());
 }
 
 void encode_body(TxnType type, const TxnBody& body, Bytes& out) {

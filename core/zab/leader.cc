@@ -511,11 +511,13 @@ Zxid Leader::reached_by(ServerId id, const Parts& parts) const {
 
 void Leader::advance_commit(Parts& parts) {
   if (!established()) return;
-  const Zxid reached = std::min(quorum_acked(parts), last_proposed_);
-  if (reached > committed_ && reached > initial_last_) {
-    committed_ = reached;
-    send_commits(commits_sent_, committed_, parts);
-    commits_sent_ = committed_;
+  if (last_proposed_ > committed_) {
+    const Zxid reached = std::min(quorum_acked(parts), last_proposed_);
+    if (reached > committed_ && reached > initial_last_) {
+      committed_ = reached;
+      send_commits(commits_sent_, committed_, parts);
+      commits_sent_ = committed_;
+    }
   }
   apply(parts);
 }

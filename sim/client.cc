@@ -15,10 +15,16 @@ constexpr uint64_t kCredit = 1 << 20;
 constexpr int32_t kXidSetWatches = -8;
 const Acl kOpen{{kPermAll, "world", "anyone"}};
 
-Bytes framed(const Bytes& body) {
-  Bytes frame(4);
-  put_u32(frame.data(), static_cast<uint32_t>(body.size()));
-  append_bytes(frame, body);
+// A frame's length goes in front of it once it is known.
+Bytes begun_frame() {
+  Bytes frame;
+  frame.reserve(256);
+  frame.resize(4);
+  return frame;
+}
+
+ByteView sealed(Bytes& frame) {
+  put_u32(frame.data(), static_cast<uint32_t>(frame.size() - 4));
   return frame;
 }
 
@@ -37,9 +43,9 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
     if (password_.empty()) password_.assign(16, 0);
     request.password = password_;
     request.has_read_only = true;
-    Bytes body;
-    encode(request, body);
-    world.send(link_, framed(body));
+    Bytes frame = begun_frame();
+    encode(request, frame);
+    world.send(link_, sealed(frame));
     world.give_credit(link_, kCredit);
     state_ = State::Handshaking;
   } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
@@ -90,9 +96,9 @@ void SimClient::on_timer(World& world, Choices&) {
   const Instant now = world.now();
   if (silent_at_ <= now && state_ != State::Waiting) return disconnect(world, true);
   if (state_ == State::Connected && next_ping_ <= now) {
-    Bytes body;
-    encode(RequestHeader{kXidPing, static_cast<int32_t>(Op::Ping)}, body);
-    world.send(link_, framed(body));
+    Bytes frame = begun_frame();
+    encode(RequestHeader{kXidPing, static_cast<int32_t>(Op::Ping)}, frame);
+    world.send(link_, sealed(frame));
     next_ping_ = now + milliseconds(timeout_ms_ / 3);
   }
 }
@@ -278,24 +284,24 @@ void SimClient::send_op(const Operation& operation, World& world, SimTime true_n
   op.flags = static_cast<int32_t>(operation.flag);
   op.watch = operation.watch;
   op.invoked = true_now;
-  Bytes body;
-  encode(RequestHeader{op.xid, static_cast<int32_t>(op.op)}, body);
+  Bytes frame = begun_frame();
+  encode(RequestHeader{op.xid, static_cast<int32_t>(op.op)}, frame);
   if (op.op == Op::Create) {
-    encode(CreateRequest{op.path, op.data, false, false, kOpen, op.flags}, body);
+    encode(CreateRequest{op.path, op.data, false, false, kOpen, op.flags}, frame);
   } else if (op.op == Op::Delete) {
-    encode(PathVersionRequest{op.path, op.version}, body);
+    encode(PathVersionRequest{op.path, op.version}, frame);
   } else if (op.op == Op::SetData) {
-    encode(SetDataRequest{op.path, op.data, false, op.version}, body);
+    encode(SetDataRequest{op.path, op.data, false, op.version}, frame);
   } else if (op.op == Op::CloseSession) {
     closing_ = true;
   } else if (op.op == Op::Sync) {
-    encode(SyncRequest{op.path, false}, body);
+    encode(SyncRequest{op.path, false}, frame);
   } else {
-    encode(PathWatchRequest{op.path, op.watch}, body);
+    encode(PathWatchRequest{op.path, op.watch}, frame);
   }
   in_flight_.push_back(ops_.size());
   ops_.push_back(std::move(op));
-  world.send(link_, framed(body));
+  world.send(link_, sealed(frame));
 }
 
 }  // namespace vivarium::sim

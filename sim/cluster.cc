@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "sim/checkers/results.h"
@@ -209,10 +210,9 @@ void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
 
 void Cluster::after_step(ServerIndex server) {
   const Node& node = *nodes_[server];
-  const NodeFacts before = facts_[server];
   const NodeFacts after = NodeFacts::of(node);
-  if (after == before) return;
-  facts_[server] = after;
+  if (after == facts_[server]) return;
+  const NodeFacts before = std::exchange(facts_[server], after);
   if (before.busy && !after.busy) {
     // A recovery, truncation or install is over.
     const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));

@@ -38,6 +38,7 @@ Happening EventQueue::pop() {
 }
 
 void EventQueue::sift_down(Key key) {
+  Key* const heap = heap_.data();
   const size_t count = heap_.size();
   size_t hole = 0;
   for (;;) {
@@ -46,13 +47,13 @@ void EventQueue::sift_down(Key key) {
     size_t least = first;
     const size_t end = std::min(first + 4, count);
     for (size_t child = first + 1; child < end; ++child) {
-      if (heap_[child] < heap_[least]) least = child;
+      least = heap[child] < heap[least] ? child : least;
     }
-    if (!(heap_[least] < key)) break;
-    heap_[hole] = heap_[least];
+    if (!(heap[least] < key)) break;
+    heap[hole] = heap[least];
     hole = least;
   }
-  heap_[hole] = key;
+  heap[hole] = key;
 }
 
 }  // namespace vivarium::sim

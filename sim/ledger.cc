@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/storage/record.h"
 
@@ -37,7 +38,37 @@ std::optional<FoundRecord> parse_record(ByteView bytes, size_t& at) {
   return found;
 }
 
+// The range of a file as it is stored: a record that reaches beyond what is stored is not whole.
+ByteView stored(const FileImage& image, uint64_t offset, uint64_t length) {
+  const uint64_t end = std::min<uint64_t>(image.size, image.data.size());
+  if (offset >= end) return {};
+  return ByteView(image.data).subspan(offset, std::min(length, end - offset));
+}
+
 }  // namespace
+
+std::vector<Ledger::Record>::const_iterator Ledger::at_least(const Log& log, Zxid zxid) {
+  return std::lower_bound(log.records.begin(), log.records.end(), zxid,
+                          [](const Record& r, Zxid z) { return r.zxid < z; });
+}
+
+std::vector<Ledger::Record>::const_iterator Ledger::above(const Log& log, Zxid zxid) {
+  return std::upper_bound(log.records.begin(), log.records.end(), zxid,
+                          [](Zxid z, const Record& r) { return z < r.zxid; });
+}
+
+void Ledger::put(Log& log, const Record& record) {
+  if (log.records.empty() || log.records.back().zxid < record.zxid) {
+    log.records.push_back(record);
+    return;
+  }
+  const auto at = log.records.begin() + (at_least(log, record.zxid) - log.records.begin());
+  if (at->zxid == record.zxid) {
+    *at = record;
+  } else {
+    log.records.insert(at, record);
+  }
+}
 
 std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_t offset,
                                         ByteView bytes) {
@@ -46,7 +77,7 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
     at = kLogHeaderBytes;
   }
   while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
-    logs_[server].records[record->zxid] = {inode, offset + record->offset, record->length};
+    put(logs_[server], {record->zxid, inode, offset + record->offset, record->length});
     Bytes& known = entries_[record->zxid];
     // A server alone may lose what it never acknowledged, and use the zxid again.
     if (known.empty() || logs_.size() == 1) {
@@ -72,9 +103,10 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   std::optional<std::string> wrong;
   for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Cached)) {
     if (!parse_log_name(file.name)) continue;
-    const std::optional<Bytes> bytes = disk.content(Dir::Logs, file.name, SimDisk::Image::Cached);
-    if (!bytes) continue;
-    std::optional<std::string> found = take(server, disk.find(Dir::Logs, file.name), 0, *bytes);
+    const Inode inode = disk.find(Dir::Logs, file.name);
+    CHECK(inode != kNoInode);
+    const ByteView bytes = stored(disk.file(inode).cached, 0, file.size);
+    std::optional<std::string> found = take(server, inode, 0, bytes);
     if (found && !wrong) wrong = std::move(found);
   }
   // Whatever the newest snapshot covers is held, with or without its records.
@@ -86,8 +118,8 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
 }
 
 void Ledger::truncated(ServerIndex server, Zxid keep) {
-  auto& records = logs_[server].records;
-  records.erase(records.upper_bound(keep), records.end());
+  Log& log = logs_[server];
+  log.records.erase(above(log, keep), log.records.end());
 }
 
 void Ledger::installed(ServerIndex server, Zxid zxid) {
@@ -97,20 +129,19 @@ void Ledger::installed(ServerIndex server, Zxid zxid) {
 
 std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) const {
   const Log& log = logs_[server];
-  const auto found = log.records.find(zxid);
-  if (found == log.records.end()) {
+  const auto found = at_least(log, zxid);
+  if (found == log.records.end() || found->zxid != zxid) {
     if (zxid > log.base)
       return fmt::format("no record, and the log begins after {:x}", log.base.value);
     const auto snapshot =
         disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable);
     return snapshot ? "" : fmt::format("snapshot {:x} is not durable", log.base.value);
   }
-  const Place& place = found->second;
+  const Record& place = *found;
   if (!disk.durable_name(Dir::Logs, place.inode, "log.")) return "its file has no durable name";
-  Bytes record;
-  disk.file(place.inode).durable.read(place.offset, place.length, record);
   size_t at = 0;
-  const std::optional<FoundRecord> parsed = parse_record(record, at);
+  const std::optional<FoundRecord> parsed =
+      parse_record(stored(disk.file(place.inode).durable, place.offset, place.length), at);
   const ByteView known = entry(zxid);
   const bool same =
       parsed && std::equal(known.begin(), known.end(), parsed->entry.begin(), parsed->entry.end());
@@ -121,14 +152,16 @@ std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) 
 
 bool Ledger::holds(ServerIndex server, Zxid zxid) const {
   const Log& log = logs_[server];
-  return zxid <= log.base || log.records.count(zxid) != 0;
+  if (zxid <= log.base) return true;
+  const auto found = at_least(log, zxid);
+  return found != log.records.end() && found->zxid == zxid;
 }
 
 std::vector<Zxid> Ledger::between(ServerIndex server, Zxid after, Zxid last) const {
   std::vector<Zxid> zxids;
-  const auto& records = logs_[server].records;
-  for (auto it = records.upper_bound(after); it != records.end() && it->first <= last; ++it) {
-    zxids.push_back(it->first);
+  const Log& log = logs_[server];
+  for (auto it = above(log, after); it != log.records.end() && it->zxid <= last; ++it) {
+    zxids.push_back(it->zxid);
   }
   return zxids;
 }

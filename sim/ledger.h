@@ -47,15 +47,20 @@ class Ledger {
   ByteView entry(Zxid zxid) const;
 
  private:
-  struct Place {
+  struct Record {
+    Zxid zxid;
     Inode inode = kNoInode;
     uint64_t offset = 0;
     uint64_t length = 0;
   };
   struct Log {
-    Zxid base;  // the log begins after it
-    std::map<Zxid, Place> records;
+    Zxid base;                    // the log begins after it
+    std::vector<Record> records;  // by zxid, ascending
   };
+  // The first record at or above `zxid`; above it.
+  static std::vector<Record>::const_iterator at_least(const Log& log, Zxid zxid);
+  static std::vector<Record>::const_iterator above(const Log& log, Zxid zxid);
+  static void put(Log& log, const Record& record);
   std::optional<std::string> take(ServerIndex server, Inode inode, uint64_t offset, ByteView bytes);
 
   std::vector<Log> logs_;

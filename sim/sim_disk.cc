@@ -40,6 +40,30 @@ bool erase_from(std::vector<NameEntry>& names, std::string_view name) {
   return true;
 }
 
+// Whether a name leads to the file now, or would after a power loss.
+bool has_name(const std::array<SimDirectory, 3>& dirs, Inode inode) {
+  const auto leads = [inode](const auto& entry) { return entry.inode == inode; };
+  return std::any_of(dirs.begin(), dirs.end(), [&](const SimDirectory& d) {
+    return std::any_of(d.cached.begin(), d.cached.end(), leads) ||
+           std::any_of(d.durable.begin(), d.durable.end(), leads) ||
+           std::any_of(d.ops.begin(), d.ops.end(), leads);
+  });
+}
+
+// The file is free for another, with its buffers. Returns the bytes that it took.
+uint64_t forget(SimFile& file) {
+  const uint64_t size = file.cached.size;
+  file.used = false;
+  file.executed = 0;
+  file.cached.data.clear();
+  file.cached.size = 0;
+  file.durable.data.clear();
+  file.durable.size = 0;
+  file.ops.clear();
+  file.payloads.clear();
+  return size;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------------------------- FileImage
@@ -494,30 +518,16 @@ void SimDisk::dir_executed(Dir dir, uint64_t sequence) {
 
 void SimDisk::release(Inode inode) {
   CHECK(files_[inode].handles > 0);
-  if (--files_[inode].handles == 0) collect();
+  SimFile& file = files_[inode];
+  if (--file.handles == 0 && !has_name(dirs_, inode)) used_bytes_ -= forget(file);
 }
 
 // Frees the files that no name, handle or unsynced operation can reach. Buffers are kept.
 void SimDisk::collect() {
   for (Inode i = 0; i < files_.size(); ++i) {
     SimFile& file = files_[i];
-    if (!file.used || file.handles != 0) continue;
-    bool reached = false;
-    for (const SimDirectory& directory : dirs_) {
-      for (const NameEntry& e : directory.cached) reached = reached || e.inode == i;
-      for (const NameEntry& e : directory.durable) reached = reached || e.inode == i;
-      for (const NameOp& op : directory.ops) reached = reached || op.inode == i;
-    }
-    if (reached) continue;
-    used_bytes_ -= file.cached.size;
-    file.used = false;
-    file.executed = 0;
-    file.cached.data.clear();
-    file.cached.size = 0;
-    file.durable.data.clear();
-    file.durable.size = 0;
-    file.ops.clear();
-    file.payloads.clear();
+    if (!file.used || file.handles != 0 || has_name(dirs_, i)) continue;
+    used_bytes_ -= forget(file);
   }
 }
 

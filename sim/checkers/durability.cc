@@ -148,18 +148,19 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
 
 void Durability::check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
                               const Ledger& ledger, SimTime now, Verdict& verdict) {
+  const bool own = ledger.durable(leader, disk, after.committed);
   size_t voters = 0;
   size_t have = 0;
   for (ServerIndex i = 0; i < servers_.size(); ++i) {
     if (!voters_[i]) continue;
     ++voters;
     if (i == leader) {
-      if (ledger.durable(i, disk, after.committed)) ++have;
+      if (own) ++have;
     } else if (servers_[i].said >= after.committed) {
       ++have;
     }
   }
-  if (ledger.durable(leader, disk, after.committed)) {
+  if (own) {
     servers_[leader].acknowledged = std::max(servers_[leader].acknowledged, after.committed);
   }
   verdict.expect(Checker::Quorum, have > voters / 2, now, [&] {

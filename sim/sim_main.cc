@@ -11,10 +11,6 @@
 #include "sim/cluster.h"
 #include "sim/trace.h"
 
-#ifndef VIVARIUM_VERSION
-#define VIVARIUM_VERSION "unknown"
-#endif
-
 namespace vivarium::sim {
 namespace {
 
@@ -111,7 +107,7 @@ int replay(const std::string& text, bool trace) {
 int main_of(int argc, char** argv) {
   CLI::App app{
       "vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
-  app.set_version_flag("--version", VIVARIUM_VERSION);
+  app.set_version_flag("--version", "vivsim " VIVARIUM_VERSION);
   app.require_subcommand(1);
   std::string seeds;
   uint64_t one_seed = 0;
@@ -134,11 +130,14 @@ int main_of(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  if (*run_command) {
-    if (run_command->count("--seed") != 0) seeds = fmt::format("{}:1", one_seed);
-    return run(seeds, jobs, failures_max);
+  if (run_command->count("--seed") != 0) seeds = fmt::format("{}:1", one_seed);
+  const int code = *run_command ? run(seeds, jobs, failures_max) : replay(what, trace);
+  // A result that nobody could read is none.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fmt::print(stderr, "vivsim: the output could not be written\n");
+    return 1;
   }
-  return replay(what, trace);
+  return code;
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ class Spares {
   Spare take();
   // Nothing is under way.
   bool idle() const { return state_ == State::None || state_ == State::Ready; }
+  // There is no room for one; tried again from time to time.
+  bool waits_for_room() const { return state_ == State::Full; }
   // Closes and removes what there is.
   void drop(Disk& disk);
 

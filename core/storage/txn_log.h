@@ -62,6 +62,10 @@ class TxnLog {
   const FrontierEdit::Position& durable_position() const { return durable_; }
   uint64_t unsynced_bytes() const { return pending_bytes_ + flight_bytes_; }
   bool idle() const { return pending_.empty() && flights_.empty(); }
+  // What is left waits for room on the disk: it was never written, nor acknowledged.
+  bool waits_for_room() const {
+    return !pending_.empty() && flights_.empty() && spares_.waits_for_room();
+  }
   // The epoch of the first record that waits, 0 when none does.
   Epoch waiting_epoch() const { return pending_.empty() ? 0 : pending_.front().zxid.epoch(); }
   uint32_t generation() const { return generation_; }

@@ -23,8 +23,11 @@ Acl decode_acl(JuteReader& in, bool* null) {
     entry.perms = in.i32();
     entry.scheme = in.string(&null_scheme);
     entry.id = in.string(&null_id);
-    // A client's null scheme is one that nobody knows; nobody writes one into a txn.
-    if (null_id || (null_scheme && null == nullptr)) in.set_failed();
+    // In a request, a null scheme is one that nobody knows, and with "auth" nobody looks at the id:
+    // kazoo sends none. Nobody writes a null into a txn.
+    const bool in_request = null != nullptr;
+    const bool id_counts = !null_scheme && entry.scheme != "auth";
+    if (in_request ? null_id && id_counts : null_id || null_scheme) in.set_failed();
     acl.push_back(std::move(entry));
   }
   if (!in.ok()) acl.clear();

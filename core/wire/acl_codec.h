@@ -1,6 +1,7 @@
 // ACL lists as they stand in requests, txns and snapshots: vector<ACL>, ACL = int perms, Id
-// (ustring scheme, ustring id). A null id fails the reader, and so does a null scheme but in
-// requests, where it reads as a scheme without a name.
+// (ustring scheme, ustring id). A null scheme or id fails the reader, but for requests: there a
+// null scheme reads as one without a name, and a null id beside it or beside "auth" as an empty
+// one.
 #pragma once
 
 #include "core/wire/jute.h"

@@ -17,6 +17,8 @@ namespace vivarium {
 namespace {
 
 constexpr size_t kLearnersMax = 256;
+constexpr size_t kStrangersMax = 64;  // that have not said who they are
+constexpr Duration kLineEvery = milliseconds(1000);
 // Until a learner has said who it is: LearnerInfo has 20 bytes.
 constexpr size_t kStrangerBytesMax = 1024;
 // PINGs that a learner may leave unanswered while it sends other things.
@@ -25,6 +27,9 @@ constexpr size_t kPingsMax = 100'000;
 constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
 // Epochs have 31 bits; nobody reaches half of them by elections (RULES 20).
 constexpr Epoch kEpochMax = Epoch{1} << 30;
+// A promise further ahead of everything known here is no promise of this ensemble: elections fail
+// one at a time, and one forged number must not use up the epochs there are.
+constexpr Epoch kEpochJumpMax = Epoch{1} << 20;
 constexpr std::string_view kSnapSignature = "BenWasHere";
 
 }  // namespace
@@ -93,10 +98,12 @@ bool Leader::step(const Event& event, Parts& parts) {
 }
 
 void Leader::accept(const LinkAccepted& event, Parts& parts) {
-  if (peers_.size() >= kLearnersMax) {
-    parts.world.log(LogLevel::Warn, "too many learners: connection closed");
-    parts.world.close(event.link, false);
-    return;
+  const auto is_stranger = [](const Peer& p) { return !p.dropped && p.stage == Peer::Stage::Info; };
+  // The oldest makes room: whoever is a learner says so at once.
+  if (std::count_if(peers_.begin(), peers_.end(), is_stranger) >=
+      static_cast<std::ptrdiff_t>(kStrangersMax)) {
+    drop(*std::find_if(peers_.begin(), peers_.end(), is_stranger), "it does not say who it is",
+         parts);
   }
   Peer peer;
   peer.link = QuorumLink(event.link, kStrangerBytesMax);
@@ -112,7 +119,13 @@ Instant Leader::patience(const Peer& peer, const Parts& parts) const {
 
 void Leader::drop(Peer& peer, std::string_view why, Parts& parts) {
   if (peer.dropped) return;
-  parts.world.log(LogLevel::Warn, fmt::format("learner {} dropped: {}", peer.id.value, why));
+  if (peer.stage != Peer::Stage::Info) {
+    parts.world.log(LogLevel::Warn, fmt::format("learner {} dropped: {}", peer.id.value, why));
+  } else if (next_line_ <= parts.world.now()) {  // what strangers do must not fill the log
+    next_line_ = parts.world.now() + kLineEvery;
+    parts.world.log(LogLevel::Warn,
+                    fmt::format("a connection to the quorum port dropped: {}", why));
+  }
   parts.world.close(peer.link.id(), false);
   peer.dropped = true;
 }
@@ -198,18 +211,27 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (info->protocol_version < kLeaderProtocolVersion) {
     return drop(peer, "a learner older than ZooKeeper 3.4", parts);
   }
+  const Epoch promised = Zxid::from_wire(packet.zxid).epoch();
+  if (promised > highest_own_epoch(parts) + kEpochJumpMax || promised >= kEpochMax - 1) {
+    return drop(peer, "its epoch is beyond all reason", parts);
+  }
   for (Peer& other : peers_) {
     if (&other != &peer && other.id == info->id && other.stage != Peer::Stage::Info) {
       drop(other, "it connected again", parts);
     }
+  }
+  const auto learners = std::count_if(peers_.begin(), peers_.end(), [](const Peer& p) {
+    return !p.dropped && p.stage != Peer::Stage::Info;
+  });
+  if (learners >= static_cast<std::ptrdiff_t>(kLearnersMax)) {
+    return drop(peer, "there are too many learners", parts);
   }
   // Learners send requests and touch tables: nothing above a client's frame and its identities.
   peer.link.allow(2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
   peer.id = info->id;
   peer.follower = packet.type == PacketType::FollowerInfo;
   peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
-  peer.accepted_epoch = Zxid::from_wire(packet.zxid).epoch();
-  if (peer.accepted_epoch >= kEpochMax) return drop(peer, "its epoch is beyond all reason", parts);
+  peer.accepted_epoch = promised;
   // It may not follow an epoch below its promise: only a later epoch brings it back.
   if (epoch_chosen_ && peer.voter && peer.accepted_epoch > epoch_) {
     return over(fmt::format("server {} has promised a later epoch", peer.id.value));
@@ -219,6 +241,11 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (filling()) return ask_for_faults(peer);
   choose_epoch(parts);
   announce_epoch(parts);
+}
+
+Epoch Leader::highest_own_epoch(const Parts& parts) {
+  const Epoch promised = std::max(parts.storage.accepted_epoch(), parts.storage.current_epoch());
+  return std::max(promised, parts.storage.last_logged().epoch());
 }
 
 // e' > every promise of a quorum that includes this server; the own promise is durable before
@@ -232,12 +259,12 @@ void Leader::choose_epoch(Parts& parts) {
     });
   };
   if (!quorum_.is_voter(self_) || !quorum_.holds(reported)) return;
-  Epoch highest = std::max(parts.storage.accepted_epoch(), parts.storage.current_epoch());
-  highest = std::max(highest, parts.storage.last_logged().epoch());
+  Epoch highest = highest_own_epoch(parts);
   for (const Peer& peer : peers_) {
     if (peer.voter && !peer.dropped) highest = std::max(highest, peer.accepted_epoch);
   }
   epoch_ = highest + 1;
+  CHECK(epoch_ > parts.storage.accepted_epoch() && epoch_ < kEpochMax);
   epoch_chosen_ = true;
   parts.storage.save_accepted_epoch(parts.world, epoch_);
 }

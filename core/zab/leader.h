@@ -114,6 +114,7 @@ class Leader {
   void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);
 
   void enter(Phase phase, Parts& parts);
+  static Epoch highest_own_epoch(const Parts& parts);
   // --- leader_refill.cc
   bool filling() const { return refill_.has_value(); }
   void ask_for_faults(Peer& peer);
@@ -157,6 +158,7 @@ class Leader {
   Instant phase_deadline_;
   Instant next_ping_;
   Instant next_check_;
+  Instant next_line_;  // about strangers
 
   // Until its own history is whole.
   std::optional<Refill> refill_;

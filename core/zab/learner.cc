@@ -522,6 +522,9 @@ void Learner::apply(Parts& parts) {
   const Zxid applied = parts.tree.last_applied();
   if (!serving_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
     serving_ = true;
+    parts.world.log(LogLevel::Info, fmt::format("{} server.{} in epoch {} from zxid {:x}",
+                                                manner_.observer ? "observing" : "following",
+                                                leader_.value, epoch_, applied.value));
     parts.user.serving_started();
   }
   while (!syncs_.empty() && syncs_.front().at && *syncs_.front().at <= parts.tree.last_applied()) {

@@ -1,10 +1,14 @@
 """kazoo against three nodes: formation, any of them killed under load, and every way to come back."""
 
+import contextlib
+import re
 import signal
+import socket
+import struct
 import time
 import unittest
 
-from tests.system.harness import Ensemble, Load, ServerTest, children, connected, figure, role_of, wait_until
+from tests.system.harness import HOST, Ensemble, Load, ServerTest, children, connected, figure, role_of, wait_until
 from tests.system.wire import RawSession
 
 GAP_GOAL_S = 2.0   # promised at tickTime 200
@@ -111,6 +115,71 @@ class Killed(ThreeNodes):
             load.wait_progress(50)
         self.assert_nothing_lost(load, ensemble)
         load.close()
+
+
+class HostilePeers(ThreeNodes):
+    """Whoever reaches the quorum port can say that he is a member: nobody must suffer for long."""
+
+    FOLLOWER_INFO = 11
+
+    def setUp(self):
+        super().setUp()
+        self.callers = []
+        self.addCleanup(lambda: [caller.close() for caller in self.callers])
+
+    def quorum_port(self, ensemble, n):
+        line = re.search(rf"^server\.{n}=[^:]*:(\d+):", (ensemble[n].folder / "zoo.cfg").read_text(), re.MULTILINE)
+        return int(line.group(1))
+
+    def follower_info(self, n, epoch):
+        info = struct.pack(">qiq", n, 0x10000, 0)
+        return struct.pack(">iqi", self.FOLLOWER_INFO, epoch << 32, len(info)) + info + struct.pack(">i", -1)
+
+    def call(self, port, data=b""):
+        try:
+            caller = socket.create_connection((HOST, port), timeout=1)
+        except OSError:  # nobody leads there
+            return None
+        self.callers.append(caller)
+        with contextlib.suppress(OSError):
+            caller.sendall(data)
+        while len(self.callers) > 500:
+            self.callers.pop(0).close()
+        return caller
+
+    def test_promises_beyond_all_reason(self):
+        ensemble = self.ensemble().start().wait_serving()
+        ports = [self.quorum_port(ensemble, n) for n in ensemble.servers]
+        for _ in range(2):
+            ensemble[ensemble.wait_leader()].kill()
+            while ensemble.leader() is None:  # all the while that somebody asks for promises
+                for port in ports:
+                    for n in ensemble.servers:
+                        self.call(port, self.follower_info(n, (1 << 30) - 2))
+                        self.call(port, self.follower_info(n, (1 << 31) - 1))
+            ensemble.start_missing().wait_serving()
+        for server in ensemble:
+            epoch = int((server.folder / "data" / "version-2" / "acceptedEpoch").read_text())
+            self.assertLess(epoch, 100, "a forged promise was believed")
+        with connected(ensemble.hosts()) as client:
+            client.create("/after", b"")
+
+    def test_connections_that_say_nothing(self):
+        ensemble = self.ensemble().start().wait_serving()
+        leader = ensemble.wait_leader()
+        port = self.quorum_port(ensemble, leader)
+        for _ in range(400):
+            self.call(port)
+        member = self.followers(ensemble)[0]
+        ensemble[member].kill()
+        lines = len(ensemble[leader].lines())
+        ensemble[member].start()
+        for _ in range(200):
+            self.call(port)
+        ensemble[member].wait_serving()
+        with connected(ensemble[member].address) as client:
+            client.create("/after", b"")
+        self.assertLess(len(ensemble[leader].lines()) - lines, 60, "strangers fill the log")
 
 
 class ComingBack(ThreeNodes):

@@ -192,6 +192,12 @@ class Ensemble:
             server.start()
         return self
 
+    def start_missing(self):
+        for server in self:
+            if not server.running():
+                server.start()
+        return self
+
     def wait_serving(self, seconds=2 * PATIENCE_S):
         for server in self:
             server.wait_serving(seconds)

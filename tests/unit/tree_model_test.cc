@@ -746,7 +746,7 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
         ErrorCode::SessionExpired, ErrorCode::InvalidAcl, ErrorCode::SessionMoved}) {
     EXPECT_GT(errors[code], 5) << "code " << static_cast<int>(code) << " was not reached";
   }
-  EXPECT_GT(succeeded_multis, 20);
+  EXPECT_GT(succeeded_multis, 5);  // about 30, and 16 once in some hundred runs
   for (const TxnType type :
        {TxnType::Create, TxnType::Create2, TxnType::Delete, TxnType::SetData, TxnType::SetAcl,
         TxnType::CreateContainer, TxnType::CreateTtl, TxnType::Multi, TxnType::CreateSession,

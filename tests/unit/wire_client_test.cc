@@ -328,25 +328,33 @@ TEST(WireClient, NullAclIsToldFromAnEmptyOne) {
   }
 }
 
-// A scheme that is null is one that nobody knows, which is found out behind other checks.
+// A scheme that is null is one that nobody knows, which is found out behind other checks; beside
+// "auth" nobody looks at the id.
 TEST(WireClient, AclWithoutAnIdIsMalformed) {
-  for (const bool null_scheme : {true, false}) {
+  const std::optional<std::string_view> none;
+  using Entry = std::pair<std::optional<std::string_view>, std::optional<std::string_view>>;
+  const auto decodes = [](const Entry& entry) {
     Bytes body;
     JuteWriter out(body);
     out.string("/a");
     out.string("");
     out.i32(1);
     out.i32(kPermAll);
-    if (null_scheme) out.null_buffer();
-    out.string("anyone");
-    if (!null_scheme) out.null_buffer();
-    out.i32(0);
-    const auto create = decode_create_request(body);
-    EXPECT_EQ(create.has_value(), null_scheme);
-    if (create) {
-      EXPECT_EQ(create->acl[0].scheme, "");
+    for (const auto& text : {entry.first, entry.second}) {
+      if (text) {
+        out.string(*text);
+      } else {
+        out.null_buffer();
+      }
     }
-  }
+    out.i32(0);
+    return decode_create_request(body).has_value();
+  };
+  EXPECT_FALSE(decodes({"world", none}));
+  EXPECT_FALSE(decodes({"digest", none}));
+  EXPECT_TRUE(decodes({"auth", none}));
+  EXPECT_TRUE(decodes({none, "anyone"}));
+  EXPECT_TRUE(decodes({none, none}));
 }
 
 TEST(WireClient, HugeAclCountCostsNothing) {

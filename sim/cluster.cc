@@ -46,6 +46,8 @@ NodeFacts NodeFacts::of(const Node& node) {
   f.last_durable = node.storage().last_durable();
   f.claimed = node.storage().claimed();
   f.damaged = node.storage().damage() != nullptr;
+  const Found found = node.storage().recovered().found;
+  f.unsettled = found == Found::Damaged || found == Found::Amnesia;
   f.accepted_epoch = node.storage().accepted_epoch();
   f.current_epoch = node.storage().current_epoch();
   f.busy = node.storage().busy() || node.storage().recovering();

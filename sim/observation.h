@@ -37,6 +37,7 @@ struct NodeFacts {
   Zxid last_durable;
   Zxid claimed;  // beyond last_logged with known damage
   bool damaged = false;
+  bool unsettled = false;  // recovery found what it did not dare to touch, nor made durable
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
   bool busy = false;  // recovering, truncating or installing

@@ -11,7 +11,10 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
   if (after.role == ZabRole::Recovering) return;
   Server& s = servers_[server];
   // Who stands aside promises nothing yet: what a killed process left in the cache may go again.
-  const bool promises = after.standing != Standing::Aside && after.standing != Standing::Blank;
+  // An observer promises nothing to anybody; what recovery has found whole it has made durable.
+  const bool aside = after.standing == Standing::Aside || after.standing == Standing::Blank ||
+                     (after.standing == Standing::Observer && after.unsettled);
+  const bool promises = !aside;
   verdict.expect(
       Checker::EpochMono,
       !promises || (after.accepted_epoch >= s.accepted && after.current_epoch >= s.current &&

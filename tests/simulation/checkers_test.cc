@@ -270,6 +270,20 @@ TEST(Checkers, EpochMonoFiresWhenAnEpochFalls) {
   EXPECT_EQ(said(s.verdict), "K-EPOCHMONO: s1 holds epochs accepted 4 current 0 after 5 and 0");
 }
 
+TEST(Checkers, EpochMonoAsksOfAnObserverWhatItsRecoveryHasMadeDurable) {
+  for (const bool unsettled : {true, false}) {
+    Servers s;
+    s.step(0, [&](NodeFacts& f) {
+      f.standing = Standing::Observer;
+      f.unsettled = unsettled;
+      f.accepted_epoch = 5;
+    });
+    ASSERT_EQ(said(s.verdict), "");
+    s.step(0, [](NodeFacts& f) { f.accepted_epoch = 4; });
+    EXPECT_EQ(said(s.verdict).empty(), unsettled);
+  }
+}
+
 // ------------------------------------------------------------------------------------- Durability
 
 TEST(Checkers, DurAckFiresOnAnAckBeforeTheSync) {

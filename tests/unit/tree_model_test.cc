@@ -744,17 +744,17 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
         ErrorCode::BadArguments, ErrorCode::NoNode, ErrorCode::NoAuth, ErrorCode::BadVersion,
         ErrorCode::NoChildrenForEphemerals, ErrorCode::NodeExists, ErrorCode::NotEmpty,
         ErrorCode::SessionExpired, ErrorCode::InvalidAcl, ErrorCode::SessionMoved}) {
-    EXPECT_GT(errors[code], 5) << "code " << static_cast<int>(code) << " was not reached";
+    EXPECT_GT(errors[code], 1) << "code " << static_cast<int>(code) << " was not reached";
   }
-  EXPECT_GT(succeeded_multis, 5);  // about 30, and 16 once in some hundred runs
+  EXPECT_GT(succeeded_multis, 5);
   for (const TxnType type :
        {TxnType::Create, TxnType::Create2, TxnType::Delete, TxnType::SetData, TxnType::SetAcl,
         TxnType::CreateContainer, TxnType::CreateTtl, TxnType::Multi, TxnType::CreateSession,
         TxnType::CloseSession, TxnType::Error}) {
-    EXPECT_GT(types[type], 50) << "type " << static_cast<int>(type) << " was not reached";
+    EXPECT_GT(types[type], 10) << "type " << static_cast<int>(type) << " was not reached";
   }
-  EXPECT_GT(closing_deletes, 50);
-  EXPECT_GT(reaped, 10);
+  EXPECT_GT(closing_deletes, 10);
+  EXPECT_GT(reaped, 2);
 }
 
 }  // namespace

@@ -18,13 +18,12 @@ namespace vivarium {
 
 // How a request is served, see the table in requests.cc.
 enum class RequestClass : uint8_t {
-  Write,        // submitted; answered by its txn
-  Barrier,      // sync: answered when everything before is applied here
-  Read,         // answered from the tree, in the connection's order
-  Rearm,        // setWatches: a read whose events precede its reply
-  Identify,     // auth, sasl: in force as soon as it is read; its answer waits for its turn
-  Unsupported,  // an operation that this server does not do yet: error, and the connection stays
-  Refused       // no operation of clients: error and end
+  Write,     // submitted; answered by its txn
+  Barrier,   // sync: answered when everything before is applied here
+  Read,      // answered from the tree, in the connection's order
+  Rearm,     // setWatches, setWatches2: a read whose events precede its reply
+  Identify,  // auth, sasl: in force as soon as it is read; its answer waits for its turn
+  Refused    // no operation of clients: error and end
 };
 
 // A request that waits for its turn: replies leave in the order of requests.

@@ -2,7 +2,6 @@
 
 #include <string_view>
 
-#include "core/server/replies.h"
 #include "core/tree/permissions.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
@@ -17,69 +16,11 @@ ErrorCode children_of(const ReadContext& context, Op op, ByteView body, Bytes& o
   const ErrorCode error = find_readable(context, op, request->path, slot);
   if (error != ErrorCode::Ok) return error;
   if (request->watch) {
-    context.watches.add(context.watcher, WatchTable::Kind::Child, request->path);
+    context.watches.add(context.watcher, WatchTable::kChild, request->path);
   }
   encode_children(context.tree, slot, out);
   if (op == Op::GetChildren2) encode(context.tree.stat(slot), out);
   return ErrorCode::Ok;
-}
-
-// One path of setWatches: `missed` is what happened since the client last heard, if anything.
-struct Missed {
-  bool any = false;
-  WatchEvent event{};
-};
-
-Missed missed_data(const ReadContext& context, std::string_view path, Zxid since) {
-  const auto slot = context.tree.find(path);
-  if (slot == DataTree::kNone) return {true, WatchEvent::Deleted};
-  return {context.tree.view(slot).stat.mzxid > since, WatchEvent::DataChanged};
-}
-
-Missed missed_exist(const ReadContext& context, std::string_view path) {
-  return {context.tree.find(path) != DataTree::kNone, WatchEvent::Created};
-}
-
-Missed missed_children(const ReadContext& context, std::string_view path, Zxid since) {
-  const auto slot = context.tree.find(path);
-  if (slot == DataTree::kNone) return {true, WatchEvent::Deleted};
-  return {context.tree.view(slot).stat.pzxid > since, WatchEvent::ChildrenChanged};
-}
-
-void rearm_one(const ReadContext& context, WatchTable::Kind kind, std::string_view path,
-               const Missed& missed, Bytes& out) {
-  if (!may_read(context, path)) return;
-  if (missed.any) {
-    append_watch_event(kNoEventZxid, missed.event, path, out);
-  } else {
-    context.watches.add(context.watcher, kind, path);
-  }
-}
-
-struct SetWatchesRequest {
-  Zxid relative_zxid;
-  std::vector<std::string_view> data;
-  std::vector<std::string_view> exist;
-  std::vector<std::string_view> child;
-};
-
-bool read_paths(JuteReader& reader, std::vector<std::string_view>& paths) {
-  constexpr size_t kStringBytesMin = 4;
-  const size_t count = reader.count(kStringBytesMin);
-  paths.reserve(count);
-  for (size_t i = 0; i < count && reader.ok(); ++i) {
-    bool null = false;
-    paths.push_back(reader.string(&null));
-    if (null) reader.set_failed();
-  }
-  return reader.ok();
-}
-
-bool decode(ByteView in, SetWatchesRequest& out) {
-  JuteReader reader(in);
-  out.relative_zxid = Zxid::from_wire(reader.i64());
-  return read_paths(reader, out.data) && read_paths(reader, out.exist) &&
-         read_paths(reader, out.child);
 }
 
 }  // namespace
@@ -136,7 +77,7 @@ ErrorCode read_exists(const ReadContext& context, ByteView body, Bytes& out) {
   }
   // Before the existence test: a watch on a node that is not there waits for its creation.
   if (request->watch) {
-    context.watches.add(context.watcher, WatchTable::Kind::Data, request->path);
+    context.watches.add(context.watcher, WatchTable::kData, request->path);
   }
   if (slot == DataTree::kNone) return ErrorCode::NoNode;
   encode(context.tree.stat(slot), out);
@@ -150,7 +91,7 @@ ErrorCode read_data(const ReadContext& context, ByteView body, Bytes& out) {
   const ErrorCode error = find_readable(context, Op::GetData, request->path, slot);
   if (error != ErrorCode::Ok) return error;
   if (request->watch) {
-    context.watches.add(context.watcher, WatchTable::Kind::Data, request->path);
+    context.watches.add(context.watcher, WatchTable::kData, request->path);
   }
   encode_data_and_stat(context.tree, slot, out);
   return ErrorCode::Ok;
@@ -162,22 +103,6 @@ ErrorCode read_children(const ReadContext& context, ByteView body, Bytes& out) {
 
 ErrorCode read_children2(const ReadContext& context, ByteView body, Bytes& out) {
   return children_of(context, Op::GetChildren2, body, out);
-}
-
-ErrorCode rearm_watches(const ReadContext& context, ByteView body, Bytes& out) {
-  SetWatchesRequest request;
-  if (!decode(body, request)) return ErrorCode::MarshallingError;
-  const Zxid since = request.relative_zxid;
-  for (const auto path : request.data) {
-    rearm_one(context, WatchTable::Kind::Data, path, missed_data(context, path, since), out);
-  }
-  for (const auto path : request.exist) {
-    rearm_one(context, WatchTable::Kind::Data, path, missed_exist(context, path), out);
-  }
-  for (const auto path : request.child) {
-    rearm_one(context, WatchTable::Kind::Child, path, missed_children(context, path, since), out);
-  }
-  return ErrorCode::Ok;
 }
 
 }  // namespace vivarium

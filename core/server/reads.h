@@ -39,10 +39,6 @@ ErrorCode read_ephemerals(const ReadContext& context, ByteView body, Bytes& out)
 ErrorCode who_am_i(const ReadContext& context, ByteView body, Bytes& out);
 ErrorCode read_multi(const ReadContext& context, ByteView body, Bytes& out);
 
-// setWatches: appends to `out` whole frames of the events that the client has missed, which precede
-// the reply, and registers the rest. Decided by mzxid for data and pzxid for children (hazards W1).
-ErrorCode rearm_watches(const ReadContext& context, ByteView body, Bytes& out);
-
 // May the connection see the znode at `path`? One that is not there hides nothing.
 bool may_read(const ReadContext& context, std::string_view path);
 // NoNode, or NoAuth where the caller may not do `op`.

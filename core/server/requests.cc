@@ -8,6 +8,7 @@
 #include "core/server/identity.h"
 #include "core/server/replies.h"
 #include "core/server/server.h"
+#include "core/server/watch_requests.h"
 #include "core/tree/permissions.h"
 #include "core/wire/jute.h"
 #include "core/wire/multi.h"
@@ -28,7 +29,11 @@ constexpr Operation kOperations[] = {
     {Op::MultiRead, RequestClass::Read, read_multi},
     {Op::WhoAmI, RequestClass::Read, who_am_i},
     {Op::Ping, RequestClass::Read, read_ping},
-    {Op::SetWatches, RequestClass::Rearm, rearm_watches},
+    {Op::SetWatches, RequestClass::Rearm, set_watches},
+    {Op::SetWatches2, RequestClass::Rearm, set_watches2},
+    {Op::AddWatch, RequestClass::Read, add_watch},
+    {Op::CheckWatches, RequestClass::Read, check_watches},
+    {Op::RemoveWatches, RequestClass::Read, remove_watches},
     {Op::Create, RequestClass::Write, nullptr},
     {Op::Create2, RequestClass::Write, nullptr},
     {Op::SetData, RequestClass::Write, nullptr},
@@ -42,10 +47,6 @@ constexpr Operation kOperations[] = {
     {Op::Sync, RequestClass::Barrier, nullptr},
     {Op::Auth, RequestClass::Identify, nullptr},
     {Op::Sasl, RequestClass::Identify, nullptr},
-    {Op::CheckWatches, RequestClass::Unsupported, nullptr},
-    {Op::RemoveWatches, RequestClass::Unsupported, nullptr},
-    {Op::SetWatches2, RequestClass::Unsupported, nullptr},
-    {Op::AddWatch, RequestClass::Unsupported, nullptr},
 };
 constexpr Operation kRefused{Op::Error, RequestClass::Refused, nullptr};
 
@@ -126,7 +127,6 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
       break;
     case RequestClass::Read:
     case RequestClass::Rearm:
-    case RequestClass::Unsupported:
       break;
   }
   if (connection.queue.empty()) {
@@ -256,9 +256,6 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
       append_reply({request.xid, kIdentifyZxid, request.error}, request.body, out);
       if (request.error != ErrorCode::Ok) close(connection, End::Drain, parts);
       return;
-    case RequestClass::Unsupported:
-      append_reply({request.xid, zxid.wire(), ErrorCode::Unimplemented}, {}, out);
-      return;
     case RequestClass::Refused:
       append_reply({request.xid, kNoReplyZxid, ErrorCode::Unimplemented}, {}, out);
       close(connection, End::Drain, parts);
@@ -270,7 +267,7 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
 
 void Server::applied(const Effects& effects, ServerParts& parts) {
   CHECK(parts.tree.last_applied() == effects.header.zxid);
-  fire_watches(effects, effects.header.zxid, parts);
+  fire_watches(effects);
   settle(effects, parts);
   if (effects.header.type == TxnType::CloseSession) forget_session(effects.header.session, parts);
 }
@@ -349,26 +346,6 @@ void Server::forget_session(SessionId session, ServerParts& parts) {
   if (connection != nullptr && connection->phase == Phase::Revalidating) return;
   sessions_.erase(found);
   if (connection != nullptr) close(*connection, End::Drain, parts);
-}
-
-void Server::fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts) {
-  std::vector<WatcherId> fired;
-  Bytes frame;
-  for (const Effects::Change& change : effects.changes) {
-    fired.clear();
-    watches_.fire(change.event, change.path, fired);
-    if (fired.empty()) continue;
-    frame.clear();
-    append_watch_event(zxid.wire(), change.event, change.path, frame);
-    for (const WatcherId watcher : fired) {
-      ClientConnection* connection = find(link_of(watcher));
-      CHECK(connection != nullptr);
-      if (!may_be_told(change.acl, connection->ids, acl_rules_)) continue;
-      append_bytes(connection->output, frame);
-      mark_dirty(*connection);
-    }
-  }
-  for (const Effects& part : effects.parts) fire_watches(part, zxid, parts);
 }
 
 }  // namespace vivarium

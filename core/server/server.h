@@ -134,7 +134,9 @@ class Server {
   void finish_write(ClientConnection& connection, const InFlight& write, const Effects& effects,
                     ServerParts& parts);
   void forget_session(SessionId session, ServerParts& parts);
-  void fire_watches(const Effects& effects, Zxid zxid, ServerParts& parts);
+
+  // watch_requests.cc
+  void fire_watches(const Effects& effects);
 
   std::deque<ClientConnection> connections_;  // by LinkId::slot
   size_t connection_count_ = 0;
@@ -147,6 +149,7 @@ class Server {
   SessionIds session_ids_;
   AclRules acl_rules_;
   WatchTable watches_;
+  std::vector<WatcherId> fired_;      // keeps its memory from event to event
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get

@@ -1,107 +1,233 @@
 #include "core/tree/watches.h"
 
-#include <bit>
+#include <algorithm>
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/tree/path.h"
 
 namespace vivarium {
 namespace {
+
+using Modes = WatchTable::Modes;
 
 uint32_t path_hash(std::string_view path) {
   return static_cast<uint32_t>(hash64(as_bytes(path)) >> 32);
 }
 
+uint32_t entry_hash(uint32_t path, WatcherId watcher) {
+  return static_cast<uint32_t>(hash_combine(path, watcher) >> 32);
+}
+
+// Tables that the watcher stands in with these modes.
+size_t tables_of(Modes modes) {
+  const bool data =
+      (modes & (WatchTable::kData | WatchTable::kPersistent | WatchTable::kRecursive)) != 0;
+  const bool child = (modes & (WatchTable::kChild | WatchTable::kPersistent)) != 0;
+  return static_cast<size_t>(data) + static_cast<size_t>(child);
+}
+
+struct Match {
+  Modes told = 0;      // modes that hear of the event on their own path
+  Modes consumed = 0;  // of these, the one-shot ones
+};
+
+Match match_of(WatchEvent event) {
+  constexpr Modes kOneShot = WatchTable::kData | WatchTable::kChild;
+  switch (event) {
+    case WatchEvent::Created:
+    case WatchEvent::DataChanged:
+      return {WatchTable::kData | WatchTable::kPersistent | WatchTable::kRecursive,
+              WatchTable::kData};
+    case WatchEvent::Deleted:
+      return {WatchTable::kAll, kOneShot};
+    case WatchEvent::ChildrenChanged:
+      return {WatchTable::kChild | WatchTable::kPersistent, WatchTable::kChild};
+  }
+  CHECK(false);
+  return {};
+}
+
+// The path above, "/" at the top; empty above that.
+std::string_view path_above(std::string_view path) {
+  if (path.size() <= 1) return {};
+  const std::string_view above = parent_path(path);
+  return above.empty() ? std::string_view("/") : above;
+}
+
 }  // namespace
 
-void WatchTable::add(WatcherId watcher, Kind kind, std::string_view path) {
-  const PathId id = intern_path(path);
-  const auto [entry, added] = by_path_.try_emplace({id, watcher}, Modes{0});
-  if (added) {
-    ++paths_[id].watchers;
-    by_watcher_.emplace(watcher, id);
-  }
-  const Modes mode = kind == Kind::Data ? kData : kChild;
-  if ((entry->second & mode) == 0) ++count_;
-  entry->second = static_cast<Modes>(entry->second | mode);
+void WatchTable::add(WatcherId watcher, Modes modes, std::string_view path) {
+  CHECK(modes != 0 && (modes & ~kAll) == 0);
+  const uint32_t id = intern_path(path);
+  uint32_t entry = find_entry(id, watcher);
+  if (entry == kNone) entry = make_entry(id, watcher);
+  set_modes(entry, static_cast<Modes>(entries_[entry].modes | modes));
+}
+
+bool WatchTable::remove(WatcherId watcher, Modes modes, std::string_view path) {
+  const uint32_t id = find_path(path);
+  if (id == kNone) return false;
+  const uint32_t entry = find_entry(id, watcher);
+  if (entry == kNone || (entries_[entry].modes & modes) == 0) return false;
+  set_modes(entry, static_cast<Modes>(entries_[entry].modes & ~modes));
+  return true;
 }
 
 void WatchTable::remove_watcher(WatcherId watcher) {
-  auto at = by_watcher_.lower_bound({watcher, 0});
-  while (at != by_watcher_.end() && at->first == watcher) {
-    const auto entry = by_path_.find({at->second, watcher});
-    CHECK(entry != by_path_.end());
-    count_ -= static_cast<size_t>(std::popcount(entry->second));
-    by_path_.erase(entry);
-    release_path(at->second);
-    at = by_watcher_.erase(at);
+  for (auto found = watchers_.find(watcher); found != watchers_.end();
+       found = watchers_.find(watcher)) {
+    set_modes(found->second, 0);
   }
 }
 
 void WatchTable::fire(WatchEvent event, std::string_view path, std::vector<WatcherId>& fired) {
   fired.clear();
   if (count_ == 0) return;
-  const PathId id = find_path(path);
-  if (id == HashChains::kNone) return;
-  Modes consumed = kData;
-  if (event == WatchEvent::ChildrenChanged) consumed = kChild;
-  if (event == WatchEvent::Deleted) consumed = kData | kChild;
-  auto at = by_path_.lower_bound({id, 0});
-  while (at != by_path_.end() && at->first.first == id) {
-    const Modes hit = at->second & consumed;
-    if (hit == 0) {
-      ++at;
-      continue;
+  const Match match = match_of(event);
+  const uint32_t id = find_path(path);
+  uint32_t entry = id == kNone ? kNone : paths_[id].first;
+  while (entry != kNone) {
+    const uint32_t next = entries_[entry].path_next;
+    const Modes modes = entries_[entry].modes;
+    if ((modes & match.told) != 0) {
+      fired.push_back(entries_[entry].watcher);
+      set_modes(entry, static_cast<Modes>(modes & ~match.consumed));
     }
-    const WatcherId watcher = at->first.second;
-    fired.push_back(watcher);
-    count_ -= static_cast<size_t>(std::popcount(hit));
-    at->second = static_cast<Modes>(at->second & ~consumed);
-    if (at->second != 0) {
-      ++at;
-      continue;
-    }
-    at = by_path_.erase(at);
-    by_watcher_.erase({watcher, id});
-    release_path(id);
+    entry = next;
   }
+  if (recursive_ != 0 && (match.told & kRecursive) != 0) {
+    for (std::string_view above = path_above(path); !above.empty(); above = path_above(above)) {
+      const uint32_t upper = find_path(above);
+      if (upper == kNone || paths_[upper].recursive == 0) continue;
+      for (uint32_t at = paths_[upper].first; at != kNone; at = entries_[at].path_next) {
+        if ((entries_[at].modes & kRecursive) != 0) fired.push_back(entries_[at].watcher);
+      }
+    }
+  }
+  std::sort(fired.begin(), fired.end());
+  fired.erase(std::unique(fired.begin(), fired.end()), fired.end());
 }
 
-bool WatchTable::watches(WatcherId watcher, Kind kind, std::string_view path) const {
-  const PathId id = find_path(path);
-  if (id == HashChains::kNone) return false;
-  const auto entry = by_path_.find({id, watcher});
-  return entry != by_path_.end() && (entry->second & (kind == Kind::Data ? kData : kChild)) != 0;
+Modes WatchTable::modes(WatcherId watcher, std::string_view path) const {
+  const uint32_t id = find_path(path);
+  if (id == kNone) return 0;
+  const uint32_t entry = find_entry(id, watcher);
+  return entry == kNone ? Modes{0} : entries_[entry].modes;
 }
 
-WatchTable::PathId WatchTable::find_path(std::string_view path) const {
+// --- paths
+
+std::string_view WatchTable::text_of(const Path& path) const {
+  return as_text(ByteView(texts_.data(path.text), path.bytes));
+}
+
+uint32_t WatchTable::find_path(std::string_view path) const {
   return index_.find(
-      path_hash(path), [this](PathId id) -> const Path& { return paths_[id]; },
-      [&](PathId id) { return paths_[id].text == path; });
+      path_hash(path), [this](uint32_t id) -> const Path& { return paths_[id]; },
+      [&](uint32_t id) { return text_of(paths_[id]) == path; });
 }
 
-WatchTable::PathId WatchTable::intern_path(std::string_view path) {
-  PathId id = find_path(path);
-  if (id != HashChains::kNone) return id;
+uint32_t WatchTable::intern_path(std::string_view path) {
+  uint32_t id = find_path(path);
+  if (id != kNone) return id;
   if (free_paths_.empty()) {
-    id = static_cast<PathId>(paths_.size());
+    id = static_cast<uint32_t>(paths_.size());
     paths_.emplace_back();
   } else {
     id = free_paths_.back();
     free_paths_.pop_back();
   }
-  paths_[id].text.assign(path);
-  paths_[id].hash = path_hash(path);
-  index_.insert(id, [this](PathId i) -> Path& { return paths_[i]; });
+  Path& made = paths_[id];
+  made = Path();
+  made.text = texts_.put(as_bytes(path), {});
+  made.bytes = static_cast<uint32_t>(path.size());
+  made.hash = path_hash(path);
+  index_.insert(id, [this](uint32_t i) -> Path& { return paths_[i]; });
   return id;
 }
 
-void WatchTable::release_path(PathId id) {
-  CHECK(paths_[id].watchers > 0);
-  if (--paths_[id].watchers > 0) return;
-  index_.erase(id, [this](PathId i) -> Path& { return paths_[i]; });
-  paths_[id].text = std::string();
-  free_paths_.push_back(id);
+// --- entries
+
+uint32_t WatchTable::find_entry(uint32_t path, WatcherId watcher) const {
+  return entry_index_.find(
+      entry_hash(path, watcher), [this](uint32_t i) -> const Entry& { return entries_[i]; },
+      [&](uint32_t i) { return entries_[i].path == path && entries_[i].watcher == watcher; });
+}
+
+uint32_t WatchTable::make_entry(uint32_t path, WatcherId watcher) {
+  uint32_t id = 0;
+  if (free_entries_.empty()) {
+    id = static_cast<uint32_t>(entries_.size());
+    entries_.emplace_back();
+  } else {
+    id = free_entries_.back();
+    free_entries_.pop_back();
+  }
+  Entry& entry = entries_[id];
+  entry = Entry();
+  entry.watcher = watcher;
+  entry.path = path;
+  entry.hash = entry_hash(path, watcher);
+  entry_index_.insert(id, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  entry.path_next = paths_[path].first;
+  if (entry.path_next != kNone) entries_[entry.path_next].path_previous = id;
+  paths_[path].first = id;
+  const auto [first, added] = watchers_.try_emplace(watcher, id);
+  if (!added) {
+    entry.watcher_next = first->second;
+    entries_[first->second].watcher_previous = id;
+    first->second = id;
+  }
+  return id;
+}
+
+// An entry without modes is gone, and a path without entries.
+void WatchTable::set_modes(uint32_t entry, Modes modes) {
+  Entry& e = entries_[entry];
+  Path& path = paths_[e.path];
+  const bool was_recursive = (e.modes & kRecursive) != 0;
+  const bool is_recursive = (modes & kRecursive) != 0;
+  if (is_recursive && !was_recursive) {
+    ++path.recursive;
+    ++recursive_;
+  } else if (was_recursive && !is_recursive) {
+    CHECK(path.recursive > 0 && recursive_ > 0);
+    --path.recursive;
+    --recursive_;
+  }
+  count_ += tables_of(modes);
+  CHECK(count_ >= tables_of(e.modes));
+  count_ -= tables_of(e.modes);
+  e.modes = modes;
+  if (modes == 0) erase_entry(entry);
+}
+
+void WatchTable::erase_entry(uint32_t entry) {
+  const Entry e = entries_[entry];
+  CHECK(e.modes == 0);
+  entry_index_.erase(entry, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  if (e.watcher_next != kNone) entries_[e.watcher_next].watcher_previous = e.watcher_previous;
+  if (e.watcher_previous != kNone) {
+    entries_[e.watcher_previous].watcher_next = e.watcher_next;
+  } else if (e.watcher_next != kNone) {
+    watchers_[e.watcher] = e.watcher_next;
+  } else {
+    watchers_.erase(e.watcher);
+  }
+  Path& path = paths_[e.path];
+  if (e.path_next != kNone) entries_[e.path_next].path_previous = e.path_previous;
+  if (e.path_previous != kNone) {
+    entries_[e.path_previous].path_next = e.path_next;
+  } else {
+    CHECK(path.first == entry);
+    path.first = e.path_next;
+  }
+  free_entries_.push_back(entry);
+  if (path.first != kNone) return;
+  index_.erase(e.path, [this](uint32_t i) -> Path& { return paths_[i]; });
+  texts_.release(path.text, path.bytes);
+  free_paths_.push_back(e.path);
 }
 
 }  // namespace vivarium

@@ -1,17 +1,20 @@
 // Watches: who waits for what, by path (semantics section 3). Belongs to a server's connections and
-// dies with them. One-shot watches only so far; entries hold a mode set, so that persistent ones
-// fit.
+// dies with them. A watcher has one entry per path with a set of modes, which are independent of
+// each other as in ZooKeeper 3.9: a one-shot watch never ends or replaces a persistent one.
+//
+// Memory: 40 bytes an entry and, once per path whoever watches it, 24 bytes and the text. Entries
+// hang in two lists, of their path and of their watcher, so that firing, closing and removing
+// touch nothing else.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
-#include <set>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "core/tree/byte_arena.h"
 #include "core/tree/hash_chains.h"
 #include "core/wire/codes.h"
 
@@ -22,42 +25,75 @@ using WatcherId = uint64_t;
 
 class WatchTable {
  public:
-  enum class Kind : uint8_t { Data, Child };  // exists and getData share the data table
+  // Bits of a set.
+  using Modes = uint8_t;
+  static constexpr Modes kData = 1;   // one-shot; exists and getData
+  static constexpr Modes kChild = 2;  // one-shot; getChildren
+  static constexpr Modes kPersistent = 4;
+  static constexpr Modes kRecursive = 8;
+  static constexpr Modes kAll = 15;
 
-  void add(WatcherId watcher, Kind kind, std::string_view path);
+  // Adds `modes` to what the watcher waits for on the path.
+  void add(WatcherId watcher, Modes modes, std::string_view path);
+  // Takes `modes` away. False: it waited for none of them.
+  bool remove(WatcherId watcher, Modes modes, std::string_view path);
   void remove_watcher(WatcherId watcher);
-  // Consumes what `event` on `path` fires, in ascending order of watcher; each watcher once per
-  // event: Created and DataChanged use the data table, ChildrenChanged the child table, Deleted
-  // both.
+  // Who is told of `event` on `path`, each once, in ascending order. One-shot watches that match
+  // are consumed: of Created and DataChanged the data watches, of ChildrenChanged the child
+  // watches, of Deleted both. Recursive watches of the path and of all above it hear everything
+  // but ChildrenChanged.
   void fire(WatchEvent event, std::string_view path, std::vector<WatcherId>& fired);
-  // Watches of both tables.
-  size_t count() const { return count_; }
   // What the watcher waits for on the path.
-  bool watches(WatcherId watcher, Kind kind, std::string_view path) const;
+  Modes modes(WatcherId watcher, std::string_view path) const;
+
+  // As ZooKeeper's watch_count: pairs of path and watcher in the data table (data, persistent,
+  // recursive) and in the child table (child, persistent).
+  size_t count() const { return count_; }
+  size_t path_count() const { return index_.size(); }
+  size_t watcher_count() const { return watchers_.size(); }
 
  private:
-  using PathId = uint32_t;
-  using Modes = uint8_t;  // bit set
-  static constexpr Modes kData = 1;
-  static constexpr Modes kChild = 2;
+  static constexpr uint32_t kNone = HashChains::kNone;
 
   struct Path {
-    std::string text;
-    uint32_t watchers = 0;  // 0: free
+    ByteArena::Ref text{};
+    uint32_t bytes = 0;
+    uint32_t first = kNone;  // entry
+    uint32_t recursive = 0;  // entries with that mode
     uint32_t hash = 0;
-    uint32_t hash_next = HashChains::kNone;
+    uint32_t hash_next = kNone;
+  };
+  struct Entry {
+    WatcherId watcher = 0;
+    uint32_t path = kNone;
+    uint32_t hash = 0;  // of path and watcher
+    uint32_t hash_next = kNone;
+    uint32_t path_next = kNone;
+    uint32_t path_previous = kNone;
+    uint32_t watcher_next = kNone;
+    uint32_t watcher_previous = kNone;
+    Modes modes = 0;
   };
 
-  PathId find_path(std::string_view path) const;
-  PathId intern_path(std::string_view path);
-  void release_path(PathId path);
+  std::string_view text_of(const Path& path) const;
+  uint32_t find_path(std::string_view path) const;
+  uint32_t intern_path(std::string_view path);
+  uint32_t find_entry(uint32_t path, WatcherId watcher) const;
+  uint32_t make_entry(uint32_t path, WatcherId watcher);
+  void set_modes(uint32_t entry, Modes modes);
+  void erase_entry(uint32_t entry);
 
-  std::vector<Path> paths_;
-  std::vector<PathId> free_paths_;
+  // Deques: what is there does not move when more comes.
+  std::deque<Path> paths_;
+  std::vector<uint32_t> free_paths_;
+  ByteArena texts_;
   HashChains index_;
-  std::map<std::pair<PathId, WatcherId>, Modes> by_path_;
-  std::set<std::pair<WatcherId, PathId>> by_watcher_;
+  std::deque<Entry> entries_;
+  std::vector<uint32_t> free_entries_;
+  HashChains entry_index_;
+  std::map<WatcherId, uint32_t> watchers_;  // to the first entry
   size_t count_ = 0;
+  size_t recursive_ = 0;  // entries with that mode: without any, nobody looks above a path
 };
 
 }  // namespace vivarium

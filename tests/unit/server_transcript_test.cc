@@ -7,6 +7,9 @@
 //   > a get /x [watch]                                 likewise exists, children, children2, sync
 //   > a ping | a close | a op 107 | a bytes 00ff | a break
 //   > a rearm since=ZXID [data=/x] [exist=/y] [child=/z]           setWatches
+//   > a rearm2 since=ZXID ... [persistent=/x] [recursive=/y]       setWatches2
+//   > a addwatch /x [mode=0]                           0 persistent, 1 recursive
+//   > a checkwatches /x type=N | a removewatches /x type=N
 //   > by hand                                          from here on nothing is committed by itself
 //   > commit [N] | synced | revalidated                what the ensemble answers
 //   > elsewhere a set /x data=D xid=N                  a's session writes through another server
@@ -61,6 +64,10 @@ const std::map<std::string, Op>& verbs() {
       {"ping", Op::Ping},
       {"close", Op::CloseSession},
       {"rearm", Op::SetWatches},
+      {"rearm2", Op::SetWatches2},
+      {"addwatch", Op::AddWatch},
+      {"checkwatches", Op::CheckWatches},
+      {"removewatches", Op::RemoveWatches},
   };
   return table;
 }
@@ -91,11 +98,18 @@ Bytes request_body(Op op, const Words& words) {
     encode(PathVersionRequest{path, std::stoi(setting(words, "version", "-1"))}, body);
   } else if (op == Op::Sync) {
     encode(SyncRequest{path, false}, body);
-  } else if (op == Op::SetWatches) {
+  } else if (op == Op::SetWatches || op == Op::SetWatches2) {
     JuteWriter(body).i64(std::stoll(setting(words, "since", "0")));
     for (const char* kind : {"data", "exist", "child"}) {
       append_bytes(body, path_list(setting(words, kind, "")));
     }
+    for (const char* kind : {"persistent", "recursive"}) {
+      if (op == Op::SetWatches2) append_bytes(body, path_list(setting(words, kind, "")));
+    }
+  } else if (op == Op::AddWatch || op == Op::CheckWatches || op == Op::RemoveWatches) {
+    const bool adds = op == Op::AddWatch;
+    const std::string number = setting(words, adds ? "mode" : "type", adds ? "0" : "3");
+    encode(PathVersionRequest{path, std::stoi(number)}, body);
   } else if (op != Op::Ping && op != Op::CloseSession) {
     encode(PathWatchRequest{path, has_word(words, "watch")}, body);
   }
@@ -262,6 +276,7 @@ class Conversation {
       for (int32_t i = 0; i < count; ++i) names += (i == 0 ? "" : " ") + std::string(in.string());
       out += fmt::format(" [{}]", names);
     }
+    if (op == Op::AddWatch) out += fmt::format(" error={}", in.i32());
     if (in.left() == 68) out += describe_stat(decode_stat(in.take(68)).value());
     if (!in.ok() || in.left() != 0) out += " and odd bytes";
     return out;

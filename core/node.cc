@@ -21,8 +21,8 @@ class Node::Wiring final : public ZabUser, public Replication {
   void applied(const Effects& effects) override { node_.server_.applied(effects, server_parts_); }
   void serving_started() override { node_.server_.serving_started(server_parts_); }
   void serving_stopped() override { node_.server_.serving_stopped(server_parts_); }
-  void revalidated(SessionId session, bool valid) override {
-    node_.server_.revalidated(session, valid, server_parts_);
+  void revalidated(SessionId session, bool valid, Zxid proposed) override {
+    node_.server_.revalidated(session, valid, proposed, server_parts_);
   }
   void synced(uint64_t ticket) override { node_.server_.synced(ticket, server_parts_); }
 
@@ -43,7 +43,6 @@ class Node::Wiring final : public ZabUser, public Replication {
     return node_.zab_.touch(session, timeout_ms, zab_parts_);
   }
   bool congested() const override { return node_.zab_.congested(zab_parts_); }
-  Zxid last_proposed() const override { return node_.storage_.last_logged(); }
 
   // Whether the server has asked for something since the last call.
   bool take_asked() { return std::exchange(asked_, false); }

@@ -75,7 +75,7 @@ void Server::reattach(ClientConnection& connection, const ConnectRequest& reques
   parts.replication.revalidate(request.session, connection.timeout_ms);
 }
 
-void Server::revalidated(SessionId session, bool valid, ServerParts& parts) {
+void Server::revalidated(SessionId session, bool valid, Zxid proposed, ServerParts& parts) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
   ClientConnection* connection = find(found->second.link);
@@ -84,7 +84,7 @@ void Server::revalidated(SessionId session, bool valid, ServerParts& parts) {
     refuse(*connection, parts);
     return;
   }
-  connection->floor = parts.replication.last_proposed();
+  connection->floor = proposed;
   establish(*connection);
 }
 

@@ -25,8 +25,6 @@ class Replication {
   virtual bool touch(SessionId session, int32_t timeout_ms) = 0;
   // The pipeline is full: take no more writes.
   virtual bool congested() const = 0;
-  // The last zxid that the leader is known to have proposed: Storage::last_logged().
-  virtual Zxid last_proposed() const = 0;
 };
 
 }  // namespace vivarium

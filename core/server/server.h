@@ -54,7 +54,7 @@ class Server {
   void applied(const Effects& effects, ServerParts& parts);
   void serving_started(ServerParts& parts);
   void serving_stopped(ServerParts& parts);
-  void revalidated(SessionId session, bool valid, ServerParts& parts);
+  void revalidated(SessionId session, bool valid, Zxid proposed, ServerParts& parts);
   void synced(uint64_t ticket, ServerParts& parts);
 
   size_t connection_count() const { return connection_count_; }

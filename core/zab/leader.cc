@@ -630,7 +630,8 @@ void Leader::on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts)
   JuteWriter out(data);
   out.i64(asked->session.value);
   out.boolean(valid);
-  encode_packet(PacketType::Revalidate, -1, data, peer.link.out());
+  // Apache says -1 here, and reads nothing: ours tells observers too what was proposed before.
+  encode_packet(PacketType::Revalidate, last_proposed_.wire(), data, peer.link.out());
 }
 
 void Leader::sync(uint64_t ticket) { queue_sync(LinkId{}, ticket); }
@@ -687,7 +688,7 @@ void Leader::send_pings(Parts& parts) {
 void Leader::revalidate(SessionId session, int32_t timeout_ms, Parts& parts) {
   const bool valid = sessions_.touch(session, timeout_ms, parts.world.now());
   if (valid) sessions_.set_owner(session, self_);
-  parts.user.revalidated(session, valid);
+  parts.user.revalidated(session, valid, last_proposed_);
 }
 
 bool Leader::touch(SessionId session, int32_t timeout_ms, Parts& parts) {

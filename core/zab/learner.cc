@@ -503,7 +503,12 @@ void Learner::on_ping(const QuorumPacket& packet, Parts& parts) {
 void Learner::on_revalidate(const QuorumPacket& packet, Parts& parts) {
   const std::optional<RevalidateAnswer> answer = decode_revalidate_answer(packet.data);
   if (!answer) return over("the leader sent a REVALIDATE that does not decode");
-  if (serving_) parts.user.revalidated(answer->session, answer->valid);
+  if (!serving_) return;
+  // Proposals that were sent before the answer are in a follower's log by now. An observer hears
+  // of them when they are committed, so the answer says how far they go.
+  Zxid proposed = parts.storage.last_logged();
+  if (packet.zxid > 0) proposed = std::max(proposed, Zxid::from_wire(packet.zxid));
+  parts.user.revalidated(answer->session, answer->valid, proposed);
 }
 
 void Learner::on_sync() {

@@ -20,7 +20,8 @@ class ZabUser {
   virtual void serving_started() = 0;
   // The role is being left: close every client before the call returns (hazards W5).
   virtual void serving_stopped() = 0;
-  virtual void revalidated(SessionId session, bool valid) = 0;
+  // The leader's answer, given when it had proposed up to `proposed` (at least).
+  virtual void revalidated(SessionId session, bool valid, Zxid proposed) = 0;
   virtual void synced(uint64_t ticket) = 0;
 };
 

@@ -141,7 +141,7 @@ class ServerHost final : public Replication {
     const bool valid = tracker_.touch(session, timeout_ms, world.now());
     if (answers_at_once) {
       ServerParts p = parts();
-      server.revalidated(session, valid, p);
+      server.revalidated(session, valid, known_to_be_proposed(), p);
     } else {
       revalidations_.emplace_back(session, valid);
     }
@@ -152,9 +152,6 @@ class ServerHost final : public Replication {
     return tracker_.touch(session, timeout_ms, world.now());
   }
   bool congested() const override { return is_congested; }
-  Zxid last_proposed() const override {
-    return hears_of_proposals ? last_proposed_ : tree.last_applied();
-  }
 
   void start_serving() {
     is_serving = true;
@@ -197,7 +194,11 @@ class ServerHost final : public Replication {
   void answer_revalidations() {
     const auto asked = std::exchange(revalidations_, {});
     ServerParts p = parts();
-    for (const auto& [session, valid] : asked) server.revalidated(session, valid, p);
+    for (const auto& [session, valid] : asked)
+      server.revalidated(session, valid, known_to_be_proposed(), p);
+  }
+  Zxid known_to_be_proposed() const {
+    return hears_of_proposals ? last_proposed_ : tree.last_applied();
   }
   size_t proposed_count() const { return log_.size(); }
   SessionTracker& tracker() { return tracker_; }
@@ -288,7 +289,7 @@ class ServerHost final : public Replication {
   // Syncs and revalidations call back within the call, as on a leader.
   bool answers_at_once = false;
   bool stops_at_submit = false;
-  // False: as on an observer, and behind a leader that takes its time to propose.
+  // False: as on an observer behind a leader of Apache's, or a leader slow to propose.
   bool hears_of_proposals = true;
   bool tells_of_draining = true;
   size_t touches = 0;

@@ -339,4 +339,31 @@ Offences dangling_names(const SourceFile& document, const Named& named) {
   return out;
 }
 
+std::set<std::string> metrics_of(const SourceFile& file) {
+  std::set<std::string> names;
+  for (const std::string_view call : {"count(\"", "gauge(\""}) {
+    for (size_t at = file.text.find(call); at != std::string::npos;
+         at = file.text.find(call, at + 1)) {
+      const char before = at == 0 ? ' ' : file.text[at - 1];
+      if (before != '.' && before != '>') continue;
+      const size_t start = at + call.size();
+      names.insert(file.text.substr(start, file.text.find('"', start) - start));
+    }
+  }
+  return names;
+}
+
+std::set<std::string> documented_metrics(const SourceFile& document) {
+  std::set<std::string> names;
+  size_t at = document.text.find("\n## Metrics\n");
+  if (at == std::string::npos) return names;
+  const size_t end = std::min(document.text.find("\n## ", at + 1), document.text.size());
+  const std::string_view row = "\n| `";
+  for (at = document.text.find(row, at); at < end; at = document.text.find(row, at + 1)) {
+    const size_t start = at + row.size();
+    names.insert(document.text.substr(start, document.text.find('`', start) - start));
+  }
+  return names;
+}
+
 }  // namespace vivarium::tidy

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,11 @@ Offences worldly_words(const SourceFile& file);
 Offences untidy_file(const SourceFile& file);
 // Leftover marks alone, for documents and scripts.
 Offences leftovers(const SourceFile& file);
+
+// Metrics: World::count and World::gauge with a name of their own.
+std::set<std::string> metrics_of(const SourceFile& file);
+// First columns of the table under "## Metrics" of docs/operations.md.
+std::set<std::string> documented_metrics(const SourceFile& document);
 
 // What documents may name.
 struct Named {

@@ -104,6 +104,19 @@ TEST(Tidy, DocumentsNameWhatExists) {
                [&](const SourceFile& document) { return dangling_names(document, named); });
 }
 
+TEST(Tidy, MetricsAreThoseOfTheDocument) {
+  std::set<std::string> used;
+  for (const SourceFile& file : read_tree({"core", "net", "disk"}, {".cc", ".h"})) {
+    used.merge(metrics_of(file));
+  }
+  std::set<std::string> documented;
+  for (const SourceFile& file : read_tree({"docs/operations.md"}, {".md"})) {
+    documented.merge(documented_metrics(file));
+  }
+  EXPECT_FALSE(used.empty());
+  EXPECT_EQ(used, documented);
+}
+
 // --- Each rule can fail.
 
 size_t count(const Offences& offences) { return offences.size(); }
@@ -166,6 +179,17 @@ TEST(TidyRules, UntidyFiles) {
   EXPECT_EQ(count(untidy_file({"net/a.cc", "x();  // NOLINT\n"})), 1U);
   EXPECT_EQ(count(untidy_file({"net/a.cc", "x();  // NOLINT(bugprone-x): the kernel wants it\n"})),
             0U);
+}
+
+TEST(TidyRules, Metrics) {
+  using Names = std::set<std::string>;
+  EXPECT_EQ(metrics_of({"core/a.cc", "world.count(\"a\", 1); p->gauge(\"b\", 2); count(\"c\");"}),
+            (Names{"a", "b"}));
+  const std::string table = "# T\n| `x` | no |\n## Metrics\n\n| `a` | is |\n| `b` | `c` |\n";
+  EXPECT_EQ(documented_metrics({"docs/a.md", table + "## Next\n| `d` | no |\n"}),
+            (Names{"a", "b"}));
+  EXPECT_EQ(documented_metrics({"docs/a.md", table}), (Names{"a", "b"}));
+  EXPECT_EQ(documented_metrics({"docs/a.md", "## Other\n| `d` | no |\n"}), Names{});
 }
 
 TEST(TidyRules, DanglingNames) {

@@ -46,6 +46,7 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
     Bytes frame = begun_frame();
     encode(request, frame);
     world.send(link_, sealed(frame));
+    connect_sent_ = true_now;
     world.give_credit(link_, kCredit);
     state_ = State::Handshaking;
   } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
@@ -53,7 +54,7 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
   } else if (const auto* down = std::get_if<LinkDown>(&event)) {
     if (link_.valid() && down->link == link_) disconnect(world, false);
   } else if (std::holds_alternative<TimerFired>(event)) {
-    on_timer(world, choices);
+    on_timer(world, true_now);
   } else if (std::holds_alternative<TurnEnded>(event)) {
     const bool elsewhere = preferred_ && state_ != State::Waiting && *preferred_ != server_;
     if (state_ != State::Off && elsewhere) disconnect(world, true);
@@ -83,7 +84,7 @@ void SimClient::disconnect(World& world, bool close_link) {
   if (close_link && link_.valid()) world.close(link_, false);
   link_ = LinkId{};
   in_.clear();
-  for (const size_t op : in_flight_) ops_[op].lost = true;
+  for (const size_t op : in_flight_) log_.ops[op].lost = true;
   in_flight_.clear();  // unanswered for ever: may have happened
   closing_ = leaves_ = false;
   if (probe_state_ == Probe::Sent) probe_state_ = Probe::Wanted;
@@ -92,13 +93,14 @@ void SimClient::disconnect(World& world, bool close_link) {
   next_op_ = next_ping_ = silent_at_ = Instant::never();
 }
 
-void SimClient::on_timer(World& world, Choices&) {
+void SimClient::on_timer(World& world, SimTime true_now) {
   const Instant now = world.now();
   if (silent_at_ <= now && state_ != State::Waiting) return disconnect(world, true);
   if (state_ == State::Connected && next_ping_ <= now) {
     Bytes frame = begun_frame();
     encode(RequestHeader{kXidPing, static_cast<int32_t>(Op::Ping)}, frame);
     world.send(link_, sealed(frame));
+    ping_sent_ = true_now;
     next_ping_ = now + milliseconds(timeout_ms_ / 3);
   }
 }
@@ -139,17 +141,23 @@ void SimClient::on_bytes(ByteView bytes, World& world, SimTime true_now) {
 }
 
 bool SimClient::on_frame(ByteView frame, World& world, SimTime true_now) {
-  if (state_ == State::Handshaking) return on_connect_response(frame, world);
+  if (state_ == State::Handshaking) return on_connect_response(frame, world, true_now);
   return on_reply(frame, true_now);
 }
 
-bool SimClient::on_connect_response(ByteView frame, World& world) {
+void SimClient::end_session() {
+  session_ = SessionId{};
+  password_.clear();
+  watches_.clear();
+  closing_ = false;
+}
+
+bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_now) {
   const std::optional<ConnectResponse> response = decode_connect_response(frame);
   if (!response) return refuse("a ConnectResponse that does not decode");
   if (response->timeout_ms <= 0) {
     // Expired. The next connection begins a new session.
-    session_ = SessionId{};
-    password_.clear();
+    end_session();
     return false;
   }
   if (session_ != SessionId{} && response->session != session_) {
@@ -160,6 +168,17 @@ bool SimClient::on_connect_response(ByteView frame, World& world) {
   password_ = response->password;
   timeout_ms_ = response->timeout_ms;
   state_ = State::Connected;
+  Heard heard{HeardKind::Attached, true_now, connect_sent_, last_zxid_.wire(), log_.ops.size()};
+  heard.session = session_;
+  heard.timeout_ms = timeout_ms_;
+  log_.heard.push_back(std::move(heard));
+  if (!watches_.empty()) {
+    log_.rearms.push_back(watches_.rearm(last_zxid_));
+    log_.rearms.back().sent = true_now;
+    Bytes frame = begun_frame();
+    encode_rearm(log_.rearms.back(), kXidSetWatches, frame);
+    world.send(link_, sealed(frame));
+  }
   const Instant now = world.now();
   next_ping_ = now + milliseconds(timeout_ms_ / 3);
   silent_at_ = now + milliseconds(timeout_ms_ * 2 / 3);
@@ -170,17 +189,27 @@ bool SimClient::on_connect_response(ByteView frame, World& world) {
 bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   const std::optional<ReplyHeader> header = decode_reply_header(frame);
   if (!header) return refuse("a reply without a header");
+  if (header->xid == kXidWatchEvent) {
+    return on_watch_event(frame.subspan(16), header->zxid, true_now);
+  }
+  if (header->xid == kXidPing) {
+    log_.heard.push_back({HeardKind::Pong, true_now, ping_sent_, header->zxid});
+    return true;
+  }
+  // As Apache's client: pings and events do not count as seen, another event of the same txn may be
+  // on its way.
   const Zxid seen = last_zxid_;
   if (header->zxid > last_zxid_.wire()) last_zxid_ = Zxid::from_wire(header->zxid);
-  if (header->xid == kXidPing || header->xid == kXidSetWatches) return true;
-  if (header->xid == kXidWatchEvent) {
-    const std::optional<WatcherEvent> event = decode_watch_event(frame.subspan(16));
-    if (!event) return refuse("a watch event that does not decode");
-    watched_.push_back({event->type, std::string(event->path), header->zxid, true_now});
+  if (header->xid == kXidSetWatches) {
+    if (log_.rearms.empty()) return refuse("a reply to no setWatches");
+    if (header->error != ErrorCode::Ok) return refuse("setWatches was refused");
+    const size_t index = log_.rearms.size() - 1;
+    log_.heard.push_back(
+        {HeardKind::Rearmed, true_now, log_.rearms[index].sent, header->zxid, index});
     return true;
   }
   if (in_flight_.empty()) return refuse(fmt::format("reply {} to nothing", header->xid));
-  ClientOp& op = ops_[in_flight_.front()];
+  ClientOp& op = log_.ops[in_flight_.front()];
   if (op.xid != header->xid) {
     return refuse(fmt::format("K-FIFO: reply {} when {} was due", header->xid, op.xid));
   }
@@ -189,19 +218,28 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
         fmt::format("K-MONO: a reply at zxid {:x} after one at {:x}", header->zxid, seen.value));
   }
   if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_) probe_state_ = Probe::Done;
+  log_.heard.push_back({HeardKind::Reply, true_now, op.invoked, header->zxid, in_flight_.front()});
   in_flight_.pop_front();
   ++completed_;
   op.answered = true;
   op.returned = true_now;
   op.reply_zxid = Zxid::from_wire(header->zxid);
   op.error = header->error;
-  if (op.op == Op::CloseSession) {
-    session_ = SessionId{};
-    password_.clear();
-    return false;
-  }
   if (op.error == ErrorCode::Ok) decode_result(op, frame.subspan(16));
-  return protocol_error_.empty();
+  watches_.answered(op);
+  if (op.op == Op::CloseSession) end_session();
+  return protocol_error_.empty() && op.op != Op::CloseSession;
+}
+
+bool SimClient::on_watch_event(ByteView body, int64_t zxid, SimTime true_now) {
+  const std::optional<WatcherEvent> event = decode_watch_event(body);
+  if (!event) return refuse("a watch event that does not decode");
+  Heard heard{HeardKind::Event, true_now, {}, zxid};
+  heard.event = event->type;
+  heard.path = event->path;
+  watches_.fired(heard.event, heard.path);
+  log_.heard.push_back(std::move(heard));
+  return true;
 }
 
 void SimClient::decode_result(ClientOp& op, ByteView body) {
@@ -231,7 +269,7 @@ size_t SimClient::ask(Operation operation) {
 }
 
 const ClientOp* SimClient::asked(size_t ticket) const {
-  return ticket < asked_ops_.size() ? &ops_[asked_ops_[ticket]] : nullptr;
+  return ticket < asked_ops_.size() ? &log_.ops[asked_ops_[ticket]] : nullptr;
 }
 
 void SimClient::prefer(uint32_t server) { preferred_ = server; }
@@ -240,17 +278,17 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
   if (closing_ || leaves_) return;
   const Instant now = world.now();
   while (asked_ops_.size() < asked_.size() && in_flight_.size() < options_.pipeline) {
-    asked_ops_.push_back(ops_.size());
+    asked_ops_.push_back(log_.ops.size());
     send_op(asked_[asked_ops_.size() - 1], world, true_now);
   }
   if (probe_state_ == Probe::Wanted && in_flight_.size() < options_.pipeline) {
     Operation probe;
     probe.op = Op::SetData;
     probe.path = "/";
-    const std::string datum = fmt::format("probe-{}-{}", options_.index, ops_.size());
+    const std::string datum = fmt::format("probe-{}-{}", options_.index, log_.ops.size());
     probe.data.assign(datum.begin(), datum.end());
     probe_state_ = Probe::Sent;
-    probe_op_ = ops_.size();
+    probe_op_ = log_.ops.size();
     send_op(probe, world, true_now);
   }
   while (issued_ < options_.operations && in_flight_.size() < options_.pipeline &&
@@ -292,15 +330,17 @@ void SimClient::send_op(const Operation& operation, World& world, SimTime true_n
     encode(PathVersionRequest{op.path, op.version}, frame);
   } else if (op.op == Op::SetData) {
     encode(SetDataRequest{op.path, op.data, false, op.version}, frame);
-  } else if (op.op == Op::CloseSession) {
-    closing_ = true;
   } else if (op.op == Op::Sync) {
     encode(SyncRequest{op.path, false}, frame);
+  } else if (op.op == Op::AddWatch || op.op == Op::RemoveWatches || op.op == Op::CheckWatches) {
+    encode(PathVersionRequest{op.path, op.version}, frame);  // the same fields
+  } else if (op.op == Op::CloseSession) {
+    closing_ = true;
   } else {
     encode(PathWatchRequest{op.path, op.watch}, frame);
   }
-  in_flight_.push_back(ops_.size());
-  ops_.push_back(std::move(op));
+  in_flight_.push_back(log_.ops.size());
+  log_.ops.push_back(std::move(op));
   world.send(link_, sealed(frame));
 }
 

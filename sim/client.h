@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,8 @@
 #include "core/wire/client_messages.h"
 #include "core/world.h"
 #include "sim/choices.h"
+#include "sim/client_log.h"
+#include "sim/client_watches.h"
 #include "sim/observation.h"
 #include "sim/workload.h"
 
@@ -42,15 +43,9 @@ class SimClient {
   // `true_now` stamps the history: the client's clock is nobody's evidence.
   void step(const Event& event, World& world, Choices& choices, SimTime true_now);
 
-  const std::vector<ClientOp>& ops() const { return ops_; }
-  // Watch events in the order received.
-  struct Watched {
-    WatchEvent event{};
-    std::string path;
-    int64_t zxid = 0;
-    SimTime at{};
-  };
-  const std::vector<Watched>& watched() const { return watched_; }
+  const std::vector<ClientOp>& ops() const { return log_.ops; }
+  // All that it invoked and heard.
+  const ClientLog& log() const { return log_; }
   bool workload_done() const { return issued_ >= options_.operations && in_flight_.empty(); }
   size_t completed() const { return completed_; }
   bool connected() const { return state_ == State::Connected; }
@@ -79,12 +74,14 @@ class SimClient {
   void disconnect(World& world, bool close_link);
   void on_bytes(ByteView bytes, World& world, SimTime true_now);
   bool on_frame(ByteView frame, World& world, SimTime true_now);
-  bool on_connect_response(ByteView frame, World& world);
+  bool on_connect_response(ByteView frame, World& world, SimTime true_now);
   bool on_reply(ByteView frame, SimTime true_now);
+  bool on_watch_event(ByteView body, int64_t zxid, SimTime true_now);
+  void end_session();
   void decode_result(ClientOp& op, ByteView body);
   void issue(World& world, Choices& choices, SimTime true_now);
   void send_op(const Operation& operation, World& world, SimTime true_now);
-  void on_timer(World& world, Choices& choices);
+  void on_timer(World& world, SimTime true_now);
   void arm(World& world);
   bool refuse(std::string why);
 
@@ -111,12 +108,13 @@ class SimClient {
   Probe probe_state_ = Probe::None;
   size_t probe_op_ = 0;
   std::vector<Operation> asked_;   // by ticket
-  std::vector<size_t> asked_ops_;  // index of ops_, as far as they were sent
+  std::vector<size_t> asked_ops_;  // index of log_.ops, as far as they were sent
   std::optional<uint32_t> preferred_;
-  std::deque<size_t> in_flight_;  // indices of ops_
-  std::vector<ClientOp> ops_;
-  std::vector<Watched> watched_;
-  std::set<std::string> known_;  // names created below sequential parents, to be deleted later
+  std::deque<size_t> in_flight_;  // indices of log_.ops
+  ClientLog log_;
+  ClientWatches watches_;
+  SimTime connect_sent_{};
+  SimTime ping_sent_{};
   std::string protocol_error_;
 };
 

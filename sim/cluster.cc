@@ -6,7 +6,17 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/checkers/barrier.h"
+#include "sim/checkers/ephemerals.h"
+#include "sim/checkers/fifo.h"
+#include "sim/checkers/monotone.h"
+#include "sim/checkers/no_expire.h"
 #include "sim/checkers/results.h"
+#include "sim/checkers/sequence.h"
+#include "sim/checkers/session.h"
+#include "sim/checkers/watch_once.h"
+#include "sim/checkers/watch_order.h"
+#include "sim/checkers/watch_reconnect.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -313,9 +323,32 @@ void Cluster::check_results() {
                     [&] { return error; });
     verdict_.expect(Checker::Fifo, error.empty(), sim_.now(), [&] { return error; });
   }
-  if (agreement_.complete()) {
-    check_history(clients_, agreement_.order(), ledger_, sim_.now(), verdict_);
+  if (!agreement_.complete()) return;
+  check_history(clients_, agreement_.order(), ledger_, sim_.now(), verdict_);
+  if (!verdict_.violation()) check_clients();
+}
+
+void Cluster::check_clients() {
+  Past past;
+  past.history = history_of(agreement_.order(), agreement_.delivered_at(), ledger_);
+  past.now = sim_.now();
+  const Config& config = profile_.config;
+  past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms);
+  for (const SimClient& client : clients_) past.clients.push_back(&client.log());
+  std::vector<const DataTree*> trees;
+  for (const std::optional<Node>& node : nodes_) {
+    if (node) trees.push_back(&node->tree());
   }
+  check_fifo(past, verdict_);
+  check_sequence(past, verdict_);
+  check_monotone(past, verdict_);
+  check_barrier(past, verdict_);
+  check_sessions(past, verdict_);
+  check_ephemerals(past, trees, verdict_);
+  check_no_expire(past, verdict_);
+  check_watch_order(past, verdict_);
+  check_watch_once(past, verdict_);
+  check_watch_reconnect(past, verdict_);
 }
 
 Outcome Cluster::run() {

@@ -99,6 +99,7 @@ class Cluster final : public Programs, public Observer {
   bool converged() const;
   void check_live();
   void check_results();
+  void check_clients();
   void after_step(ServerIndex server);
   void check_quiet();
   void tap(ServerIndex server, const Call& call);

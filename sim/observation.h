@@ -59,8 +59,8 @@ struct ClientOp {
   Op op{};
   std::string path;
   Bytes data;
-  int32_t version = -1;
-  int32_t flags = 0;  // create
+  int32_t version = -1;  // also the mode of addWatch, the type of check- and removeWatches
+  int32_t flags = 0;     // create
   bool watch = false;
   SimTime invoked{};
   // --- filled when it returns

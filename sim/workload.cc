@@ -9,6 +9,26 @@ constexpr uint64_t kSharedPaths = 5;
 
 std::string shared_path(uint64_t i) { return std::string("/") + static_cast<char>('a' + i); }
 
+// Watches that are no part of a read, and the end of a session.
+Operation draw_other(uint64_t roll, const std::string& path, uint64_t detail) {
+  Operation operation;
+  operation.path = detail % 5 == 0 ? "/" : path;
+  if (detail % 7 == 0) operation.path = path + "/e";
+  if (roll < 45) {
+    operation.op = Op::AddWatch;
+    operation.version = static_cast<int32_t>(detail % 2);
+  } else if (roll < 65) {
+    operation.op = Op::RemoveWatches;
+    operation.version = static_cast<int32_t>(1 + detail % 5);
+  } else if (roll < 88) {
+    operation.op = Op::CheckWatches;
+    operation.version = static_cast<int32_t>(1 + detail % 5);
+  } else {
+    operation.op = Op::CloseSession;
+  }
+  return operation;
+}
+
 }  // namespace
 
 Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
@@ -16,7 +36,8 @@ Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
     return choices.below({ChoiceKind::Workload, client, nth, what}, n);
   };
   Operation operation;
-  const uint64_t roll = draw(0, 100);
+  const uint64_t roll = draw(0, 106);
+  if (roll >= 100) return draw_other(draw(1, 100), shared_path(draw(2, kSharedPaths)), draw(3, 70));
   operation.path = shared_path(draw(1, kSharedPaths));
   const std::string datum = fmt::format("c{}-{}", client, nth);
   // Now and then a datum of some size, so that batches and segments are not all alike.

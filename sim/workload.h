@@ -16,7 +16,7 @@ struct Operation {
   Op op{};
   std::string path;
   Bytes data;
-  int32_t version = -1;
+  int32_t version = -1;  // also the mode of addWatch, the type of check- and removeWatches
   CreateFlag flag{};
   bool watch = false;
 };

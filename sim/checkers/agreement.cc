@@ -54,7 +54,7 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
   }
 }
 
-void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger) {
+void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTime now) {
   for (ServerIndex i = 0; i < delivered_.size(); ++i) {
     const std::vector<Zxid> zxids = ledger.between(i, end, upto);
     if (zxids.empty() || zxids.back() != upto) continue;
@@ -63,11 +63,11 @@ void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger) {
       return zxid.follows(std::exchange(previous, zxid));
     });
     if (!whole) continue;
-    order_.insert(order_.end(), zxids.begin(), zxids.end());
+    for (const Zxid zxid : zxids) append(zxid, now);
     return;
   }
   complete_ = false;
-  order_.push_back(upto);
+  append(upto, now);
 }
 
 void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now,
@@ -92,8 +92,8 @@ void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, Sim
   // A log that rests on a received state has no records below it: whoever handed the state out had
   // them.
   const Zxid base = std::min(ledger.base(server), upto);
-  if (base > end) append_from_any(end, base, ledger);
-  for (const Zxid zxid : ledger.between(server, std::max(end, base), upto)) order_.push_back(zxid);
+  if (base > end) append_from_any(end, base, ledger, now);
+  for (const Zxid zxid : ledger.between(server, std::max(end, base), upto)) append(zxid, now);
   verdict.expect(Checker::Prefix, in_order(upto), now, [&] {
     return fmt::format("s{} delivers zxid {:x}, which its log does not hold", server + 1,
                        upto.value);

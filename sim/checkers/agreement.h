@@ -26,6 +26,8 @@ class Agreement {
 
   // The one sequence, as far as anybody has delivered it.
   const std::vector<Zxid>& order() const { return order_; }
+  // When each of it was first delivered.
+  const std::vector<SimTime>& delivered_at() const { return delivered_at_; }
   // False: some txns of it are in nobody's log any more, only in states.
   bool complete() const { return complete_; }
   Zxid committed() const { return committed_; }
@@ -34,7 +36,7 @@ class Agreement {
 
  private:
   void deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now, Verdict& verdict);
-  void append_from_any(Zxid end, Zxid upto, const Ledger& ledger);
+  void append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTime now);
   bool in_order(Zxid zxid) const;
 
   struct TreeState {
@@ -42,7 +44,13 @@ class Agreement {
     uint64_t digest = 0;
     ServerIndex server = 0;
   };
+  void append(Zxid zxid, SimTime now) {
+    order_.push_back(zxid);
+    delivered_at_.push_back(now);
+  }
+
   std::vector<Zxid> order_;
+  std::vector<SimTime> delivered_at_;
   bool complete_ = true;
   std::vector<Zxid> delivered_;  // per server, in its present life
   Zxid committed_;               // highest that an established leader has committed

@@ -14,6 +14,10 @@ namespace {
 
 bool is_write(Op op) { return op == Op::Create || op == Op::Delete || op == Op::SetData; }
 
+bool is_checked_read(Op op) {
+  return op == Op::GetData || op == Op::Exists || op == Op::GetChildren2;
+}
+
 std::string describe(const ClientOp& op) {
   return fmt::format("c{} session {:x} xid {} op {} {}", op.client + 1,
                      static_cast<uint64_t>(op.session.value), op.xid, static_cast<int>(op.op),
@@ -32,7 +36,7 @@ class HistoryCheck {
           writes_[{op.session, op.xid}].op = &op;
         } else if (op.op == Op::Sync) {
           if (op.answered && op.error == ErrorCode::Ok) syncs_.push_back(&op);
-        } else if (op.answered && op.op != Op::CloseSession) {
+        } else if (op.answered && is_checked_read(op.op)) {
           reads_.push_back(&op);
         }
       }

@@ -1,0 +1,57 @@
+#include "sim/checkers/fifo.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vivarium::sim {
+namespace {
+
+void check_replies(const ClientLog& log, size_t client, SimTime now, Verdict& verdict) {
+  size_t due = 0;
+  for (const Heard& heard : log.heard) {
+    if (heard.kind == HeardKind::Attached) due = heard.index;
+    if (heard.kind != HeardKind::Reply) continue;
+    verdict.expect(Checker::Fifo, heard.index == due, now, [&] {
+      return fmt::format("c{}: the reply to operation {} came when {} was due", client + 1,
+                         heard.index, due);
+    });
+    due = heard.index + 1;
+  }
+}
+
+// A write of a connection that its session had left is refused, whenever it arrives.
+bool took_its_turn(const HistoryTxn& txn) {
+  return txn.error != ErrorCode::SessionMoved && txn.error != ErrorCode::SessionExpired;
+}
+
+void check_effects(const ClientLog& log, const Past& past, Verdict& verdict) {
+  SessionId session;
+  Zxid last;
+  for (const ClientOp& op : log.ops) {
+    if (op.session != session) {
+      session = op.session;
+      last = Zxid{};
+    }
+    const HistoryTxn* txn = past.history.of(op.session, op.xid);
+    if (txn == nullptr || !took_its_turn(*txn)) continue;
+    verdict.expect(Checker::Fifo, txn->zxid > last, past.now, [&] {
+      return fmt::format(
+          "c{} xid {} was committed at {:x}, and a later write of the session before "
+          "it, at {:x}",
+          op.client + 1, op.xid, txn->zxid.value, last.value);
+    });
+    last = std::max(last, txn->zxid);
+  }
+}
+
+}  // namespace
+
+void check_fifo(const Past& past, Verdict& verdict) {
+  for (size_t i = 0; i < past.clients.size(); ++i) {
+    check_replies(*past.clients[i], i, past.now, verdict);
+    check_effects(*past.clients[i], past, verdict);
+  }
+}
+
+}  // namespace vivarium::sim

@@ -1,0 +1,22 @@
+// Past: what the checkers of client-visible properties are given when a run is over: every client's
+// log and the one history of txns.
+#pragma once
+
+#include <vector>
+
+#include "core/base/time.h"
+#include "sim/client_log.h"
+#include "sim/history.h"
+
+namespace vivarium::sim {
+
+struct Past {
+  std::vector<const ClientLog*> clients;
+  History history;
+  SimTime now{};
+  // How much sooner than its timeout a session may seem to expire to who only knows when the client
+  // sent what was answered: a follower that has lost its leader does not know it for so long.
+  Duration expiry_slack{};
+};
+
+}  // namespace vivarium::sim

@@ -1,0 +1,51 @@
+#include "sim/checkers/session.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+namespace vivarium::sim {
+namespace {
+
+uint64_t bits(SessionId session) { return static_cast<uint64_t>(session.value); }
+
+}  // namespace
+
+void check_sessions(const Past& past, Verdict& verdict) {
+  std::set<SessionId> begun;
+  std::map<SessionId, Zxid> closed;
+  for (const HistoryTxn& txn : past.history.txns()) {
+    if (txn.type == TxnType::Error || txn.session == SessionId{}) continue;
+    if (txn.type == TxnType::CreateSession) {
+      verdict.expect(Checker::Session, begun.insert(txn.session).second, past.now, [&] {
+        return fmt::format("session {:x} begins a second time at {:x}", bits(txn.session),
+                           txn.zxid.value);
+      });
+      continue;
+    }
+    const auto gone = closed.find(txn.session);
+    verdict.expect(
+        Checker::Session, gone == closed.end() && begun.count(txn.session) != 0, past.now, [&] {
+          return fmt::format(
+              "txn {:x} is of session {:x}, which {}", txn.zxid.value, bits(txn.session),
+              gone == closed.end() ? "never began"
+                                   : fmt::format("was closed at {:x}", gone->second.value));
+        });
+    if (txn.type == TxnType::CloseSession) closed.emplace(txn.session, txn.zxid);
+  }
+  for (const ClientLog* log : past.clients) {
+    for (const ClientOp& op : log->ops) {
+      const auto gone = closed.find(op.session);
+      if (!op.answered || op.error != ErrorCode::Ok || gone == closed.end()) continue;
+      if (op.op == Op::CloseSession) continue;
+      verdict.expect(Checker::Session, op.reply_zxid < gone->second, past.now, [&] {
+        return fmt::format("c{} xid {} of session {:x} was answered at {:x}, and closed at {:x}",
+                           op.client + 1, op.xid, bits(op.session), op.reply_zxid.value,
+                           gone->second.value);
+      });
+    }
+  }
+}
+
+}  // namespace vivarium::sim

@@ -1,0 +1,68 @@
+// History: the one sequence of delivered txns of a run as checkers of clients read it: who, what it
+// did to which path, which watch events that makes, and what any path looked like at any zxid.
+// Written from the definition (semantics sections 2 and 3); shares nothing with core/tree.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/wire/codes.h"
+#include "core/wire/txn.h"
+#include "sim/ledger.h"
+
+namespace vivarium::sim {
+
+struct HistoryTxn {
+  struct Step {
+    TxnType type{};  // Create, Delete or SetData
+    std::string path;
+    bool ephemeral = false;  // Create
+  };
+  struct Change {
+    WatchEvent event{};
+    std::string path;
+  };
+  Zxid zxid;
+  SessionId session;
+  int32_t cxid = 0;
+  TxnType type{};
+  ErrorCode error{};
+  SimTime delivered{};          // by the first server
+  std::vector<Step> steps;      // in their order; none of a failed multi
+  std::vector<Change> changes;  // in firing order, made from the steps
+};
+
+class History {
+ public:
+  // In the order of zxids. Fills `changes`.
+  void add(HistoryTxn txn);
+  const std::vector<HistoryTxn>& txns() const { return txns_; }
+  // Index of the first txn above `zxid`.
+  size_t after(Zxid zxid) const;
+  // The txn that a request of a session became; null when it did not.
+  const HistoryTxn* of(SessionId session, int32_t cxid) const;
+
+  struct PathState {
+    bool exists = false;
+    Zxid mzxid;
+    Zxid pzxid;
+  };
+  PathState at(const std::string& path, Zxid zxid) const;
+
+ private:
+  std::vector<HistoryTxn> txns_;
+  std::map<std::string, std::vector<std::pair<Zxid, WatchEvent>>> by_path_;
+  std::map<std::pair<SessionId, int32_t>, size_t> by_request_;
+};
+
+// `delivered[i]` is when order[i] was first delivered. Entries that do not decode are K-RESULT's
+// business and left out.
+History history_of(const std::vector<Zxid>& order, const std::vector<SimTime>& delivered,
+                   const Ledger& ledger);
+
+}  // namespace vivarium::sim

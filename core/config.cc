@@ -54,6 +54,8 @@ constexpr NumberKey kNumberKeys[] = {
      [](Config& c, int64_t v) { c.connections_max = static_cast<uint32_t>(v); }},
     {"globalOutstandingLimit", 1, INT32_MAX,
      [](Config& c, int64_t v) { c.outstanding_requests_max = static_cast<uint32_t>(v); }},
+    {"request_throttle_max_requests", 0, INT32_MAX,
+     [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
     {"jute.maxbuffer", 1024, 1 << 30,
      [](Config& c, int64_t v) { c.packet_bytes_max = static_cast<uint32_t>(v); }},
     {"nio.sessionlessCnxnTimeout", 1, kMsMax,
@@ -113,6 +115,9 @@ constexpr FlagKey kFlagKeys[] = {
     {"DigestAuthenticationProvider.enabled", "true", &Config::digest_auth},
     {"extendedTypesEnabled", "true", &Config::extended_types},
     {"enforceQuota", "true", &Config::enforce_quota},
+    {"localSessionsEnabled", "true", &Config::local_sessions},
+    {"localSessionsUpgradingEnabled", "true", &Config::local_sessions_upgrade},
+    {"readonlymode.enabled", "true", &Config::read_only_mode},
 };
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {

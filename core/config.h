@@ -43,7 +43,15 @@ struct Config {
   uint32_t connections_max = 0;                     // 0: no limit
   int64_t handshake_deadline_ms = 10'000;           // a connection without a session
   uint64_t connection_unsent_bytes_max = 64 << 20;  // a reader slower than this is dropped
+  uint64_t unsent_bytes_max = 1 << 30;              // of all clients; then the slowest is dropped
   uint32_t outstanding_requests_max = 1000;         // globalOutstandingLimit
+  uint32_t throttle_requests_max = 0;               // request_throttle_max_requests; 0: off
+  // Sessions that only their server knows, until they create an ephemeral (semantics section 12).
+  bool local_sessions = false;
+  bool local_sessions_upgrade = false;
+  // Reads for clients that ask for it while this member looks for a leader.
+  bool read_only_mode = false;
+  int64_t read_only_after_ms = 2000;  // and not before a tick
 
   // Access control.
   bool skip_acl = false;    // skipACL

@@ -20,6 +20,7 @@ class Node::Wiring final : public ZabUser, public Replication {
   // --- ZabUser
   void applied(const Effects& effects) override { node_.server_.applied(effects, server_parts_); }
   void serving_started() override { node_.server_.serving_started(server_parts_); }
+  void read_only_started() override { node_.server_.read_only_started(server_parts_); }
   void serving_stopped() override { node_.server_.serving_stopped(server_parts_); }
   void revalidated(SessionId session, bool valid, Zxid proposed) override {
     node_.server_.revalidated(session, valid, proposed, server_parts_);

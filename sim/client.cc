@@ -43,6 +43,7 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
     if (password_.empty()) password_.assign(16, 0);
     request.password = password_;
     request.has_read_only = true;
+    request.read_only = options_.read_only;
     Bytes frame = begun_frame();
     encode(request, frame);
     world.send(link_, sealed(frame));
@@ -88,6 +89,9 @@ void SimClient::disconnect(World& world, bool close_link) {
   in_flight_.clear();  // unanswered for ever: may have happened
   closing_ = leaves_ = false;
   if (probe_state_ == Probe::Sent) probe_state_ = Probe::Wanted;
+  // A session that began on a read-only server is known there alone; Apache's clients leave it.
+  if (read_only_) end_session();
+  read_only_ = false;
   state_ = State::Waiting;
   wake_at_ = world.now() + milliseconds(20 + static_cast<int64_t>(connects_ % 5) * 10);
   next_op_ = next_ping_ = silent_at_ = Instant::never();
@@ -167,6 +171,8 @@ bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_n
   session_ = response->session;
   password_ = response->password;
   timeout_ms_ = response->timeout_ms;
+  read_only_ = response->read_only;
+  if (read_only_ && !options_.read_only) return refuse("a read-only server, unasked");
   state_ = State::Connected;
   Heard heard{HeardKind::Attached, true_now, connect_sent_, last_zxid_.wire(), log_.ops.size()};
   heard.session = session_;
@@ -217,7 +223,11 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
     return refuse(
         fmt::format("K-MONO: a reply at zxid {:x} after one at {:x}", header->zxid, seen.value));
   }
-  if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_) probe_state_ = Probe::Done;
+  // A read-only server's refusal is no answer: the probe is sent again on the next connection.
+  const bool refused = read_only_ && header->error == ErrorCode::NotReadOnly;
+  if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_ && !refused) {
+    probe_state_ = Probe::Done;
+  }
   log_.heard.push_back({HeardKind::Reply, true_now, op.invoked, header->zxid, in_flight_.front()});
   in_flight_.pop_front();
   ++completed_;

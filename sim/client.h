@@ -27,6 +27,7 @@ struct ClientOptions {
   ClientIndex index = 0;
   uint32_t servers = 3;
   int32_t session_timeout_ms = 1000;
+  bool read_only = false;             // content with a read-only server
   uint32_t pipeline = 2;              // operations in flight at most
   uint32_t burst = 1;                 // issued at once, and then a longer pause
   uint32_t operations = 50;           // of the workload; then it only keeps its session
@@ -115,6 +116,7 @@ class SimClient {
   ClientWatches watches_;
   SimTime connect_sent_{};
   SimTime ping_sent_{};
+  bool read_only_ = false;  // the present connection's server is
   std::string protocol_error_;
 };
 

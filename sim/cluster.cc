@@ -110,6 +110,7 @@ void Cluster::build() {
         1 + sim_.choices().below({ChoiceKind::Topology, 103, i, 0}, profile_.pipeline));
     options.burst = profile_.burst;
     options.think = profile_.think;
+    options.read_only = profile_.config.read_only_mode && i % 2 == 0;
     clients_.emplace_back(options);
     sim_.start(id, milliseconds(20));
   }
@@ -324,7 +325,8 @@ void Cluster::check_results() {
     verdict_.expect(Checker::Fifo, error.empty(), sim_.now(), [&] { return error; });
   }
   if (!agreement_.complete()) return;
-  check_history(clients_, agreement_.order(), ledger_, sim_.now(), verdict_);
+  check_history(clients_, agreement_.order(), ledger_, profile_.config.local_sessions, sim_.now(),
+                verdict_);
   if (!verdict_.violation()) check_clients();
 }
 
@@ -333,6 +335,7 @@ void Cluster::check_clients() {
   past.history = history_of(agreement_.order(), agreement_.delivered_at(), ledger_);
   past.now = sim_.now();
   const Config& config = profile_.config;
+  past.local_sessions = config.local_sessions;
   past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms);
   for (const SimClient& client : clients_) past.clients.push_back(&client.log());
   std::vector<const DataTree*> trees;

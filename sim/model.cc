@@ -17,7 +17,7 @@ bool sequential(int32_t flags) { return flags == 2 || flags == 3; }
 
 }  // namespace
 
-Model::Model() {
+Model::Model(bool local_sessions) : local_sessions_(local_sessions) {
   for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
     nodes_[path];
   nodes_["/"].children = {"zookeeper"};
@@ -54,7 +54,7 @@ std::vector<std::string> Model::children(const std::string& path) const {
 Model::Expected Model::expected(const ClientOp& op) const {
   Expected e;
   e.path = op.path;
-  if (!session_open(op.session)) {
+  if (!session_writes(op.session)) {
     e.error = ErrorCode::SessionExpired;
     return e;
   }
@@ -144,6 +144,7 @@ std::optional<std::string> Model::apply(const Txn& txn) {
       return "K-EPH: closeSession does not list exactly the session's ephemerals";
     for (const std::string_view path : close->paths) remove(h, std::string(path));
     sessions_.erase(h.session);
+    closed_.insert(h.session);
   }
   return std::nullopt;
 }

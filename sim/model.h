@@ -20,7 +20,7 @@ namespace vivarium::sim {
 
 class Model {
  public:
-  Model();
+  explicit Model(bool local_sessions = false);
 
   // The txn that a write must become in this state: its error, and for a sequential create its
   // path.
@@ -33,6 +33,10 @@ class Model {
   std::optional<std::string> apply(const Txn& txn);
 
   bool session_open(SessionId session) const { return sessions_.count(session) != 0; }
+  // May the session write? A local one, which never began for the ensemble, may.
+  bool session_writes(SessionId session) const {
+    return session_open(session) || (local_sessions_ && closed_.count(session) == 0);
+  }
   const Bytes* data(const std::string& path) const;
   std::optional<Stat> stat(const std::string& path) const;
   std::vector<std::string> children(const std::string& path) const;  // sorted
@@ -48,7 +52,9 @@ class Model {
   bool remove(const TxnHeader& header, const std::string& path);
 
   std::map<std::string, Node> nodes_;
+  bool local_sessions_;
   std::set<SessionId> sessions_;
+  std::set<SessionId> closed_;
 };
 
 }  // namespace vivarium::sim

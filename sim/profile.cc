@@ -55,6 +55,9 @@ Profile standard_profile(Choices& choices) {
   // An epoch whose zxids run out is a change that nobody caused.
   p.quiet_end = draw(19, 8) == 0 && c.counter_max == 0xffffffffU;
   c.outstanding_requests_max = draw(10, 8) == 0 ? 2 : 1000;
+  // Local sessions and read-only servers, for clients that ask for them.
+  c.local_sessions = c.local_sessions_upgrade = c.read_only_mode = draw(21, 6) == 0;
+  c.read_only_after_ms = static_cast<int64_t>(100 + draw(22, 500));
   return p;
 }
 

@@ -76,6 +76,7 @@ struct ClientConnection {
   uint32_t barriers_queued = 0;
   uint32_t reads_queued = 0;
   uint64_t credit = 0;   // bytes that may still arrive
+  uint64_t unsent = 0;   // bytes on their way to it, when last looked at
   bool stalled = false;  // in Server::stalled_
   bool dirty = false;    // in Server::dirty_
 };

@@ -30,6 +30,10 @@ void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& 
     close(connection, End::Drain, parts);
     return;
   }
+  if (read_only_ && !request->read_only) {
+    close(connection, End::Drain, parts);
+    return;
+  }
   // A client that has seen more than this server has to find a server that is not behind.
   if (request->last_zxid_seen.wire() > parts.tree.last_applied().wire()) {
     close(connection, End::Drain, parts);
@@ -45,10 +49,21 @@ void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& 
 }
 
 void Server::create_session(ClientConnection& connection, ServerParts& parts) {
+  if (read_only_ && !parts.config.local_sessions) {
+    // As Apache: a reply where the client expects a ConnectResponse.
+    append_reply({0, parts.tree.last_applied().wire(), ErrorCode::NotReadOnly}, {},
+                 connection.output);
+    close(connection, End::Drain, parts);
+    return;
+  }
   // Somebody may be asking for an id that nobody has yet.
   do {
     connection.session = session_ids_.next();
-  } while (sessions_.count(connection.session) != 0);
+  } while (sessions_.count(connection.session) != 0 || local_.known(connection.session));
+  if (parts.config.local_sessions && !parts.config.standalone()) {
+    create_local_session(connection, parts);
+    return;
+  }
   connection.phase = Phase::Creating;
   sessions_[connection.session].link = connection.link;
   Byte timeout[4];
@@ -69,9 +84,17 @@ void Server::reattach(ClientConnection& connection, const ConnectRequest& reques
     ClientConnection* other = find(held->second.link);
     if (other != nullptr) close(*other, End::Drain, parts);
   }
+  const bool local = local_.touch(request.session, connection.timeout_ms, parts.world.now());
+  if (read_only_ && !local) {
+    // Whether the session lives is the leader's knowledge: its client has to ask elsewhere.
+    if (parts.tree.sessions().count(request.session) != 0)
+      return close(connection, End::Drain, parts);
+    return refuse(connection, parts);
+  }
   connection.session = request.session;
   connection.phase = Phase::Revalidating;
   sessions_[request.session].link = link;
+  if (local) return establish(connection);
   parts.replication.revalidate(request.session, connection.timeout_ms);
 }
 
@@ -97,6 +120,7 @@ void Server::establish(ClientConnection& connection) {
   response.session = connection.session;
   response.password = apache_session_password(connection.session);
   response.has_read_only = connection.has_read_only;
+  response.read_only = read_only_;
   append_connect_response(response, connection.output);
   mark_dirty(connection);
   if (!connection.input.empty()) stall(connection);  // what was sent behind the ConnectRequest

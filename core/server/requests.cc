@@ -108,9 +108,25 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
   request.op = operation.op;
   request.kind = operation.kind;
   request.ids = static_cast<uint32_t>(connection.ids.size());
+  const bool submits =
+      operation.kind == RequestClass::Write || operation.kind == RequestClass::Barrier;
+  if (submits && read_only_ && operation.op != Op::CloseSession) {
+    return answer_here(connection, header.xid, operation.op, ErrorCode::NotReadOnly, parts);
+  }
   switch (operation.kind) {
     case RequestClass::Write: {
       if (operation.op == Op::CloseSession) connection.phase = Phase::Ending;
+      if (local_.known(connection.session)) {
+        if (operation.op == Op::CloseSession) {
+          return answer_here(connection, header.xid, operation.op, ErrorCode::Ok, parts);
+        }
+        const LinkId link = connection.link;
+        const ErrorCode error = upgrade_if_needed(connection, operation.op, body, parts);
+        if (find(link) == nullptr) return;
+        if (error != ErrorCode::Ok) {
+          return answer_here(connection, header.xid, operation.op, error, parts);
+        }
+      }
       if (operation.op == Op::Multi) request.parts = operations_of_multi(body);
       const uint64_t position = enqueue(connection, std::move(request));
       submit(connection, header.xid, operation.op, position, body, parts);
@@ -161,6 +177,7 @@ void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t 
   write.body = body;
   write.auth = connection.ids;
   write.owner = parts.config.id;
+  write.local = local_.known(connection.session);
   parts.replication.submit(write);
 }
 
@@ -250,7 +267,10 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
     case RequestClass::Write:
     case RequestClass::Barrier:
       append_reply({request.xid, zxid.wire(), request.error}, body, out);
-      if (request.op == Op::CloseSession) close(connection, End::Drain, parts);
+      if (request.op == Op::CloseSession) {
+        local_.remove(connection.session);
+        close(connection, End::Drain, parts);
+      }
       return;
     case RequestClass::Identify:
       append_reply({request.xid, kIdentifyZxid, request.error}, request.body, out);
@@ -291,6 +311,10 @@ void Server::settle(const Effects& effects, ServerParts& parts) {
 
 void Server::finish_write(ClientConnection& connection, const InFlight& write,
                           const Effects& effects, ServerParts& parts) {
+  if (write.op == Op::CreateSession && connection.phase != Phase::Creating) {
+    if (effects.error != ErrorCode::Ok) close(connection, End::Drain, parts);
+    return;  // an upgrade
+  }
   if (write.op == Op::CreateSession) {
     CHECK(connection.phase == Phase::Creating);
     if (effects.error == ErrorCode::Ok) {

@@ -38,7 +38,7 @@ int32_t frame_bytes_max(const ClientConnection& connection, const Config& config
 
 }  // namespace
 
-Server::Server(const Config& config) : acl_rules_(acl_rules(config)) {}
+Server::Server(const Config& config) : local_(config.tick()), acl_rules_(acl_rules(config)) {}
 
 ClientConnection* Server::find(LinkId link) {
   if (!link.valid() || link.slot >= connections_.size()) return nullptr;
@@ -77,7 +77,11 @@ bool Server::step(const Event& event, ServerParts& parts) {
     return true;
   }
   // A drained link needs nothing here: the turn's end looks at all that are stalled.
-  if (const auto* drained = std::get_if<LinkDrained>(&event)) return find(drained->link) != nullptr;
+  if (const auto* drained = std::get_if<LinkDrained>(&event)) {
+    ClientConnection* connection = find(drained->link);
+    if (connection != nullptr) note_unsent(*connection, 0);
+    return connection != nullptr;
+  }
   return false;
 }
 
@@ -89,7 +93,7 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
       parts.config.connections_max != 0 && connection_count_ >= parts.config.connections_max;
   const bool address_full = parts.config.connections_per_address_max != 0 &&
                             of_address >= parts.config.connections_per_address_max;
-  const bool serving = parts.replication.serving();
+  const bool serving = open(parts);
   if (!serving || full || address_full) {
     parts.world.count("connection_rejected", 1);
     parts.world.close(event.link, false);
@@ -126,7 +130,7 @@ void Server::receive(const LinkBytes& event, ServerParts& parts) {
   if (connection->phase == Phase::Ending) return;
   mark_dirty(*connection);
   if (connection->phase == Phase::Established) {
-    const bool alive = parts.replication.touch(connection->session, connection->timeout_ms);
+    const bool alive = touch(*connection, parts);
     connection = find(event.link);
     if (connection == nullptr) return;
     if (!alive) {
@@ -221,7 +225,13 @@ bool Server::would_be_overtaken(const ClientConnection& connection) {
 
 // May nothing be submitted now? Whoever comes while others wait for the pipeline waits behind them.
 bool Server::must_line_up(const ServerParts& parts) {
-  const size_t in_flight_max = std::max<uint32_t>(parts.config.outstanding_requests_max, 1);
+  // As ZooKeeper: the members share the limit, but for one of them.
+  const size_t voters = parts.config.voter_count();
+  uint64_t in_flight_max = parts.config.outstanding_requests_max / (voters > 2 ? voters - 1 : 1);
+  if (parts.config.throttle_requests_max != 0) {
+    in_flight_max = std::min<uint64_t>(in_flight_max, parts.config.throttle_requests_max);
+  }
+  in_flight_max = std::max<uint64_t>(in_flight_max, 1);
   if (in_flight_ >= in_flight_max || parts.replication.congested()) lined_up_ = true;
   return lined_up_;
 }
@@ -274,6 +284,7 @@ void Server::end_turn(ServerParts& parts) {
     if (output_full(*connection, parts)) retry_ = parts.world.now() + kRetryAfter;
   }
   dirty_.clear();
+  if (unsent_ > parts.config.unsent_bytes_max) drop_slowest(parts);
 }
 
 // Sends the turn's output and permits more input. A client that does not read costs itself only.
@@ -292,6 +303,7 @@ void Server::flush(ClientConnection& connection, ServerParts& parts) {
       return;
     }
     parts.world.send(connection.link, connection.output);
+    note_unsent(connection, unsent + connection.output.size());
     if (connection.output.size() > kCreditWindow) {
       connection.output = Bytes();
     } else {
@@ -302,6 +314,30 @@ void Server::flush(ClientConnection& connection, ServerParts& parts) {
   if (connection.credit > kCreditWindow / 2) return;
   parts.world.give_credit(connection.link, kCreditWindow - connection.credit);
   connection.credit = kCreditWindow;
+}
+
+void Server::note_unsent(ClientConnection& connection, uint64_t bytes) {
+  CHECK(unsent_ >= connection.unsent);
+  unsent_ = unsent_ - connection.unsent + bytes;
+  connection.unsent = bytes;
+}
+
+// Too much waits for clients altogether: whoever lets most of it wait is closed.
+void Server::drop_slowest(ServerParts& parts) {
+  ClientConnection* slowest = nullptr;
+  for (ClientConnection& connection : connections_) {
+    if (!connection.link.valid()) continue;
+    note_unsent(connection, parts.world.unsent(connection.link));
+    if (slowest == nullptr || connection.unsent > slowest->unsent) slowest = &connection;
+  }
+  if (unsent_ <= parts.config.unsent_bytes_max) return;
+  CHECK(slowest != nullptr);
+  parts.world.count("slow_readers_dropped", 1);
+  tell_of_refusal(fmt::format("connection from {} closed: {} bytes wait that it does not read, of "
+                              "{} for all clients",
+                              slowest->address, slowest->unsent, unsent_),
+                  parts);
+  close(*slowest, End::Abort, parts);
 }
 
 // --- ends
@@ -323,6 +359,7 @@ void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
     session->second.link = LinkId();
     if (session->second.in_flight.empty()) sessions_.erase(session);
   }
+  note_unsent(connection, 0);
   connection = ClientConnection();
   --connection_count_;
 }
@@ -353,15 +390,25 @@ void Server::serving_stopped(ServerParts& parts) {
   dirty_.clear();
   lined_up_ = false;
   retry_ = Instant::never();
+  read_only_ = false;
+  local_ = SessionTracker(parts.config.tick());
+}
+
+void Server::read_only_started(ServerParts& parts) {
+  CHECK(connection_count_ == 0);
+  read_only_ = true;
+  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions());
 }
 
 Instant Server::deadline() const {
-  return handshakes_.empty() ? retry_ : std::min(retry_, handshakes_.begin()->first);
+  const Instant at = std::min(retry_, local_.next_deadline());
+  return handshakes_.empty() ? at : std::min(at, handshakes_.begin()->first);
 }
 
 void Server::on_deadline(ServerParts& parts) {
   const Instant now = parts.world.now();
   if (retry_ <= now) retry_ = Instant::never();  // the turn's end does the rest
+  if (local_.next_deadline() <= now) expire_local_sessions(parts);
   while (!handshakes_.empty() && handshakes_.begin()->first <= now) {
     ClientConnection* connection = find(handshakes_.begin()->second);
     CHECK(connection != nullptr);

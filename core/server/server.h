@@ -25,6 +25,7 @@
 #include "core/server/replication.h"
 #include "core/server/session_ids.h"
 #include "core/tree/data_tree.h"
+#include "core/tree/sessions.h"
 #include "core/tree/watches.h"
 #include "core/wire/client_messages.h"
 #include "core/world.h"
@@ -53,10 +54,13 @@ class Server {
   // ZabUser's calls, handed on by Node. tree.last_applied() is the txn's zxid in applied().
   void applied(const Effects& effects, ServerParts& parts);
   void serving_started(ServerParts& parts);
+  void read_only_started(ServerParts& parts);
   void serving_stopped(ServerParts& parts);
   void revalidated(SessionId session, bool valid, Zxid proposed, ServerParts& parts);
   void synced(uint64_t ticket, ServerParts& parts);
 
+  bool read_only() const { return read_only_; }
+  size_t local_session_count() const { return local_.size(); }
   size_t connection_count() const { return connection_count_; }
   // Writes and syncs submitted and not yet answered, those of lost connections included.
   size_t requests_in_flight() const { return in_flight_; }
@@ -107,6 +111,8 @@ class Server {
   void mark_dirty(ClientConnection& connection);
   void resume_stalled(ServerParts& parts);
   void flush(ClientConnection& connection, ServerParts& parts);
+  void note_unsent(ClientConnection& connection, uint64_t bytes);
+  void drop_slowest(ServerParts& parts);
   void close(ClientConnection& connection, End end, ServerParts& parts);
   void tell_of_refusal(std::string_view line, ServerParts& parts);
 
@@ -116,6 +122,16 @@ class Server {
   void reattach(ClientConnection& connection, const ConnectRequest& request, ServerParts& parts);
   void establish(ClientConnection& connection);
   void refuse(ClientConnection& connection, ServerParts& parts);
+
+  // local_sessions.cc
+  bool open(const ServerParts& parts) const { return read_only_ || parts.replication.serving(); }
+  bool touch(const ClientConnection& connection, ServerParts& parts);
+  void create_local_session(ClientConnection& connection, ServerParts& parts);
+  void expire_local_sessions(ServerParts& parts);
+  ErrorCode upgrade_if_needed(ClientConnection& connection, Op op, ByteView body,
+                              ServerParts& parts);
+  void answer_here(ClientConnection& connection, int32_t xid, Op op, ErrorCode error,
+                   ServerParts& parts);
 
   // requests.cc
   void request(ClientConnection& connection, const RequestHeader& header, ByteView body,
@@ -140,6 +156,7 @@ class Server {
 
   std::deque<ClientConnection> connections_;  // by LinkId::slot
   size_t connection_count_ = 0;
+  uint64_t unsent_ = 0;  // sum over the connections
   std::map<std::string, uint32_t> per_address_;
   std::set<std::pair<Instant, LinkId>> handshakes_;  // by deadline
   std::map<SessionId, Session> sessions_;  // held by a connection, or with writes in flight
@@ -147,6 +164,8 @@ class Server {
   uint64_t next_ticket_ = 1;
   size_t in_flight_ = 0;
   SessionIds session_ids_;
+  SessionTracker local_;  // sessions that only this server knows; they end with its role
+  bool read_only_ = false;
   AclRules acl_rules_;
   WatchTable watches_;
   std::vector<WatcherId> fired_;      // keeps its memory from event to event

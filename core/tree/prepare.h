@@ -31,6 +31,7 @@ struct WriteRequest {
   std::vector<AuthId> auth;  // ids of the client's connection
   ServerId owner;            // server the request came through; checked against the session's owner
   bool internal = false;     // expiry and the reaper: no session and ACL checks
+  bool local = false;        // of a session that only `owner` knows
 };
 
 // What the configuration says about writes.

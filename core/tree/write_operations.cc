@@ -118,6 +118,8 @@ ErrorCode check_quota(Preparation& p, std::string_view path, int64_t bytes, int6
 ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request) {
   CreateMode mode;
   if (const ErrorCode e = check_mode(p, op, request, mode); e != ErrorCode::Ok) return e;
+  const bool owned = mode.ephemeral && (op == Op::Create || op == Op::Create2);
+  if (owned && p.request.local) return ErrorCode::EphemeralOnLocalSession;
   if (const ErrorCode e = p.check_session(); e != ErrorCode::Ok) return e;
   const size_t slash = request.path.rfind('/');
   if (slash == std::string_view::npos || has_nul(request.path)) return ErrorCode::BadArguments;

@@ -16,6 +16,10 @@
 
 namespace vivarium {
 
+// A REQUEST of a session that only the learner knows carries this for a zxid. Apache says -1 always
+// and reads nothing there.
+inline constexpr int64_t kLocalSessionZxid = -2;
+
 // Outcome of decoding the front of a byte stream.
 enum class Decoded : uint8_t { Ok, NeedMore, Bad };
 

@@ -618,6 +618,7 @@ void Leader::on_request(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   write.body = request->body;
   write.auth = packet.auth;
   write.owner = peer.id;
+  write.local = parts.config.local_sessions && packet.zxid == kLocalSessionZxid;
   submit(write, parts);
 }
 

@@ -558,7 +558,7 @@ void Learner::submit(const WriteRequest& request, Parts& parts) {
   encode(ForwardedRequest{request.session, request.cxid, request.op, request.body}, data);
   QuorumPacket packet;
   packet.type = PacketType::Request;
-  packet.zxid = -1;
+  packet.zxid = request.local ? kLocalSessionZxid : -1;
   packet.null_data = false;
   packet.data = data;
   packet.null_auth = request.op == Op::CreateSession;

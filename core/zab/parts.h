@@ -18,6 +18,9 @@ class ZabUser {
   virtual void applied(const Effects& effects) = 0;
   // Clients may be served from now on (UPTODATE, or an established leader).
   virtual void serving_started() = 0;
+  // No leader for a while: reads of the tree as it is, which is all committed, until
+  // serving_stopped().
+  virtual void read_only_started() = 0;
   // The role is being left: close every client before the call returns (hazards W5).
   virtual void serving_stopped() = 0;
   // The leader's answer, given when it had proposed up to `proposed` (at least).

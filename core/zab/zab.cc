@@ -92,7 +92,7 @@ Instant Zab::deadline() const {
   if (const auto* leader = std::get_if<Leader>(&role_)) at = std::min(at, leader->deadline());
   if (standing_ == Standing::Aside || standing_ == Standing::Blank)
     at = std::min(at, waiting_line_at_);
-  if (std::holds_alternative<Looking>(role_)) at = std::min(at, look_at_);
+  if (std::holds_alternative<Looking>(role_)) at = std::min({at, look_at_, read_only_at_});
   return std::min(at, claim_at_);
 }
 
@@ -100,6 +100,10 @@ void Zab::on_deadline(Parts& parts) {
   const Instant now = parts.world.now();
   if (look_at_ <= now) look_at_ = Instant::never();
   if (claim_at_ <= now) claim_at_ = Instant::never();
+  if (read_only_at_ <= now) {
+    read_only_at_ = Instant::never();
+    read_only_due_ = true;
+  }
   if (election_.deadline() <= now) election_.on_deadline(parts.world);
   if (auto* learner = std::get_if<Learner>(&role_);
       learner != nullptr && learner->deadline() <= now) {
@@ -158,6 +162,8 @@ bool Zab::deserted() const {
 // role held in memory is dropped with it.
 void Zab::look(std::string_view why, Parts& parts) {
   parts.world.log(LogLevel::Info, fmt::format("looking: {}", why));
+  end_read_only(parts);
+  if (established()) known_committed_ = std::max(known_committed_, committed());
   if (auto* learner = std::get_if<Learner>(&role_)) {
     if (learner->needs_snap()) {
       force_snap_ = true;
@@ -187,6 +193,10 @@ void Zab::look(std::string_view why, Parts& parts) {
   }
   settled_ = false;
   role_.emplace<Looking>();
+  if (parts.config.read_only_mode && !parts.config.standalone()) {
+    read_only_at_ = parts.world.now() +
+                    milliseconds(std::max(parts.config.read_only_after_ms, parts.config.tick_ms));
+  }
 }
 
 // A SNAP whose install was under way when its role ended: the disk decides whether it counts.
@@ -271,7 +281,30 @@ void Zab::advance_looking(Parts& parts) {
     parts.storage.found_new(parts.world);
     return;
   }
-  if (const std::optional<ServerId> leader = election_.decided()) on_decided(*leader, parts);
+  if (const std::optional<ServerId> leader = election_.decided()) {
+    end_read_only(parts);
+    on_decided(*leader, parts);
+    return;
+  }
+  if (read_only_due_) serve_read_only(parts);
+}
+
+void Zab::serve_read_only(Parts& parts) {
+  const Zxid applied = parts.tree.last_applied();
+  if (install_ || applied == Zxid{} || applied > known_committed_) return;
+  read_only_due_ = false;
+  read_only_ = true;
+  parts.world.log(LogLevel::Warn,
+                  fmt::format("no leader: read-only clients are served zxid {:x}", applied.value));
+  parts.user.read_only_started();
+}
+
+void Zab::end_read_only(Parts& parts) {
+  read_only_at_ = Instant::never();
+  read_only_due_ = false;
+  if (!read_only_) return;
+  read_only_ = false;
+  parts.user.serving_stopped();
 }
 
 void Zab::on_decided(ServerId leader, Parts& parts) {

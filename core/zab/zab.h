@@ -92,6 +92,8 @@ class Zab {
   void adopt_install(Parts& parts);
   Instant forgotten_at(const Parts& parts) const;
   void return_from_aside(Parts& parts);
+  void serve_read_only(Parts& parts);
+  void end_read_only(Parts& parts);
 
   Role role_;
   Election election_;
@@ -109,6 +111,12 @@ class Zab {
   Instant look_at_ = Instant::never();
   // A damaged server that could not be filled lets the others try without it until then.
   Instant claim_at_ = Instant::never();
+  // Read-only service while looking. What a restarted server holds may not be committed: only what
+  // a leader has said to be, in this life, may be read.
+  Zxid known_committed_;
+  Instant read_only_at_ = Instant::never();
+  bool read_only_due_ = false;
+  bool read_only_ = false;
   Instant waiting_line_at_;  // next line for a person while nothing can be done
 };
 

@@ -14,6 +14,7 @@ struct Past {
   std::vector<const ClientLog*> clients;
   History history;
   SimTime now{};
+  bool local_sessions = false;  // sessions may act that never began for the ensemble
   // How much sooner than its timeout a session may seem to expire to who only knows when the client
   // sent what was answered: a follower that has lost its leader does not know it for so long.
   Duration expiry_slack{};

@@ -26,8 +26,8 @@ std::string describe(const ClientOp& op) {
 
 class HistoryCheck {
  public:
-  HistoryCheck(const Ledger& ledger, SimTime now, Verdict& verdict)
-      : ledger_(ledger), now_(now), verdict_(verdict) {}
+  HistoryCheck(const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict)
+      : ledger_(ledger), now_(now), verdict_(verdict), model_(local_sessions) {}
 
   void run(const std::vector<SimClient>& clients, const std::vector<Zxid>& order) {
     for (const SimClient& client : clients) {
@@ -122,6 +122,7 @@ class HistoryCheck {
     const ClientOp& op = *write.op;
     if (!op.answered || verdict_.violation()) return;
     verdict_.evaluated(Checker::Result);
+    if (write.zxid == Zxid{} && op.error == ErrorCode::NotReadOnly) return;
     if (write.zxid == Zxid{}) return wrong(op, "was answered and never committed");
     if (op.reply_zxid < write.zxid) return wrong(op, "was answered at a zxid below its own");
     const auto& [error, path] = results_[write.zxid];
@@ -235,8 +236,8 @@ void check_syncs(std::vector<std::pair<SimTime, Zxid>> writes, std::vector<const
 }
 
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
-                   const Ledger& ledger, SimTime now, Verdict& verdict) {
-  HistoryCheck(ledger, now, verdict).run(clients, order);
+                   const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict) {
+  HistoryCheck(ledger, local_sessions, now, verdict).run(clients, order);
 }
 
 }  // namespace vivarium::sim

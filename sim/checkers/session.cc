@@ -25,13 +25,15 @@ void check_sessions(const Past& past, Verdict& verdict) {
       continue;
     }
     const auto gone = closed.find(txn.session);
-    verdict.expect(
-        Checker::Session, gone == closed.end() && begun.count(txn.session) != 0, past.now, [&] {
-          return fmt::format(
-              "txn {:x} is of session {:x}, which {}", txn.zxid.value, bits(txn.session),
-              gone == closed.end() ? "never began"
-                                   : fmt::format("was closed at {:x}", gone->second.value));
-        });
+    verdict.expect(Checker::Session,
+                   gone == closed.end() && (past.local_sessions || begun.count(txn.session) != 0),
+                   past.now, [&] {
+                     return fmt::format(
+                         "txn {:x} is of session {:x}, which {}", txn.zxid.value, bits(txn.session),
+                         gone == closed.end()
+                             ? "never began"
+                             : fmt::format("was closed at {:x}", gone->second.value));
+                   });
     if (txn.type == TxnType::CloseSession) closed.emplace(txn.session, txn.zxid);
   }
   for (const ClientLog* log : past.clients) {

@@ -507,7 +507,8 @@ struct RealRun {
     EXPECT_EQ(said(verdict), "") << "as it was";
   }
   void check() {
-    check_history(scenario.cluster().clients(), order, scenario.cluster().ledger(), kNow, verdict);
+    check_history(scenario.cluster().clients(), order, scenario.cluster().ledger(), false, kNow,
+                  verdict);
   }
   std::vector<Zxid>::iterator txn(Op op) {
     const std::vector<ClientOp>& ops = scenario.cluster().clients()[0].ops();

@@ -80,7 +80,7 @@ class FakeWorld final : public World {
   void list(Dir, uint64_t) override {}
   uint64_t free_bytes(Dir) const override { return uint64_t{1} << 40; }
 
-  void log(LogLevel, std::string_view) override {}
+  void log(LogLevel, std::string_view line) override { lines_.emplace_back(line); }
   void count(std::string_view key, int64_t add) override { counts_[std::string(key)] += add; }
   void gauge(std::string_view, int64_t) override {}
   void audit(std::string_view line) override { audit_.emplace_back(line); }
@@ -96,6 +96,7 @@ class FakeWorld final : public World {
   std::map<LinkId, FakeLink> links_;
   std::map<std::string, int64_t> counts_;
   std::vector<std::string> audit_;
+  std::vector<std::string> lines_;
   size_t sends_ = 0;
 };
 
@@ -117,6 +118,7 @@ class ServerHost final : public Replication {
   bool serving() const override { return is_serving; }
   void submit(const WriteRequest& request) override {
     CHECK(is_serving);
+    last_was_local = request.local;
     if (request.op == Op::CreateSession) {
       const auto timeout_ms = static_cast<int32_t>(get_u32(request.body.data()));
       tracker_.add(request.session, timeout_ms, world.now());
@@ -157,6 +159,11 @@ class ServerHost final : public Replication {
     is_serving = true;
     ServerParts p = parts();
     server.serving_started(p);
+  }
+  // Its leader is lost, and for a while there is no other.
+  void start_read_only() {
+    ServerParts p = parts();
+    server.read_only_started(p);
   }
   void stop_serving() {
     is_serving = false;
@@ -293,6 +300,7 @@ class ServerHost final : public Replication {
   bool hears_of_proposals = true;
   bool tells_of_draining = true;
   size_t touches = 0;
+  bool last_was_local = false;  // the last write was of a session that only the server knows
 
  private:
   struct Proposed {
@@ -357,7 +365,7 @@ class ServerHost final : public Replication {
 // --- what clients say
 
 inline Bytes connect_request(SessionId session = {}, int32_t timeout_ms = 10'000, Zxid seen = {},
-                             std::optional<Bytes> password = std::nullopt) {
+                             std::optional<Bytes> password = std::nullopt, bool read_only = false) {
   const Bytes right =
       password.value_or(session == SessionId() ? Bytes(16, 0) : apache_session_password(session));
   ConnectRequest request;
@@ -366,6 +374,7 @@ inline Bytes connect_request(SessionId session = {}, int32_t timeout_ms = 10'000
   request.session = session;
   request.password = right;
   request.has_read_only = true;
+  request.read_only = read_only;
   Bytes out;
   encode(request, out);
   return out;

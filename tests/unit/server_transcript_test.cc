@@ -2,7 +2,9 @@
 // carried out, the lines behind it are what clients got. VIVARIUM_UPDATE_TRANSCRIPTS=1 writes them
 // anew, to be reviewed as a diff.
 //
-//   > connect a [timeout=MS] [as=b] [seen=ZXID] [password=wrong]   as: asks for b's session
+//   > settings [local] [upgrade] [read-only]           of a member of three; before all else
+//   > connect a [timeout=MS] [as=b] [seen=ZXID] [password=wrong] [read-only]   as: asks for b's
+//                                                    session; read-only: content with such a server
 //   > a create /x [data=D] [ephemeral] [sequential] [xid=N]        likewise create2, set, delete
 //   > a get /x [watch]                                 likewise exists, children, children2, sync
 //   > a ping | a close | a op 107 | a bytes 00ff | a break
@@ -14,7 +16,7 @@
 //   > commit [N] | synced | revalidated                what the ensemble answers
 //   > elsewhere a set /x data=D xid=N                  a's session writes through another server
 //   > moved a                                          another server owns a's session
-//   > pass 500 | stop serving | start serving
+//   > pass 500 | stop serving | start serving | start read-only
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -163,8 +165,15 @@ class Conversation {
       host_.let_pass(std::stoll(words.at(1)));
     } else if (verb == "stop") {
       host_.stop_serving();
+    } else if (verb == "start" && has_word(words, "read-only")) {
+      host_.start_read_only();
     } else if (verb == "start") {
       host_.start_serving();
+    } else if (verb == "settings") {
+      host_.config.local_sessions = has_word(words, "local");
+      host_.config.local_sessions_upgrade = has_word(words, "upgrade");
+      host_.config.read_only_mode = has_word(words, "read-only");
+      for (int64_t id = 1; id <= 3; ++id) host_.config.members.push_back({ServerId{id}, {}, {}});
     } else {
       speak(clients_.at(verb), words);
     }
@@ -181,7 +190,8 @@ class Conversation {
     if (host_.end_of(client.link) != LinkEnd::Open) return;
     host_.send_frame(client.link,
                      connect_request(client.session, std::stoi(setting(words, "timeout", "10000")),
-                                     Zxid(std::stoull(setting(words, "seen", "0"))), password));
+                                     Zxid(std::stoull(setting(words, "seen", "0"))), password,
+                                     has_word(words, "read-only")));
   }
 
   void speak(Client& client, const Words& words) {
@@ -261,7 +271,8 @@ class Conversation {
     if (response->session == SessionId()) return "refused";
     client.session = response->session;
     EXPECT_EQ(response->password, apache_session_password(client.session));
-    return fmt::format("session {} timeout={}", number_of(client.session), response->timeout_ms);
+    return fmt::format("session {} timeout={}{}", number_of(client.session), response->timeout_ms,
+                       response->read_only ? " read-only" : "");
   }
 
   std::string describe_body(Op op, JuteReader& in) {

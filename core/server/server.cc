@@ -374,7 +374,8 @@ void Server::tell_of_refusal(std::string_view line, ServerParts& parts) {
 
 void Server::serving_started(ServerParts& parts) {
   CHECK(connection_count_ == 0);
-  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions());
+  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
+                     parts.world.random());
 }
 
 void Server::serving_stopped(ServerParts& parts) {
@@ -397,7 +398,8 @@ void Server::serving_stopped(ServerParts& parts) {
 void Server::read_only_started(ServerParts& parts) {
   CHECK(connection_count_ == 0);
   read_only_ = true;
-  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions());
+  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
+                     parts.world.random());
 }
 
 Instant Server::deadline() const {

@@ -9,11 +9,14 @@ namespace {
 constexpr int kPrefixShift = 56;
 // Apache's mark of a container node in ephemeralOwner: no session may have it.
 constexpr uint64_t kContainerOwner = uint64_t{1} << 63;
+// More ids than a server gives out between two restarts, and an hour of the clock's.
+constexpr uint64_t kFarMin = uint64_t{1} << 32;
+constexpr uint64_t kFarSpread = uint64_t{1} << 38;
 
 }  // namespace
 
-void SessionIds::start(ServerId server, WallTime now,
-                       const std::map<SessionId, int32_t>& sessions) {
+void SessionIds::start(ServerId server, WallTime now, const std::map<SessionId, int32_t>& sessions,
+                       uint64_t random) {
   const uint64_t prefix = (static_cast<uint64_t>(server.value) & 0xff) << kPrefixShift;
   const uint64_t last = prefix | ((uint64_t{1} << kPrefixShift) - 1);
   const uint64_t clock = prefix | ((static_cast<uint64_t>(now.ms) << 24) >> 8);
@@ -23,7 +26,9 @@ void SessionIds::start(ServerId server, WallTime now,
   const auto after = sessions.upper_bound(SessionId{static_cast<int64_t>(last)});
   if (after == sessions.begin()) return;
   const auto largest = static_cast<uint64_t>(std::prev(after)->first.value);
-  if (largest >= prefix && largest < last) next_ = std::max(next_, largest + 1);
+  if (largest < prefix || largest >= last || next_ > largest) return;
+  const uint64_t far = largest + kFarMin + random % kFarSpread;
+  next_ = far <= last ? far : largest + 1;
 }
 
 SessionId SessionIds::next() {

@@ -28,12 +28,12 @@ std::vector<ReplyHeader> headers(ServerHost& host, LinkId link) {
 
 TEST(SessionIds, CarryTheServerTheClockAndACounter) {
   SessionIds ids;
-  ids.start(ServerId{1}, WallTime{0x0123456789ab}, {});
+  ids.start(ServerId{1}, WallTime{0x0123456789ab}, {}, 0);
   // As ZooKeeper: the low 40 bits of the milliseconds, 16 bits lower than the top byte.
   EXPECT_EQ(bits(ids.next()), 0x0123456789ab0000U);
   EXPECT_EQ(bits(ids.next()), 0x0123456789ab0001U);
   SessionIds other;
-  other.start(ServerId{0x1fe}, WallTime{0x1'00'0000'0001}, {});
+  other.start(ServerId{0x1fe}, WallTime{0x1'00'0000'0001}, {}, 0);
   EXPECT_EQ(bits(other.next()), 0xfe00000000010000U);
 }
 
@@ -43,24 +43,43 @@ TEST(SessionIds, StartAboveAllThatTheEnsembleHasOfThisServer) {
   const std::map<SessionId, int32_t> sessions = {
       {id(0x0100000000990005), 1}, {id(0x0200000000ffffff), 1}, {id(0x8100000000ffffff), 1}};
   SessionIds ids;
-  ids.start(ServerId{1}, WallTime{0x10}, sessions);
-  EXPECT_EQ(bits(ids.next()), 0x0100000000990006U);
-  ids.start(ServerId{1}, WallTime{0x05}, {});
-  EXPECT_EQ(bits(ids.next()), 0x0100000000990007U) << "never twice in a life";
+  ids.start(ServerId{1}, WallTime{0x10}, sessions, 5);
+  EXPECT_EQ(bits(ids.next()), 0x010000010099000aU) << "2^32 and 5 above the largest";
+  ids.start(ServerId{1}, WallTime{0x05}, {}, 0);
+  EXPECT_EQ(bits(ids.next()), 0x010000010099000bU) << "never twice in a life";
   SessionIds fresh;
-  fresh.start(ServerId{3}, WallTime{0x10}, sessions);
+  fresh.start(ServerId{3}, WallTime{0x10}, sessions, 0);
   EXPECT_EQ(bits(fresh.next()), 0x0300000000100000U);
   SessionIds negative;
-  negative.start(ServerId{0x81}, WallTime{0x10}, sessions);
-  EXPECT_EQ(bits(negative.next()), 0x8100000001000000U);
+  negative.start(ServerId{0x81}, WallTime{0x10}, sessions, 0);
+  EXPECT_EQ(bits(negative.next()), 0x8100000100ffffffU);
+}
+
+// Seed 361: the clock stepped back, the server restarted, and what it had given last was closed.
+TEST(SessionIds, ALifeWithAClockThatSteppedBackRepeatsNoneOfThoseBefore) {
+  const std::map<SessionId, int32_t> sessions = {{SessionId{0x0100000000990005}, 1}};
+  SessionIds life;
+  life.start(ServerId{1}, WallTime{0x10}, sessions, 77);
+  SessionIds later;
+  later.start(ServerId{1}, WallTime{0x10}, sessions, uint64_t{77} << 30);
+  const uint64_t first = bits(life.next());
+  const uint64_t second = bits(later.next());
+  EXPECT_GT(first, 0x0100000000990005U + 0xffffffffU);
+  EXPECT_GT(second, first + 0xffffffffU);
+  EXPECT_LT(second, 0x0200000000000000U);
+  // At the end of the range there is nowhere far to go.
+  const std::map<SessionId, int32_t> full = {{SessionId{0x01fffffffffffff0}, 1}};
+  SessionIds end;
+  end.start(ServerId{1}, WallTime{0x10}, full, 77);
+  EXPECT_EQ(bits(end.next()), 0x01fffffffffffff1U);
 }
 
 TEST(SessionIds, AreNeitherNoSessionNorApachesContainerMark) {
   SessionIds zero;
-  zero.start(ServerId{0}, WallTime{0}, {});
+  zero.start(ServerId{0}, WallTime{0}, {}, 0);
   EXPECT_EQ(bits(zero.next()), 1U);
   SessionIds container;
-  container.start(ServerId{0x80}, WallTime{0}, {});
+  container.start(ServerId{0x80}, WallTime{0}, {}, 0);
   EXPECT_EQ(bits(container.next()), 0x8000000000000001U);
 }
 

@@ -181,9 +181,9 @@ bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_n
   if (!watches_.empty()) {
     log_.rearms.push_back(watches_.rearm(last_zxid_));
     log_.rearms.back().sent = true_now;
-    Bytes frame = begun_frame();
-    encode_rearm(log_.rearms.back(), kXidSetWatches, frame);
-    world.send(link_, sealed(frame));
+    Bytes request = begun_frame();
+    encode_rearm(log_.rearms.back(), kXidSetWatches, request);
+    world.send(link_, sealed(request));
   }
   const Instant now = world.now();
   next_ping_ = now + milliseconds(timeout_ms_ / 3);

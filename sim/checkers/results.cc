@@ -94,7 +94,7 @@ class HistoryCheck {
     const auto* error = std::get_if<ErrorTxn>(&txn.body);
     const ErrorCode code = error == nullptr ? ErrorCode::Ok : error->error;
     // Which server owns a session is the leader's knowledge; that it is open is everybody's.
-    const bool open = model_.session_open(op.session);
+    const bool open = model_.session_writes(op.session);
     if (open && code == ErrorCode::SessionMoved) return;
     if (open != (code != ErrorCode::SessionExpired)) {
       return wrong(op, fmt::format("K-SESSION: became error {} in a session that is {}",

@@ -297,7 +297,7 @@ TEST(ClientCheckers, Seq) {
   expect_well(check_sequence, Checker::Seq, txns, wrote().did(Op::GetData, "/x", 7));
   expect_violation(check_sequence, Checker::Seq, txns, wrote().did(Op::GetData, "/x", 6),
                    "after its own write 7");
-  expect_violation(check_sequence, Checker::Seq, txns,
+  expect_violation(check_sequence, Checker::Seq, x_changes_twice(),
                    Story().attached(kSession).did(Op::GetData, "/x", 5).did(Op::GetData, "/x", 4),
                    "after a state of 5");
 }

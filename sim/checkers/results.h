@@ -14,7 +14,8 @@
 
 namespace vivarium::sim {
 
-// With `local_sessions`, sessions that never began for the ensemble may write. `order` is the one sequence of delivered txns, complete.
+// With `local_sessions`, sessions that never began for the ensemble may write. `order` is the one
+// sequence of delivered txns, complete.
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
                    const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict);
 

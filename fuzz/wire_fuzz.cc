@@ -7,6 +7,7 @@
 #include "core/base/check.h"
 #include "core/config.h"
 #include "core/wire/client_messages.h"
+#include "core/wire/multi.h"
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
 
@@ -124,8 +125,20 @@ void check_config(ByteView bytes) {
   CHECK(checked(file->config).has_value());
 }
 
+void check_multi(ByteView bytes, Op op) {
+  const auto ops = decode_multi_request(bytes, op);
+  if (!ops) return;
+  Bytes once;
+  encode_multi_request(*ops, once);
+  const auto back = decode_multi_request(once, op);
+  CHECK(back && back->size() == ops->size());
+  Bytes twice;
+  encode_multi_request(*back, twice);
+  CHECK(once == twice);
+}
+
 void run(uint8_t decoder, ByteView bytes) {
-  switch (decoder % 20) {
+  switch (decoder % 25) {
     case 0:
       return check_stable(bytes, decode_txn);
     case 1:
@@ -166,6 +179,16 @@ void run(uint8_t decoder, ByteView bytes) {
       return check_stable(bytes, decode_watch_event);
     case 19:
       return check_config(bytes);
+    case 20:
+      return check_stable(bytes, decode_set_acl_request);
+    case 21:
+      return check_stable(bytes, decode_path_request);
+    case 22:
+      return check_stable(bytes, decode_auth_packet);
+    case 23:
+      return check_multi(bytes, Op::Multi);
+    case 24:
+      return check_multi(bytes, Op::MultiRead);
   }
 }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
-#include "core/wire/jute.h"
+#include "sim/operations.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint64_t kCredit = 1 << 20;
 constexpr int32_t kXidSetWatches = -8;
-const Acl kOpen{{kPermAll, "world", "anyone"}};
 
 // A frame's length goes in front of it once it is known.
 Bytes begun_frame() {
@@ -174,6 +173,12 @@ bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_n
   read_only_ = response->read_only;
   if (read_only_ && !options_.read_only) return refuse("a read-only server, unasked");
   state_ = State::Connected;
+  if (options_.is_alice) {  // before anything else on every connection, as client libraries do
+    Bytes request = begun_frame();
+    encode(RequestHeader{kXidAuth, static_cast<int32_t>(Op::Auth)}, request);
+    encode(AuthPacket{"digest", false, as_bytes(kAliceSecret)}, request);
+    world.send(link_, sealed(request));
+  }
   Heard heard{HeardKind::Attached, true_now, connect_sent_, last_zxid_.wire(), log_.ops.size()};
   heard.session = session_;
   heard.timeout_ms = timeout_ms_;
@@ -197,6 +202,9 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   if (!header) return refuse("a reply without a header");
   if (header->xid == kXidWatchEvent) {
     return on_watch_event(frame.subspan(16), header->zxid, true_now);
+  }
+  if (header->xid == kXidAuth) {
+    return header->error == ErrorCode::Ok || refuse("an identity was not accepted");
   }
   if (header->xid == kXidPing) {
     log_.heard.push_back({HeardKind::Pong, true_now, ping_sent_, header->zxid});
@@ -235,7 +243,9 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   op.returned = true_now;
   op.reply_zxid = Zxid::from_wire(header->zxid);
   op.error = header->error;
-  if (op.error == ErrorCode::Ok) decode_result(op, frame.subspan(16));
+  if (op.error == ErrorCode::Ok && !decode_result(frame.subspan(16), op)) {
+    return refuse("a reply whose body does not decode");
+  }
   watches_.answered(op);
   if (op.op == Op::CloseSession) end_session();
   return protocol_error_.empty() && op.op != Op::CloseSession;
@@ -250,23 +260,6 @@ bool SimClient::on_watch_event(ByteView body, int64_t zxid, SimTime true_now) {
   watches_.fired(heard.event, heard.path);
   log_.heard.push_back(std::move(heard));
   return true;
-}
-
-void SimClient::decode_result(ClientOp& op, ByteView body) {
-  JuteReader in(body);
-  if (op.op == Op::Create || op.op == Op::Sync) op.reply_path = in.string();
-  if (op.op == Op::GetData) {
-    const ByteView data = in.buffer();
-    op.reply_data.assign(data.begin(), data.end());
-  }
-  if (op.op == Op::GetChildren2) {
-    const size_t n = in.count(4);
-    for (size_t i = 0; i < n; ++i) op.children.emplace_back(in.string());
-  }
-  const bool with_stat = op.op == Op::GetData || op.op == Op::SetData || op.op == Op::Exists ||
-                         op.op == Op::GetChildren2;
-  if (with_stat) op.stat = decode_stat(in.rest());
-  if (!in.ok() || (with_stat && !op.stat)) refuse("a reply whose body does not decode");
 }
 
 void SimClient::ask_probe() {
@@ -321,34 +314,16 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
 }
 
 void SimClient::send_op(const Operation& operation, World& world, SimTime true_now) {
-  ClientOp op;
+  ClientOp op = recorded(operation);
   op.client = options_.index;
   op.session = session_;
   op.xid = next_xid_++;
-  op.op = operation.op;
-  op.path = operation.path;
-  op.data = operation.data;
-  op.version = operation.version;
-  op.flags = static_cast<int32_t>(operation.flag);
-  op.watch = operation.watch;
+  op.as_alice = options_.is_alice;
   op.invoked = true_now;
+  if (op.op == Op::CloseSession) closing_ = true;
   Bytes frame = begun_frame();
   encode(RequestHeader{op.xid, static_cast<int32_t>(op.op)}, frame);
-  if (op.op == Op::Create) {
-    encode(CreateRequest{op.path, op.data, false, false, kOpen, op.flags}, frame);
-  } else if (op.op == Op::Delete) {
-    encode(PathVersionRequest{op.path, op.version}, frame);
-  } else if (op.op == Op::SetData) {
-    encode(SetDataRequest{op.path, op.data, false, op.version}, frame);
-  } else if (op.op == Op::Sync) {
-    encode(SyncRequest{op.path, false}, frame);
-  } else if (op.op == Op::AddWatch || op.op == Op::RemoveWatches || op.op == Op::CheckWatches) {
-    encode(PathVersionRequest{op.path, op.version}, frame);  // the same fields
-  } else if (op.op == Op::CloseSession) {
-    closing_ = true;
-  } else {
-    encode(PathWatchRequest{op.path, op.watch}, frame);
-  }
+  encode_body(op, frame);
   in_flight_.push_back(log_.ops.size());
   log_.ops.push_back(std::move(op));
   world.send(link_, sealed(frame));

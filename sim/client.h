@@ -32,6 +32,7 @@ struct ClientOptions {
   uint32_t burst = 1;                 // issued at once, and then a longer pause
   uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
+  bool is_alice = false;              // holds her identity on every connection
 };
 
 class SimClient {
@@ -39,7 +40,9 @@ class SimClient {
   // Xids of different clients differ too: a server whose wall clock goes back between two lives may
   // give a closed session's id again (core/server/session_ids.h), and txns carry session and xid.
   explicit SimClient(const ClientOptions& options)
-      : options_(options), next_xid_(1 + static_cast<int32_t>(options.index) * 1'000'000) {}
+      : options_(options), next_xid_(1 + static_cast<int32_t>(options.index) * 1'000'000) {
+    log_.is_alice = options.is_alice;
+  }
 
   // `true_now` stamps the history: the client's clock is nobody's evidence.
   void step(const Event& event, World& world, Choices& choices, SimTime true_now);
@@ -79,7 +82,6 @@ class SimClient {
   bool on_reply(ByteView frame, SimTime true_now);
   bool on_watch_event(ByteView body, int64_t zxid, SimTime true_now);
   void end_session();
-  void decode_result(ClientOp& op, ByteView body);
   void issue(World& world, Choices& choices, SimTime true_now);
   void send_op(const Operation& operation, World& world, SimTime true_now);
   void on_timer(World& world, SimTime true_now);

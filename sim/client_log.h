@@ -45,6 +45,7 @@ struct Rearm {
 };
 
 struct ClientLog {
+  bool is_alice = false;  // it holds that identity on all its connections
   std::vector<ClientOp> ops;
   std::vector<Heard> heard;
   std::vector<Rearm> rearms;

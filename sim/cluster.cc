@@ -111,6 +111,7 @@ void Cluster::build() {
     options.burst = profile_.burst;
     options.think = profile_.think;
     options.read_only = profile_.config.read_only_mode && i % 2 == 0;
+    options.is_alice = i % 2 == 1;
     clients_.emplace_back(options);
     sim_.start(id, milliseconds(20));
   }

@@ -14,13 +14,36 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
+bool hides(const Acl& acl) {
+  return std::none_of(acl.begin(), acl.end(), [](const AclEntry& entry) {
+    return entry.scheme == "world" && (entry.perms & kPermRead) != 0;
+  });
+}
+
+// Of a multi, what its first part that failed says.
+ErrorCode error_of(const TxnBody& body) {
+  if (const auto* error = std::get_if<ErrorTxn>(&body)) return error->error;
+  const auto* multi = std::get_if<MultiTxn>(&body);
+  if (multi == nullptr) return ErrorCode::Ok;
+  for (const MultiTxn::Part& part : multi->parts) {
+    if (part.type != TxnType::Error) continue;
+    const Result<TxnBody> decoded = decode_body(part.type, part.body);
+    const ErrorCode error = decoded ? error_of(*decoded) : ErrorCode::SystemError;
+    if (error != ErrorCode::Ok) return error;
+  }
+  return ErrorCode::Ok;
+}
+
 void add_steps(TxnType type, const TxnBody& body, std::vector<Step>& steps) {
   if (const auto* create = std::get_if<CreateTxn>(&body)) {
-    steps.push_back({TxnType::Create, std::string(create->path), create->ephemeral});
+    steps.push_back(
+        {TxnType::Create, std::string(create->path), create->ephemeral, hides(create->acl)});
   } else if (const auto* remove = std::get_if<DeleteTxn>(&body)) {
     steps.push_back({TxnType::Delete, std::string(remove->path)});
   } else if (const auto* set = std::get_if<SetDataTxn>(&body)) {
     steps.push_back({TxnType::SetData, std::string(set->path)});
+  } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
+    steps.push_back({TxnType::SetAcl, std::string(acl->path), false, hides(acl->acl)});
   } else if (const auto* close = std::get_if<CloseSessionTxn>(&body)) {
     for (const std::string_view path : close->paths) {
       steps.push_back({TxnType::Delete, std::string(path)});
@@ -42,19 +65,39 @@ void add_steps(TxnType type, const TxnBody& body, std::vector<Step>& steps) {
 void History::add(HistoryTxn txn) {
   CHECK(txns_.empty() || txns_.back().zxid < txn.zxid);
   for (const Step& step : txn.steps) {
+    const bool made = step.type == TxnType::Create;
+    if (made || step.type == TxnType::SetAcl) hide(step.path, txn.zxid, step.hidden);
+    if (step.type == TxnType::SetAcl) continue;
+    const bool hidden = this->hidden(step.path, txn.zxid);
     if (step.type == TxnType::SetData) {
-      txn.changes.push_back({WatchEvent::DataChanged, step.path});
+      txn.changes.push_back({WatchEvent::DataChanged, step.path, hidden});
       continue;
     }
-    const bool made = step.type == TxnType::Create;
-    txn.changes.push_back({made ? WatchEvent::Created : WatchEvent::Deleted, step.path});
-    txn.changes.push_back({WatchEvent::ChildrenChanged, parent_of(step.path)});
+    const std::string parent = parent_of(step.path);
+    txn.changes.push_back({made ? WatchEvent::Created : WatchEvent::Deleted, step.path, hidden});
+    txn.changes.push_back({WatchEvent::ChildrenChanged, parent, this->hidden(parent, txn.zxid)});
   }
   for (const HistoryTxn::Change& change : txn.changes) {
     by_path_[change.path].emplace_back(txn.zxid, change.event);
   }
   if (txn.cxid != 0) by_request_.try_emplace({txn.session, txn.cxid}, txns_.size());
   txns_.push_back(std::move(txn));
+}
+
+void History::hide(const std::string& path, Zxid zxid, bool hidden) {
+  hidden_[path].emplace_back(zxid, hidden);
+}
+
+// By the latest ACL at or below `zxid`: of a txn that is being added, as far as it was carried out.
+bool History::hidden(const std::string& path, Zxid zxid) const {
+  const auto found = hidden_.find(path);
+  bool hidden = false;
+  if (found == hidden_.end()) return hidden;
+  for (const auto& [at, value] : found->second) {
+    if (at > zxid) break;
+    hidden = value;
+  }
+  return hidden;
 }
 
 size_t History::after(Zxid zxid) const {
@@ -71,6 +114,7 @@ const HistoryTxn* History::of(SessionId session, int32_t cxid) const {
 History::PathState History::at(const std::string& path, Zxid zxid) const {
   PathState state;
   state.exists = path == "/" || path == "/zookeeper";  // from the beginning
+  state.hidden = hidden(path, zxid);
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return state;
   for (const auto& [at, event] : found->second) {
@@ -99,7 +143,7 @@ History history_of(const std::vector<Zxid>& order, const std::vector<SimTime>& d
     entry.cxid = txn->header.cxid;
     entry.type = txn->header.type;
     entry.delivered = delivered[i];
-    if (const auto* error = std::get_if<ErrorTxn>(&txn->body)) entry.error = error->error;
+    entry.error = error_of(txn->body);
     add_steps(entry.type, txn->body, entry.steps);
     history.add(std::move(entry));
   }

@@ -19,13 +19,15 @@ namespace vivarium::sim {
 
 struct HistoryTxn {
   struct Step {
-    TxnType type{};  // Create, Delete or SetData
+    TxnType type{};  // Create, Delete, SetData or SetAcl
     std::string path;
     bool ephemeral = false;  // Create
+    bool hidden = false;     // Create, SetAcl: only alice may read the znode from here on
   };
   struct Change {
     WatchEvent event{};
     std::string path;
+    bool hidden = false;  // it is told to nobody but alice
   };
   Zxid zxid;
   SessionId session;
@@ -51,12 +53,17 @@ class History {
     bool exists = false;
     Zxid mzxid;
     Zxid pzxid;
+    bool hidden = false;
   };
   PathState at(const std::string& path, Zxid zxid) const;
 
  private:
+  void hide(const std::string& path, Zxid zxid, bool hidden);
+  bool hidden(const std::string& path, Zxid zxid) const;
+
   std::vector<HistoryTxn> txns_;
   std::map<std::string, std::vector<std::pair<Zxid, WatchEvent>>> by_path_;
+  std::map<std::string, std::vector<std::pair<Zxid, bool>>> hidden_;
   std::map<std::pair<SessionId, int32_t>, size_t> by_request_;
 };
 

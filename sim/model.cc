@@ -14,12 +14,43 @@ std::string parent_of(const std::string& path) {
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool sequential(int32_t flags) { return flags == 2 || flags == 3; }
+bool ephemeral(int32_t flags) { return flags == 1 || flags == 3; }
+bool is_create(Op op) {
+  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
+}
+
+// nullopt: a list that no request asks for.
+std::optional<ModelAcl> model_acl(const Acl& acl) {
+  ModelAcl out;
+  if (acl.empty() || acl.size() > out.entries.size()) return std::nullopt;
+  for (const AclEntry& entry : acl) {
+    const bool alice = entry.scheme == "digest" && entry.id == kAliceId;
+    if (!alice && (entry.scheme != "world" || entry.id != "anyone")) return std::nullopt;
+    out.entries[out.count++] = {alice, entry.perms};
+  }
+  return out;
+}
+
+// As it is stored when whoever asked may ask for it.
+ModelAcl model_acl(AclChoice choice) {
+  ModelAcl out;
+  if (choice == AclChoice::Open) out.entries[out.count++] = {false, kPermAll};
+  if (choice == AclChoice::ReadOnly) out.entries[out.count++] = {false, kPermRead};
+  if (choice != AclChoice::Open) out.entries[out.count++] = {true, kPermAll};
+  return out;
+}
 
 }  // namespace
 
+bool ModelAcl::grants(int32_t perms, bool as_alice) const {
+  return std::any_of(
+      entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count),
+      [&](const Entry& e) { return (e.perms & perms) != 0 && (as_alice || !e.alice); });
+}
+
 Model::Model(bool local_sessions) : local_sessions_(local_sessions) {
   for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
-    nodes_[path];
+    nodes_[path].acl = model_acl(AclChoice::Open);
   nodes_["/"].children = {"zookeeper"};
   nodes_["/zookeeper"].children = {"quota", "config"};
 }
@@ -50,50 +81,144 @@ std::vector<std::string> Model::children(const std::string& path) const {
   return {node->children.begin(), node->children.end()};
 }
 
-// The order of checks of client-protocol section 8, for the operations of the workload.
-Model::Expected Model::expected(const ClientOp& op) const {
+std::vector<std::string> Model::ephemerals(SessionId session) const {
+  std::vector<std::string> paths;
+  for (const auto& [path, node] : nodes_) {
+    if (node.kind == Kind::Ephemeral && node.stat.ephemeral_owner == session.value) {
+      paths.push_back(path);
+    }
+  }
+  return paths;
+}
+
+int32_t Model::descendants(const std::string& path) const {
+  int32_t count = 0;
+  for (const std::string& name : children(path)) {
+    count += 1 + descendants(path == "/" ? path + name : path + "/" + name);
+  }
+  return count;
+}
+
+// --- what a request must become: the order of checks of client-protocol
+// section 8
+
+Model::Expected Model::expected(const ClientOp& op, const TxnHeader& header) const {
+  if (op.op == Op::Multi) return expected_multi(op, header);
+  if (!session_writes(op.session)) return {ErrorCode::SessionExpired, op.path, {}, {}};
+  return expected_one(op, op.as_alice);
+}
+
+Model::Expected Model::expected_create(const ClientOp& op, bool as_alice) const {
   Expected e;
   e.path = op.path;
-  if (!session_writes(op.session)) {
-    e.error = ErrorCode::SessionExpired;
-    return e;
-  }
-  const Node* node = find(op.path);
-  if (op.op == Op::Create) {
-    const Node* parent = find(parent_of(op.path));
-    if (parent == nullptr) {
-      e.error = ErrorCode::NoNode;
-      return e;
-    }
+  const Node* parent = find(parent_of(op.path));
+  if (op.acl == AclChoice::Auth && !as_alice) {
+    e.error = ErrorCode::InvalidAcl;
+  } else if (parent == nullptr) {
+    e.error = ErrorCode::NoNode;
+  } else if (!parent->acl.grants(kPermCreate, as_alice)) {
+    e.error = ErrorCode::NoAuth;
+  } else {
     if (sequential(op.flags)) e.path += fmt::format("{:010}", parent->stat.cversion);
     if (find(e.path) != nullptr) {
       e.error = ErrorCode::NodeExists;
-    } else if (parent->stat.ephemeral_owner != 0) {
+    } else if (parent->kind == Kind::Ephemeral) {
       e.error = ErrorCode::NoChildrenForEphemerals;
     }
-    return e;
-  }
-  if (node == nullptr) {
-    e.error = ErrorCode::NoNode;
-  } else if (op.version != -1 && op.version != node->stat.version) {
-    e.error = ErrorCode::BadVersion;
-  } else if (op.op == Op::Delete && !node->children.empty()) {
-    e.error = ErrorCode::NotEmpty;
   }
   return e;
 }
 
-void Model::create(const TxnHeader& header, const CreateTxn& txn) {
-  const std::string path(txn.path);
+Model::Expected Model::expected_one(const ClientOp& op, bool as_alice) const {
+  if (is_create(op.op)) return expected_create(op, as_alice);
+  Expected e;
+  e.path = op.path;
+  const Node* node = find(op.path);
+  const Node* guard = op.op == Op::Delete ? find(parent_of(op.path)) : node;
+  const int32_t perms = op.op == Op::Delete   ? kPermDelete
+                        : op.op == Op::SetAcl ? kPermAdmin
+                        : op.op == Op::Check  ? kPermRead
+                                              : kPermWrite;
+  if (op.op == Op::SetAcl && op.acl == AclChoice::Auth && !as_alice) {
+    e.error = ErrorCode::InvalidAcl;
+  } else if (guard == nullptr) {
+    e.error = ErrorCode::NoNode;
+  } else if (!guard->acl.grants(perms, as_alice)) {
+    e.error = ErrorCode::NoAuth;
+  } else if (node == nullptr) {
+    e.error = ErrorCode::NoNode;
+  } else {
+    const int32_t version = op.op == Op::SetAcl ? node->stat.aversion : node->stat.version;
+    if (op.version != -1 && op.version != version) {
+      e.error = ErrorCode::BadVersion;
+    } else if (op.op == Op::Delete && !node->children.empty()) {
+      e.error = ErrorCode::NotEmpty;
+    }
+  }
+  return e;
+}
+
+// Each operation on top of those before it, on a copy. A failure leaves the others without results.
+Model::Expected Model::expected_multi(const ClientOp& op, const TxnHeader& header) const {
+  Expected e;
+  e.path = op.path;
+  Model scratch(*this);
+  for (const ClientOp& part : op.parts) {
+    Expected one;
+    if (e.error != ErrorCode::Ok) {
+      one.error = ErrorCode::RuntimeInconsistency;
+    } else if (!session_writes(op.session)) {
+      one.error = ErrorCode::SessionExpired;
+    } else {
+      one = scratch.expected_one(part, op.as_alice);
+    }
+    if (one.error == ErrorCode::Ok) {
+      scratch.do_one(part, op.as_alice, header, one);
+      one.stat = scratch.stat(one.path);
+    } else if (e.error == ErrorCode::Ok) {
+      e.error = one.error;
+    }
+    e.parts.push_back(std::move(one));
+  }
+  if (e.error == ErrorCode::Ok) return e;
+  for (Expected& part : e.parts) part = {part.error, {}, {}, {}};
+  return e;
+}
+
+void Model::do_one(const ClientOp& op, bool as_alice, const TxnHeader& header,
+                   const Expected& how) {
+  if (is_create(op.op)) {
+    Node& node = make(header, how.path);
+    node.data = op.data;
+    node.acl = model_acl(op.acl);
+    if (op.op == Op::CreateContainer) {
+      node.kind = Kind::Container;
+    } else if (op.op == Op::CreateTtl) {
+      node.kind = Kind::Ttl;
+      node.ttl_ms = op.ttl_ms;
+    } else if (ephemeral(op.flags)) {
+      node.kind = Kind::Ephemeral;
+      node.stat.ephemeral_owner = header.session.value;
+    }
+  } else if (op.op == Op::Delete) {
+    remove(header, op.path);
+  } else if (op.op == Op::SetData) {
+    set(header, op.path, op.data);
+  }
+  (void)as_alice;
+}
+
+// --- what txns do
+
+Model::Node& Model::make(const TxnHeader& header, const std::string& path) {
   Node& parent = nodes_[parent_of(path)];
   parent.children.insert(name_of(path));
   ++parent.stat.cversion;
   parent.stat.pzxid = header.zxid;
   Node& node = nodes_[path];
-  node.data.assign(txn.data.begin(), txn.data.end());
   node.stat.czxid = node.stat.mzxid = node.stat.pzxid = header.zxid;
   node.stat.ctime_ms = node.stat.mtime_ms = header.time.ms;
-  node.stat.ephemeral_owner = txn.ephemeral ? header.session.value : 0;
+  return node;
 }
 
 bool Model::remove(const TxnHeader& header, const std::string& path) {
@@ -106,46 +231,109 @@ bool Model::remove(const TxnHeader& header, const std::string& path) {
   return true;
 }
 
+void Model::set(const TxnHeader& header, const std::string& path, ByteView data) {
+  Node& node = nodes_.at(path);
+  node.data.assign(data.begin(), data.end());
+  ++node.stat.version;
+  node.stat.mzxid = header.zxid;
+  node.stat.mtime_ms = header.time.ms;
+}
+
 std::optional<std::string> Model::apply(const Txn& txn) {
-  const TxnHeader& h = txn.header;
-  if (const auto* create_txn = std::get_if<CreateTxn>(&txn.body)) {
-    const std::string path(create_txn->path);
-    const Node* parent = find(parent_of(path));
-    if (parent == nullptr || find(path) != nullptr) return "creates " + path + ", which cannot be";
-    if (create_txn->parent_cversion != parent->stat.cversion + 1) {
-      return fmt::format("K-SEQNAME: parent cversion {} after {}", create_txn->parent_cversion,
-                         parent->stat.cversion);
-    }
-    if (create_txn->ephemeral && !session_open(h.session)) {
-      return "K-EPH: ephemeral " + path + " of a session that is not open";
-    }
-    create(h, *create_txn);
-  } else if (const auto* delete_txn = std::get_if<DeleteTxn>(&txn.body)) {
-    const std::string path(delete_txn->path);
+  return apply_body(txn.header.type, txn.header, txn.body);
+}
+
+std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
+                                             const TxnBody& body) {
+  if (const auto* create = std::get_if<CreateTxn>(&body)) return apply_create(type, h, *create);
+  if (const auto* multi = std::get_if<MultiTxn>(&body)) return apply_multi(h, *multi);
+  if (const auto* close = std::get_if<CloseSessionTxn>(&body)) return apply_close(h, *close);
+  if (const auto* removal = std::get_if<DeleteTxn>(&body)) {
+    const std::string path(removal->path);
+    if (type == TxnType::DeleteContainer) return apply_removal(h, path);
     if (!remove(h, path)) return "deletes " + path + ", which cannot be";
-  } else if (const auto* set = std::get_if<SetDataTxn>(&txn.body)) {
-    const auto found = nodes_.find(std::string(set->path));
-    if (found == nodes_.end()) return "sets " + std::string(set->path) + ", which is not there";
-    Stat& stat = found->second.stat;
-    if (set->version != stat.version + 1) return "sets another version than the next";
-    found->second.data.assign(set->data.begin(), set->data.end());
-    stat.version = set->version;
-    stat.mzxid = h.zxid;
-    stat.mtime_ms = h.time.ms;
-  } else if (std::holds_alternative<CreateSessionTxn>(txn.body)) {
+  } else if (const auto* data = std::get_if<SetDataTxn>(&body)) {
+    const std::string path(data->path);
+    const Node* node = find(path);
+    if (node == nullptr) return "sets " + path + ", which is not there";
+    if (data->version != node->stat.version + 1) return "sets another version than the next";
+    set(h, path, data->data);
+  } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
+    const auto found = nodes_.find(std::string(acl->path));
+    const std::optional<ModelAcl> list = model_acl(acl->acl);
+    if (found == nodes_.end()) return "sets an ACL of a znode that is not there";
+    if (!list) return "sets an ACL that nobody asked for";
+    if (acl->version != found->second.stat.aversion + 1) return "sets another aversion";
+    found->second.acl = *list;
+    found->second.stat.aversion = acl->version;
+  } else if (std::holds_alternative<CreateSessionTxn>(body)) {
     if (!sessions_.insert(h.session).second) return "K-SESSION: a session id begins twice";
-  } else if (const auto* close = std::get_if<CloseSessionTxn>(&txn.body)) {
-    std::set<std::string> listed(close->paths.begin(), close->paths.end());
-    std::set<std::string> owned;
-    for (const auto& [path, node] : nodes_) {
-      if (node.stat.ephemeral_owner == h.session.value) owned.insert(path);
-    }
-    if (listed != owned)
-      return "K-EPH: closeSession does not list exactly the session's ephemerals";
-    for (const std::string_view path : close->paths) remove(h, std::string(path));
-    sessions_.erase(h.session);
-    closed_.insert(h.session);
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> Model::apply_create(TxnType type, const TxnHeader& h,
+                                               const CreateTxn& txn) {
+  const std::string path(txn.path);
+  const Node* parent = find(parent_of(path));
+  if (parent == nullptr || find(path) != nullptr) return "creates " + path + ", which cannot be";
+  if (txn.parent_cversion != parent->stat.cversion + 1) {
+    return fmt::format("K-SEQNAME: parent cversion {} after {}", txn.parent_cversion,
+                       parent->stat.cversion);
+  }
+  if (txn.ephemeral && !session_open(h.session)) {
+    return "K-EPH: ephemeral " + path + " of a session that is not open";
+  }
+  const std::optional<ModelAcl> list = model_acl(txn.acl);
+  if (!list) return "creates with an ACL that nobody asked for";
+  Node& node = make(h, path);
+  node.data.assign(txn.data.begin(), txn.data.end());
+  node.acl = *list;
+  if (type == TxnType::CreateContainer) {
+    node.kind = Kind::Container;
+  } else if (type == TxnType::CreateTtl) {
+    node.kind = Kind::Ttl;
+    node.ttl_ms = txn.ttl_ms;
+  } else if (txn.ephemeral) {
+    node.kind = Kind::Ephemeral;
+    node.stat.ephemeral_owner = h.session.value;
+  }
+  return std::nullopt;
+}
+
+// The leader's own doing: only what has to go.
+std::optional<std::string> Model::apply_removal(const TxnHeader& h, const std::string& path) {
+  const Node* node = find(path);
+  if (node == nullptr || !node->children.empty()) return "removes " + path + ", which cannot be";
+  const bool unused = node->kind == Kind::Container && node->stat.cversion > 0;
+  const bool over = node->kind == Kind::Ttl && h.time.ms - node->stat.mtime_ms > node->ttl_ms;
+  if (!unused && !over) return "removes " + path + ", which is still wanted";
+  remove(h, path);
+  return std::nullopt;
+}
+
+std::optional<std::string> Model::apply_multi(const TxnHeader& h, const MultiTxn& txn) {
+  const bool failed =
+      std::any_of(txn.parts.begin(), txn.parts.end(),
+                  [](const MultiTxn::Part& part) { return part.type == TxnType::Error; });
+  if (failed) return std::nullopt;
+  for (const MultiTxn::Part& part : txn.parts) {
+    const Result<TxnBody> body = decode_body(part.type, part.body);
+    if (!body) return "holds a part that does not decode";
+    if (auto bad = apply_body(part.type, h, *body)) return bad;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Model::apply_close(const TxnHeader& h, const CloseSessionTxn& txn) {
+  std::vector<std::string> listed(txn.paths.begin(), txn.paths.end());
+  std::sort(listed.begin(), listed.end());
+  if (listed != ephemerals(h.session)) {
+    return "K-EPH: closeSession does not list exactly the session's ephemerals";
+  }
+  for (const std::string_view path : txn.paths) remove(h, std::string(path));
+  sessions_.erase(h.session);
+  closed_.insert(h.session);
   return std::nullopt;
 }
 

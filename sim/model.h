@@ -3,6 +3,7 @@
 // but the encoding of txns.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,17 +19,32 @@
 
 namespace vivarium::sim {
 
+// What an ACL of the workload's says, in the order of its entries.
+struct ModelAcl {
+  struct Entry {
+    bool alice = false;  // or everybody
+    int32_t perms = 0;
+    bool operator==(const Entry&) const = default;
+  };
+  std::array<Entry, 2> entries{};
+  size_t count = 0;
+  bool operator==(const ModelAcl&) const = default;
+  bool grants(int32_t perms, bool as_alice) const;
+};
+
 class Model {
  public:
   explicit Model(bool local_sessions = false);
 
-  // The txn that a write must become in this state: its error, and for a sequential create its
-  // path.
+  // The txn that a write must become in this state: its error, and for a create its path. A multi's
+  // parts say what each has to answer, with Stats; their Stats take the txn's zxid and time.
   struct Expected {
     ErrorCode error{};
     std::string path;
+    std::optional<Stat> stat;
+    std::vector<Expected> parts;
   };
-  Expected expected(const ClientOp& op) const;
+  Expected expected(const ClientOp& op, const TxnHeader& header) const;
   // Applies a txn. Returns what is wrong with it, if anything: a txn that its state forbids.
   std::optional<std::string> apply(const Txn& txn);
 
@@ -40,16 +56,35 @@ class Model {
   const Bytes* data(const std::string& path) const;
   std::optional<Stat> stat(const std::string& path) const;
   std::vector<std::string> children(const std::string& path) const;  // sorted
+  std::vector<std::string> ephemerals(SessionId session) const;      // sorted
+  int32_t descendants(const std::string& path) const;
+  // Of a znode that is there.
+  const ModelAcl& acl(const std::string& path) const { return nodes_.at(path).acl; }
 
  private:
+  enum class Kind : uint8_t { Plain, Ephemeral, Container, Ttl };
   struct Node {
     Bytes data;
     Stat stat;  // cversion as stored: creations
+    ModelAcl acl;
+    Kind kind = Kind::Plain;
+    int64_t ttl_ms = 0;
     std::set<std::string> children;
   };
   const Node* find(const std::string& path) const;
-  void create(const TxnHeader& header, const CreateTxn& txn);
+  Expected expected_one(const ClientOp& op, bool as_alice) const;
+  Expected expected_create(const ClientOp& op, bool as_alice) const;
+  Expected expected_multi(const ClientOp& op, const TxnHeader& header) const;
+  void do_one(const ClientOp& op, bool as_alice, const TxnHeader& header, const Expected& how);
+  std::optional<std::string> apply_body(TxnType type, const TxnHeader& header, const TxnBody& body);
+  std::optional<std::string> apply_create(TxnType type, const TxnHeader& header,
+                                          const CreateTxn& txn);
+  std::optional<std::string> apply_removal(const TxnHeader& header, const std::string& path);
+  std::optional<std::string> apply_multi(const TxnHeader& header, const MultiTxn& txn);
+  std::optional<std::string> apply_close(const TxnHeader& header, const CloseSessionTxn& txn);
+  Node& make(const TxnHeader& header, const std::string& path);
   bool remove(const TxnHeader& header, const std::string& path);
+  void set(const TxnHeader& header, const std::string& path, ByteView data);
 
   std::map<std::string, Node> nodes_;
   bool local_sessions_;

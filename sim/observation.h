@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -51,6 +52,17 @@ struct Violation {
   SimTime at{};
 };
 
+// The few ACLs of workloads. Alice is a digest identity that some clients hold on all their
+// connections, and others do not.
+enum class AclChoice : uint8_t {
+  Open,       // everybody everything
+  AliceOnly,  // alice everything
+  ReadOnly,   // everybody READ, alice everything
+  Auth        // everything for whoever asks: alice, or an InvalidACL
+};
+inline constexpr std::string_view kAliceSecret = "alice:secret";
+inline constexpr std::string_view kAliceId = "alice:aYXlLOpEooaV1cRAvUL1fp9Qt7E=";
+
 // One operation of a client. `xid` never repeats within a session of the simulator's clients.
 struct ClientOp {
   ClientIndex client = 0;
@@ -60,8 +72,12 @@ struct ClientOp {
   std::string path;
   Bytes data;
   int32_t version = -1;  // also the mode of addWatch, the type of check- and removeWatches
-  int32_t flags = 0;     // create
+  int32_t flags = 0;     // the creates
+  int64_t ttl_ms = -1;   // createTTL
+  AclChoice acl{};       // the creates, setACL
+  bool as_alice = false;
   bool watch = false;
+  std::vector<ClientOp> parts;  // multi, multiRead: the request and the result of each
   SimTime invoked{};
   // --- filled when it returns
   bool answered = false;  // false in the end: connection lost, may have happened once or not at all
@@ -69,9 +85,11 @@ struct ClientOp {
   SimTime returned{};
   Zxid reply_zxid;
   ErrorCode error{};
-  std::string reply_path;             // create, sync
+  std::string reply_path;             // the creates, sync
   Bytes reply_data;                   // getData
-  std::vector<std::string> children;  // getChildren(2)
+  std::vector<std::string> children;  // getChildren(2); getEphemerals
+  Acl reply_acl;                      // getACL
+  int32_t number = 0;                 // getAllChildrenNumber
   std::optional<Stat> stat;
 };
 

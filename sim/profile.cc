@@ -58,6 +58,9 @@ Profile standard_profile(Choices& choices) {
   // Local sessions and read-only servers, for clients that ask for them.
   c.local_sessions = c.local_sessions_upgrade = c.read_only_mode = draw(21, 6) == 0;
   c.read_only_after_ms = static_cast<int64_t>(100 + draw(22, 500));
+  c.extended_types = true;
+  c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
+  c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
   return p;
 }
 

@@ -50,6 +50,7 @@ struct Reply {
 class ScriptedClient {
  public:
   ScriptedClient(Scenario& scenario, ClientIndex index) : scenario_(scenario), index_(index) {}
+  Reply call(Operation operation);
   Reply create(std::string path, std::string_view data, CreateFlag flag = CreateFlag::Persistent);
   Reply set(std::string path, std::string_view data);
   Reply get(std::string path);
@@ -62,7 +63,6 @@ class ScriptedClient {
   SessionId session() const;
 
  private:
-  Reply call(Operation operation);
   Scenario& scenario_;
   ClientIndex index_;
 };

@@ -19,6 +19,10 @@ bool WatchModel::has(const std::string& path, Modes modes) const {
 }
 
 bool WatchModel::hears(const Change& change) {
+  return spend(change) && (as_alice_ || !change.hidden);
+}
+
+bool WatchModel::spend(const Change& change) {
   const bool children = change.event == WatchEvent::ChildrenChanged;
   Modes one_shot = children ? kChild : kData;
   if (change.event == WatchEvent::Deleted) one_shot = kData | kChild;
@@ -35,19 +39,23 @@ bool WatchModel::hears(const Change& change) {
 
 std::vector<Change> WatchModel::rearm(const Rearm& request, const History& history, Zxid zxid) {
   std::vector<Change> due;
+  const auto tell = [&](WatchEvent event, const std::string& path, bool hidden) {
+    if (as_alice_ || !hidden) due.push_back({event, path});
+  };
   for (const std::string& path : request.data) {
     const History::PathState state = history.at(path, zxid);
     if (!state.exists) {
-      due.push_back({WatchEvent::Deleted, path});
+      tell(WatchEvent::Deleted, path, false);
     } else if (state.mzxid > request.since) {
-      due.push_back({WatchEvent::DataChanged, path});
+      tell(WatchEvent::DataChanged, path, state.hidden);
     } else {
       set(path, kData);
     }
   }
   for (const std::string& path : request.exist) {
-    if (history.at(path, zxid).exists) {
-      due.push_back({WatchEvent::Created, path});
+    const History::PathState state = history.at(path, zxid);
+    if (state.exists) {
+      tell(WatchEvent::Created, path, state.hidden);
     } else {
       set(path, kData);
     }
@@ -55,9 +63,9 @@ std::vector<Change> WatchModel::rearm(const Rearm& request, const History& histo
   for (const std::string& path : request.child) {
     const History::PathState state = history.at(path, zxid);
     if (!state.exists) {
-      due.push_back({WatchEvent::Deleted, path});
+      tell(WatchEvent::Deleted, path, false);
     } else if (state.pzxid > request.since) {
-      due.push_back({WatchEvent::ChildrenChanged, path});
+      tell(WatchEvent::ChildrenChanged, path, state.hidden);
     } else {
       set(path, kChild);
     }

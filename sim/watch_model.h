@@ -22,6 +22,9 @@ class WatchModel {
   static constexpr Modes kPersistent = 4;
   static constexpr Modes kRecursive = 8;
 
+  // Whose watches they are: only alice is told of what is hidden.
+  explicit WatchModel(bool as_alice = false) : as_alice_(as_alice) {}
+
   bool empty() const { return watches_.empty(); }
   void set(const std::string& path, Modes modes) { watches_[path] |= modes; }
   // False: none of them was there.
@@ -34,6 +37,9 @@ class WatchModel {
   std::vector<HistoryTxn::Change> rearm(const Rearm& request, const History& history, Zxid zxid);
 
  private:
+  bool spend(const HistoryTxn::Change& change);
+
+  bool as_alice_;
   std::map<std::string, Modes> watches_;
 };
 

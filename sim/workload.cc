@@ -2,29 +2,193 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+#include <utility>
+
 namespace vivarium::sim {
 namespace {
 
 constexpr uint64_t kSharedPaths = 5;
+// The last of the shared paths has its ACL changed.
+constexpr std::string_view kGuardedPath = "/e";
 
 std::string shared_path(uint64_t i) { return std::string("/") + static_cast<char>('a' + i); }
 
-// Watches that are no part of a read, and the end of a session.
-Operation draw_other(uint64_t roll, const std::string& path, uint64_t detail) {
+class Draw {
+ public:
+  Draw(ClientIndex client, uint64_t nth, Choices& choices)
+      : client_(client), nth_(nth), choices_(choices) {}
+
+  Operation operation();
+
+ private:
+  // `what` names the choice; those of the parts of a multi lie apart.
+  uint64_t below(uint64_t what, uint64_t n) {
+    return choices_.below({ChoiceKind::Workload, client_, nth_, base_ + what}, n);
+  }
+  void draw_common(Operation& operation);
+  void draw_create(Operation& operation, uint64_t roll);
+  void draw_write(Operation& operation, uint64_t roll);
+  void draw_read(Operation& operation, uint64_t roll);
+  void draw_multi(Operation& operation);
+  void draw_other(Operation& operation, uint64_t roll);
+  Operation part();
+
+  ClientIndex client_;
+  uint64_t nth_;
+  Choices& choices_;
+  uint64_t base_ = 0;
+};
+
+void Draw::draw_common(Operation& operation) {
+  operation.path = shared_path(below(1, kSharedPaths));
+  const std::string datum = fmt::format("c{}-{}-{}", client_, nth_, base_);
+  // Now and then a datum of some size, so that batches and segments are not all alike.
+  const uint64_t padding = below(2, 8) == 0 ? below(3, 600) : 0;
+  operation.data.assign(datum.begin(), datum.end());
+  operation.data.resize(operation.data.size() + padding, 'x');
+  if (below(4, 4) == 0) operation.version = static_cast<int32_t>(below(5, 4));
+}
+
+// roll is below 20.
+void Draw::draw_create(Operation& operation, uint64_t roll) {
+  operation.op = below(10, 3) == 0 ? Op::Create2 : Op::Create;
+  if (operation.path == kGuardedPath && below(11, 3) == 0) {
+    operation.acl = static_cast<AclChoice>(below(12, 4));
+  }
+  if (roll < 8) {
+    operation.flag = CreateFlag::Persistent;
+  } else if (roll < 12) {
+    operation.flag = CreateFlag::Ephemeral;
+    operation.path += "/e";
+  } else if (roll < 17) {
+    operation.flag =
+        below(6, 2) == 0 ? CreateFlag::PersistentSequential : CreateFlag::EphemeralSequential;
+    operation.path += "/s-";
+  } else if (roll < 18) {
+    operation.op = Op::CreateContainer;
+    operation.flag = CreateFlag::Container;
+    operation.path += "/c";
+  } else if (roll < 19) {
+    operation.op = Op::CreateTtl;
+    operation.flag = CreateFlag::PersistentTtl;
+    operation.ttl_ms = static_cast<int64_t>(50 + below(13, 800));
+    operation.path += "/t";
+  } else {
+    operation.flag = CreateFlag::Persistent;
+    operation.path += "/c/k";
+  }
+}
+
+// roll is below 60.
+void Draw::draw_write(Operation& operation, uint64_t roll) {
+  if (roll < 25) {
+    operation.op = Op::SetData;
+    if (below(14, 12) == 0) operation.path += "/t";
+  } else if (roll < 45) {
+    draw_create(operation, roll - 25);
+  } else if (roll < 56) {
+    operation.op = Op::Delete;
+    const uint64_t below_it = below(7, 6);
+    if (below_it < 2) operation.path += "/e";
+    if (below_it == 2) operation.path += "/c/k";
+  } else {
+    operation.op = Op::SetAcl;
+    operation.path = kGuardedPath;
+    operation.acl = static_cast<AclChoice>(below(12, 4));
+  }
+}
+
+// roll is below 28.
+void Draw::draw_read(Operation& operation, uint64_t roll) {
+  if (roll < 16) {
+    operation.op = Op::GetData;
+    operation.watch = below(8, 4) == 0;
+  } else if (roll < 20) {
+    operation.op = Op::Exists;
+    operation.watch = below(8, 3) == 0;
+  } else if (roll < 23) {
+    operation.op = Op::GetChildren2;
+    operation.watch = below(8, 3) == 0;
+  } else if (roll < 25) {
+    operation.op = Op::GetAcl;
+    if (below(9, 2) == 0) operation.path = kGuardedPath;
+  } else if (roll == 25) {
+    operation.op = Op::GetAllChildrenNumber;
+  } else if (roll == 26) {
+    operation.op = Op::GetEphemerals;
+    operation.path = "/";
+  } else {
+    operation.op = Op::MultiRead;
+    for (uint64_t i = 0; i < 2; ++i) {
+      base_ = 100 * (i + 1);
+      Operation one;
+      draw_common(one);
+      one.op = below(0, 2) == 0 ? Op::GetData : Op::GetChildren;
+      operation.parts.push_back(std::move(one));
+    }
+  }
+}
+
+Operation Draw::part() {
   Operation operation;
-  operation.path = detail % 5 == 0 ? "/" : path;
-  if (detail % 7 == 0) operation.path = path + "/e";
+  draw_common(operation);
+  const uint64_t roll = below(0, 20);
+  if (roll < 5) {
+    operation.op = Op::SetData;
+  } else if (roll < 13) {
+    draw_create(operation, below(15, 20));
+  } else if (roll < 16) {
+    operation.op = Op::Delete;
+    if (below(7, 3) > 0) operation.path += "/e";
+  } else {
+    operation.op = Op::Check;
+  }
+  return operation;
+}
+
+void Draw::draw_multi(Operation& operation) {
+  operation.op = Op::Multi;
+  const uint64_t parts = 1 + below(16, 3);
+  for (uint64_t i = 0; i < parts; ++i) {
+    base_ = 100 * (i + 1);
+    operation.parts.push_back(part());
+  }
+}
+
+// Watches that are no part of a read, and the end of a session. roll is below 100.
+void Draw::draw_other(Operation& operation, uint64_t roll) {
+  const uint64_t detail = below(17, 70);
+  if (detail % 7 == 0) operation.path += "/e";
+  if (detail % 5 == 0) operation.path = "/";
   if (roll < 45) {
     operation.op = Op::AddWatch;
     operation.version = static_cast<int32_t>(detail % 2);
   } else if (roll < 65) {
     operation.op = Op::RemoveWatches;
     operation.version = static_cast<int32_t>(1 + detail % 5);
-  } else if (roll < 88) {
+  } else if (roll < 82) {
     operation.op = Op::CheckWatches;
     operation.version = static_cast<int32_t>(1 + detail % 5);
   } else {
     operation.op = Op::CloseSession;
+  }
+}
+
+Operation Draw::operation() {
+  Operation operation;
+  const uint64_t roll = below(0, 105);
+  draw_common(operation);
+  if (roll < 60) {
+    draw_write(operation, roll);
+  } else if (roll < 66) {
+    draw_multi(operation);
+  } else if (roll < 94) {
+    draw_read(operation, roll - 66);
+  } else if (roll < 99) {
+    operation.op = Op::Sync;
+  } else {
+    draw_other(operation, below(18, 100));
   }
   return operation;
 }
@@ -32,51 +196,7 @@ Operation draw_other(uint64_t roll, const std::string& path, uint64_t detail) {
 }  // namespace
 
 Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
-  const auto draw = [&](uint64_t what, uint64_t n) {
-    return choices.below({ChoiceKind::Workload, client, nth, what}, n);
-  };
-  Operation operation;
-  const uint64_t roll = draw(0, 106);
-  if (roll >= 100) return draw_other(draw(1, 100), shared_path(draw(2, kSharedPaths)), draw(3, 70));
-  operation.path = shared_path(draw(1, kSharedPaths));
-  const std::string datum = fmt::format("c{}-{}", client, nth);
-  // Now and then a datum of some size, so that batches and segments are not all alike.
-  const uint64_t padding = draw(2, 8) == 0 ? draw(3, 600) : 0;
-  operation.data.assign(datum.begin(), datum.end());
-  operation.data.resize(operation.data.size() + padding, 'x');
-  if (draw(4, 4) == 0) operation.version = static_cast<int32_t>(draw(5, 4));
-  if (roll < 28) {
-    operation.op = Op::SetData;
-  } else if (roll < 42) {
-    operation.op = Op::Create;
-    operation.flag = CreateFlag::Persistent;
-  } else if (roll < 48) {
-    operation.op = Op::Create;
-    operation.flag = CreateFlag::Ephemeral;
-    operation.path += "/e";
-  } else if (roll < 56) {
-    operation.op = Op::Create;
-    operation.flag =
-        draw(6, 2) == 0 ? CreateFlag::PersistentSequential : CreateFlag::EphemeralSequential;
-    operation.path += "/s-";
-  } else if (roll < 66) {
-    operation.op = Op::Delete;
-    if (draw(7, 3) == 0) operation.path += "/e";
-  } else if (roll < 84) {
-    operation.op = Op::GetData;
-    operation.watch = draw(8, 4) == 0;
-  } else if (roll < 89) {
-    operation.op = Op::Exists;
-    operation.watch = draw(8, 3) == 0;
-  } else if (roll < 94) {
-    operation.op = Op::GetChildren2;
-    operation.watch = draw(8, 3) == 0;
-  } else if (roll < 99) {
-    operation.op = Op::Sync;
-  } else {
-    operation.op = Op::CloseSession;
-  }
-  return operation;
+  return Draw(client, nth, choices).operation();
 }
 
 }  // namespace vivarium::sim

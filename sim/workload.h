@@ -1,9 +1,11 @@
 // Workload: which operation a client invokes as its n-th, drawn by name. A few paths that all
-// clients fight over, so that versions, existence and sequence numbers matter.
+// clients fight over, so that versions, existence and sequence numbers matter; one of them is also
+// fought over by ACLs.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "core/wire/codes.h"
@@ -19,6 +21,9 @@ struct Operation {
   int32_t version = -1;  // also the mode of addWatch, the type of check- and removeWatches
   CreateFlag flag{};
   bool watch = false;
+  int64_t ttl_ms = -1;  // createTTL
+  AclChoice acl{};
+  std::vector<Operation> parts{};  // multi, multiRead
 };
 
 // The n-th operation of a client. Every datum written is unique: it says who wrote it.

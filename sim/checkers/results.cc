@@ -12,10 +12,37 @@
 namespace vivarium::sim {
 namespace {
 
-bool is_write(Op op) { return op == Op::Create || op == Op::Delete || op == Op::SetData; }
+bool is_create(Op op) {
+  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
+}
+bool is_write(Op op) {
+  return is_create(op) || op == Op::Delete || op == Op::SetData || op == Op::SetAcl ||
+         op == Op::Multi;
+}
+// Answered with the Stat of its znode as the txn left it.
+bool answers_stat(Op op) {
+  return op == Op::SetData || op == Op::SetAcl || (is_create(op) && op != Op::Create);
+}
+
+// The list as getACL shows it: whoever has no ADMIN sees no hash.
+Acl shown(const ModelAcl& acl, bool as_alice) {
+  const std::string hidden = std::string(kAliceId.substr(0, kAliceId.find(':'))) + ":x";
+  const bool is_admin = acl.grants(kPermAdmin, as_alice);
+  Acl out;
+  for (size_t i = 0; i < acl.count; ++i) {
+    const ModelAcl::Entry& entry = acl.entries[i];
+    if (entry.alice) {
+      out.push_back({entry.perms, "digest", is_admin ? std::string(kAliceId) : hidden});
+    } else {
+      out.push_back({entry.perms, "world", "anyone"});
+    }
+  }
+  return out;
+}
 
 bool is_checked_read(Op op) {
-  return op == Op::GetData || op == Op::Exists || op == Op::GetChildren2;
+  return op == Op::GetData || op == Op::Exists || op == Op::GetChildren2 || op == Op::GetAcl ||
+         op == Op::GetAllChildrenNumber || op == Op::GetEphemerals || op == Op::MultiRead;
 }
 
 std::string describe(const ClientOp& op) {
@@ -60,6 +87,8 @@ class HistoryCheck {
     Zxid zxid;  // of its txn
   };
 
+  using Due = Model::Expected;
+
   void wrong(const ClientOp& op, const std::string& what) {
     verdict_.violated(Checker::Result, describe(op) + ": " + what, now_);
   }
@@ -77,45 +106,75 @@ class HistoryCheck {
       Write& write = found->second;
       if (write.zxid != Zxid{}) return wrong(*write.op, "committed twice");
       write.zxid = zxid;
-      check_verdict(*write.op, *txn);
-      remember_result(write, *txn);
+      check_verdict(write, *txn);
     }
     if (const std::optional<std::string> bad = model_.apply(*txn)) {
       verdict_.violated(Checker::Result, fmt::format("txn {:x} {}", zxid.value, *bad), now_);
     }
-    if (found != writes_.end() && found->second.op->op == Op::SetData) {
-      stats_[zxid] = model_.stat(found->second.op->path);
+    if (found != writes_.end() && answers_stat(found->second.op->op)) {
+      Due& due = due_[zxid];
+      if (due.error == ErrorCode::Ok) due.stat = model_.stat(due.path);
     }
   }
 
-  // The txn is what the request had to become in the state before it.
-  void check_verdict(const ClientOp& op, const Txn& txn) {
-    const Model::Expected expected = model_.expected(op);
+  // The txn is what the request had to become in the state before it. What is due for an answer is
+  // what the txn says: the model agreed to it.
+  void check_verdict(const Write& write, const Txn& txn) {
+    const ClientOp& op = *write.op;
+    Due& due = due_[write.zxid];
+    due = model_.expected(op, txn.header);
+    const auto* multi = std::get_if<MultiTxn>(&txn.body);
     const auto* error = std::get_if<ErrorTxn>(&txn.body);
-    const ErrorCode code = error == nullptr ? ErrorCode::Ok : error->error;
+    const ErrorCode code = multi != nullptr   ? code_of(*multi)
+                           : error != nullptr ? error->error
+                                              : ErrorCode::Ok;
     // Which server owns a session is the leader's knowledge; that it is open is everybody's.
     const bool open = model_.session_writes(op.session);
-    if (open && code == ErrorCode::SessionMoved) return;
+    if (open && code == ErrorCode::SessionMoved) {
+      due.error = code;
+      return;
+    }
     if (open != (code != ErrorCode::SessionExpired)) {
       return wrong(op, fmt::format("K-SESSION: became error {} in a session that is {}",
                                    static_cast<int>(code), open ? "open" : "closed"));
     }
-    if (!open) return;
-    if (code != expected.error) {
+    if (code != due.error) {
       return wrong(op, fmt::format("became error {} where {} was due", static_cast<int>(code),
-                                   static_cast<int>(expected.error)));
+                                   static_cast<int>(due.error)));
     }
     const auto* create = std::get_if<CreateTxn>(&txn.body);
-    if (create != nullptr && create->path != expected.path) {
-      wrong(op, fmt::format("created {} instead of {}", create->path, expected.path));
+    if (create != nullptr && create->path != due.path) {
+      wrong(op, fmt::format("created {} instead of {}", create->path, due.path));
     }
+    if (multi != nullptr) check_parts(op, due, *multi);
   }
 
-  void remember_result(const Write& write, const Txn& txn) {
-    const auto* error = std::get_if<ErrorTxn>(&txn.body);
-    const auto* create = std::get_if<CreateTxn>(&txn.body);
-    results_[write.zxid] = {error == nullptr ? ErrorCode::Ok : error->error,
-                            create == nullptr ? std::string() : std::string(create->path)};
+  static ErrorCode code_of(const MultiTxn& multi) {
+    for (const MultiTxn::Part& part : multi.parts) {
+      if (part.type != TxnType::Error) continue;
+      const Result<TxnBody> body = decode_body(part.type, part.body);
+      return body ? std::get<ErrorTxn>(*body).error : ErrorCode::SystemError;
+    }
+    return ErrorCode::Ok;
+  }
+
+  // K-ATOMIC: a part for each operation, and all of them or none.
+  void check_parts(const ClientOp& op, const Due& due, const MultiTxn& multi) {
+    if (multi.parts.size() != op.parts.size()) return wrong(op, "has another number of parts");
+    for (size_t i = 0; i < multi.parts.size(); ++i) {
+      const Result<TxnBody> body = decode_body(multi.parts[i].type, multi.parts[i].body);
+      if (!body) return wrong(op, "has a part that does not decode");
+      const auto* error = std::get_if<ErrorTxn>(&*body);
+      const ErrorCode code = error == nullptr ? ErrorCode::Ok : error->error;
+      if (code != due.parts[i].error) {
+        return wrong(op, fmt::format("part {} became error {} where {} was due", i,
+                                     static_cast<int>(code), static_cast<int>(due.parts[i].error)));
+      }
+      const auto* create = std::get_if<CreateTxn>(&*body);
+      if (create != nullptr && due.error == ErrorCode::Ok && create->path != due.parts[i].path) {
+        return wrong(op, fmt::format("part {} created another path", i));
+      }
+    }
   }
 
   void check_answered(const Write& write) {
@@ -125,15 +184,34 @@ class HistoryCheck {
     if (write.zxid == Zxid{} && op.error == ErrorCode::NotReadOnly) return;
     if (write.zxid == Zxid{}) return wrong(op, "was answered and never committed");
     if (op.reply_zxid < write.zxid) return wrong(op, "was answered at a zxid below its own");
-    const auto& [error, path] = results_[write.zxid];
+    const Due& due = due_[write.zxid];
+    // A multi's failure stands in its results.
+    const ErrorCode error = op.op == Op::Multi ? ErrorCode::Ok : due.error;
     if (op.error != error) {
       return wrong(op, fmt::format("was answered {} and committed as {}",
                                    static_cast<int>(op.error), static_cast<int>(error)));
     }
-    if (op.error != ErrorCode::Ok) return;
-    if (op.op == Op::Create && op.reply_path != path) wrong(op, "was answered another path");
-    if (op.op == Op::SetData && op.stat != stats_[write.zxid])
-      wrong(op, "was answered another Stat");
+    if (op.op == Op::Multi) {
+      for (size_t i = 0; i < op.parts.size(); ++i) check_part(op, i, due.parts[i]);
+    } else if (error == ErrorCode::Ok) {
+      check_result(op, op, due);
+    }
+  }
+
+  void check_part(const ClientOp& op, size_t i, const Due& due) {
+    const ClientOp& part = op.parts[i];
+    if (part.error != due.error) {
+      return wrong(op, fmt::format("part {} was answered {} where {} was due", i,
+                                   static_cast<int>(part.error), static_cast<int>(due.error)));
+    }
+    // The parts of a failed multi have codes and nothing else.
+    if (due.error == ErrorCode::Ok && !due.path.empty()) check_result(op, part, due);
+  }
+
+  void check_result(const ClientOp& op, const ClientOp& answer, const Due& due) {
+    if (is_create(answer.op) && answer.reply_path != due.path)
+      wrong(op, "was answered another path");
+    if (answers_stat(answer.op) && answer.stat != due.stat) wrong(op, "was answered another Stat");
   }
 
   // All reads whose state is older than `next`.
@@ -147,24 +225,52 @@ class HistoryCheck {
   void check_read(const ClientOp& op) {
     verdict_.evaluated(Checker::Result);
     if (op.error == ErrorCode::SessionExpired || op.error == ErrorCode::SessionMoved) return;
-    const std::optional<Stat> stat = model_.stat(op.path);
-    const ErrorCode due = stat ? ErrorCode::Ok : ErrorCode::NoNode;
-    if (op.error != due) {
-      return wrong(op, fmt::format("read at {:x} answered {} where {} was due", op.reply_zxid.value,
-                                   static_cast<int>(op.error), static_cast<int>(due)));
+    if (op.op == Op::MultiRead) {
+      for (const ClientOp& part : op.parts) check_read_of(op, part);
+    } else if (op.op == Op::GetEphemerals) {
+      if (sorted(op.children) != model_.ephemerals(op.session)) wrong_read(op, "other ephemerals");
+    } else {
+      check_read_of(op, op);
     }
-    if (!stat) return;
-    if (op.stat != stat)
-      return wrong(op, fmt::format("read at {:x}: another Stat", op.reply_zxid.value));
-    if (op.op == Op::GetData && op.reply_data != *model_.data(op.path)) {
-      return wrong(op, fmt::format("read at {:x}: other data", op.reply_zxid.value));
+  }
+
+  void wrong_read(const ClientOp& op, std::string_view what) {
+    wrong(op, fmt::format("read at {:x}: {}", op.reply_zxid.value, what));
+  }
+  static std::vector<std::string> sorted(std::vector<std::string> names) {
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  // `answer` is the operation's own or one of its parts.
+  void check_read_of(const ClientOp& op, const ClientOp& answer) {
+    const std::optional<Stat> stat = model_.stat(answer.path);
+    const int32_t perms = answer.op == Op::GetAcl ? kPermRead | kPermAdmin : kPermRead;
+    ErrorCode due = ErrorCode::NoNode;
+    if (stat) {
+      due = model_.acl(answer.path).grants(perms, op.as_alice) ? ErrorCode::Ok : ErrorCode::NoAuth;
     }
-    if (op.op == Op::GetChildren2) {
-      std::vector<std::string> children = op.children;
-      std::sort(children.begin(), children.end());
-      if (children != model_.children(op.path)) {
-        wrong(op, fmt::format("read at {:x}: other children", op.reply_zxid.value));
+    if (answer.error != due) {
+      return wrong_read(op, fmt::format("answered {} where {} was due",
+                                        static_cast<int>(answer.error), static_cast<int>(due)));
+    }
+    if (due != ErrorCode::Ok) return;
+    const bool has_stat = answer.op != Op::GetChildren && answer.op != Op::GetAllChildrenNumber;
+    if (has_stat && answer.stat != stat) return wrong_read(op, "another Stat");
+    if (answer.op == Op::GetData && answer.reply_data != *model_.data(answer.path)) {
+      return wrong_read(op, "other data");
+    }
+    if (answer.op == Op::GetChildren || answer.op == Op::GetChildren2) {
+      if (sorted(answer.children) != model_.children(answer.path)) {
+        return wrong_read(op, "other children");
       }
+    }
+    if (answer.op == Op::GetAcl &&
+        answer.reply_acl != shown(model_.acl(answer.path), op.as_alice)) {
+      return wrong_read(op, "another ACL");
+    }
+    if (answer.op == Op::GetAllChildrenNumber && answer.number != model_.descendants(answer.path)) {
+      wrong_read(op, "another number");
     }
   }
 
@@ -208,8 +314,7 @@ class HistoryCheck {
   Verdict& verdict_;
   Model model_;
   std::map<std::pair<SessionId, int32_t>, Write> writes_;
-  std::map<Zxid, std::pair<ErrorCode, std::string>> results_;
-  std::map<Zxid, std::optional<Stat>> stats_;
+  std::map<Zxid, Due> due_;  // what each of the writes has to be answered
   std::vector<const ClientOp*> reads_;
   std::vector<const ClientOp*> syncs_;
   size_t next_read_ = 0;

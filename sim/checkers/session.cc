@@ -16,7 +16,7 @@ void check_sessions(const Past& past, Verdict& verdict) {
   std::set<SessionId> begun;
   std::map<SessionId, Zxid> closed;
   for (const HistoryTxn& txn : past.history.txns()) {
-    if (txn.type == TxnType::Error || txn.session == SessionId{}) continue;
+    if (txn.error != ErrorCode::Ok || txn.session == SessionId{}) continue;
     if (txn.type == TxnType::CreateSession) {
       verdict.expect(Checker::Session, begun.insert(txn.session).second, past.now, [&] {
         return fmt::format("session {:x} begins a second time at {:x}", bits(txn.session),

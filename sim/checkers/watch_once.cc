@@ -40,7 +40,7 @@ class Walk {
     const Zxid zxid = Zxid::from_wire(heard.zxid);
     switch (heard.kind) {
       case HeardKind::Attached:
-        watches_ = WatchModel();
+        watches_ = WatchModel(log_.is_alice);
         due_.clear();
         seen_ = Zxid{};
         return;

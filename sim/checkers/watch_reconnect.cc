@@ -41,7 +41,8 @@ void check_client(const ClientLog& log, size_t client, const Past& past, Verdict
     }
     std::vector<Change> due;
     if (heard.kind == HeardKind::Rearmed) {
-      due = WatchModel().rearm(log.rearms[heard.index], past.history, Zxid::from_wire(heard.zxid));
+      due = WatchModel(log.is_alice)
+                .rearm(log.rearms[heard.index], past.history, Zxid::from_wire(heard.zxid));
       verdict.evaluated(Checker::WatchReconn);
     }
     if (!same(due, caught_up)) {

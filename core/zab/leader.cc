@@ -486,8 +486,12 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
   if (request.op == Op::CreateSession) {
     JuteReader in(request.body);
     const int32_t timeout = in.i32();
-    sessions_.add(request.session, timeout, parts.world.now());
-    sessions_.set_owner(request.session, request.owner);
+    // A body that does not decode becomes an error txn, and changes nothing of a session that is
+    // there.
+    if (in.ok()) {
+      sessions_.add(request.session, timeout, parts.world.now());
+      sessions_.set_owner(request.session, request.owner);
+    }
   }
   std::string notice;
   SharedBytes entry = share(prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_,

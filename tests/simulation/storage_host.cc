@@ -143,6 +143,33 @@ void DiskWorld::deliver(const std::function<void(const Event&)>& to) {
   const uint64_t chosen = queues[random_.below(queues.size())];
   const auto at = std::find_if(queue_.begin(), queue_.end(),
                                [chosen](const Due& due) { return due.queue == chosen; });
+  carry_out(at, to);
+}
+
+bool DiskWorld::is_held(const Due& due) {
+  const Open* open = due.file.valid() ? find(due.file) : nullptr;
+  const bool sync = (due.kind == Kind::Synced && open != nullptr) || due.kind == Kind::DirSynced;
+  const std::string name = open == nullptr ? "dir" : open->name;
+  return sync && std::any_of(held_.begin(), held_.end(),
+                             [&](const std::string& held) { return name.starts_with(held); });
+}
+
+bool DiskWorld::deliver_oldest(const std::function<void(const Event&)>& to) {
+  std::vector<uint64_t> stuck;
+  for (auto at = queue_.begin(); at != queue_.end(); ++at) {
+    if (std::find(stuck.begin(), stuck.end(), at->queue) != stuck.end()) continue;
+    if (is_held(*at)) {
+      stuck.push_back(at->queue);
+      continue;
+    }
+    carry_out(at, to);
+    return true;
+  }
+  return false;
+}
+
+void DiskWorld::carry_out(std::deque<Due>::iterator at,
+                          const std::function<void(const Event&)>& to) {
   const Due due = *at;
   queue_.erase(at);
   Open* open = due.file.valid() ? find(due.file) : nullptr;

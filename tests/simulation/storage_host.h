@@ -32,6 +32,12 @@ class DiskWorld : public World {
   // Carries out the oldest operation of one randomly chosen file or directory and hands its event
   // to `to`.
   void deliver(const std::function<void(const Event&)>& to);
+  // Syncs of files whose names begin so are not carried out, nor what is behind them in their
+  // queue; "dir" holds those of directories.
+  void hold(std::string prefix) { held_.push_back(std::move(prefix)); }
+  void release() { held_.clear(); }
+  // Carries out the oldest operation that is not held. False: there is none.
+  bool deliver_oldest(const std::function<void(const Event&)>& to);
   void pass(Duration time) { now_ = now_ + time; }
   // The next preallocation finds no room.
   void fill_disk(bool full) { full_ = full; }
@@ -99,6 +105,8 @@ class DiskWorld : public World {
 
   Open* find(FileId file);
   void add(Due due);
+  bool is_held(const Due& due);
+  void carry_out(std::deque<Due>::iterator at, const std::function<void(const Event&)>& to);
 
   sim::SimDisk disk_;
   Random random_;
@@ -109,6 +117,7 @@ class DiskWorld : public World {
   std::deque<Due> queue_;
   bool full_ = false;
   std::string failing_;
+  std::vector<std::string> held_;
   std::optional<std::string> stopped_;
   std::vector<std::string> lines_;
 };

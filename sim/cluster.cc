@@ -338,6 +338,10 @@ void Cluster::check_clients() {
   const Config& config = profile_.config;
   past.local_sessions = config.local_sessions;
   past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms);
+  const bool drifted = std::any_of(faults_.begin(), faults_.end(), [](const Fault& fault) {
+    return fault.kind == FaultKind::ClockDrift;
+  });
+  if (drifted) past.clock_pace_percent = kFastestClockPercent;
   for (const SimClient& client : clients_) past.clients.push_back(&client.log());
   std::vector<const DataTree*> trees;
   for (const std::optional<Node>& node : nodes_) {

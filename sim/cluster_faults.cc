@@ -235,9 +235,10 @@ void Cluster::apply(const Fault& fault) {
       sim_.clock_changed(server_host(fault.target));
       break;
     case FaultKind::ClockDrift: {
-      const uint64_t ppm = sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 1'200'000);
+      constexpr int64_t kMost = (kFastestClockPercent - 100) * 10'000;  // ppm
+      const uint64_t ppm = sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 2 * kMost);
       sim_.clock(server_host(fault.target))
-          .set_drift(sim_.now(), static_cast<int64_t>(ppm) - 600'000);
+          .set_drift(sim_.now(), static_cast<int64_t>(ppm) - kMost);
       sim_.clock_changed(server_host(fault.target));
       break;
     }

@@ -18,6 +18,8 @@ struct Past {
   // How much sooner than its timeout a session may seem to expire to who only knows when the client
   // sent what was answered: a follower that has lost its leader does not know it for so long.
   Duration expiry_slack{};
+  // How fast a server's clock went at most: its timeouts are that much shorter.
+  int64_t clock_pace_percent = 100;
 };
 
 }  // namespace vivarium::sim

@@ -139,8 +139,8 @@ class Txns {
   History history_;
 };
 
-Verdict judge(const Check& check, const Txns& txns, const std::vector<const Story*>& stories) {
-  Past past;
+Verdict judge(const Check& check, const Txns& txns, const std::vector<const Story*>& stories,
+              Past past = {}) {
   past.history = txns.history();
   for (const Story* story : stories) past.clients.push_back(&story->log());
   past.now = at_ms(10'000);
@@ -390,6 +390,11 @@ TEST(ClientCheckers, NoExpire) {
   const Verdict asked_for = judge(check_no_expire, expired_at(904, 7), {&story});
   EXPECT_FALSE(asked_for.violation());
   EXPECT_EQ(evaluated(asked_for, Checker::NoExpire), 0U);
+  // A server whose clock goes half as fast again gives it 600 ms.
+  Past hasty;
+  hasty.clock_pace_percent = 150;
+  EXPECT_FALSE(judge(check_no_expire, expired_at(605, 0), {&story}, hasty).violation());
+  EXPECT_TRUE(judge(check_no_expire, expired_at(604, 0), {&story}, hasty).violation());
 }
 
 }  // namespace

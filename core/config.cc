@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <optional>
 
 #include "core/base/check.h"
 #include "core/config_keys.h"
+#include "core/config_sources.h"
 #include "core/properties.h"
 #include "core/wire/host_port.h"
 
@@ -55,6 +57,8 @@ constexpr NumberKey kNumberKeys[] = {
     {"globalOutstandingLimit", 1, INT32_MAX,
      [](Config& c, int64_t v) { c.outstanding_requests_max = static_cast<uint32_t>(v); }},
     {"request_throttle_max_requests", 0, INT32_MAX,
+     [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
+    {"requestThrottleLimit", 0, INT32_MAX,  // the name in ZooKeeper's guide
      [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
     {"jute.maxbuffer", 1024, 1 << 30,
      [](Config& c, int64_t v) { c.packet_bytes_max = static_cast<uint32_t>(v); }},
@@ -217,6 +221,62 @@ Result<ServerId> parse_my_id(std::string_view my_id) {
 
 // --- the file as a whole
 
+// In a properties file the prefix of the system property is allowed and changes nothing.
+std::string_view without_property_prefix(std::string_view key) {
+  constexpr std::string_view kPropertyPrefix = "zookeeper.";
+  if (key.starts_with(kPropertyPrefix)) key.remove_prefix(kPropertyPrefix.size());
+  return key;
+}
+
+// What says who the members are, which is one file's business.
+bool is_membership_key(std::string_view key) {
+  return key.starts_with(kServerPrefix) || key.starts_with("group") || key.starts_with("weight");
+}
+
+// Where the server is and who its members are cannot come from options of a process.
+bool is_file_only_key(std::string_view key) {
+  constexpr std::string_view kFileOnly[] = {
+      "dataDir",   "dataLogDir", "clientPort", "clientPortAddress", "dynamicConfigFile",
+      "initLimit", "peerType",   "syncLimit",  "standaloneEnabled", "tickTime"};
+  return is_membership_key(key) ||
+         std::find(std::begin(kFileOnly), std::end(kFileOnly), key) != std::end(kFileOnly);
+}
+
+// What an option of the process may set.
+bool is_option_key(std::string_view key, std::string_view value) {
+  if (is_file_only_key(key)) return false;
+  AdminConfig scratch;
+  return find_number_key(key) != nullptr || find_flag_key(key) != nullptr ||
+         key.starts_with("authProvider.") || key == "letAnySaslUserDoX" ||
+         rule_on_key(key, value).verdict != KeyVerdict::Unknown ||
+         take_admin_key(key, value, scratch).has_value();
+}
+
+std::string_view dynamic_file_of(const Properties& properties) {
+  for (const auto& [key, value] : properties) {
+    if (without_property_prefix(key) == "dynamicConfigFile") return value;
+  }
+  return {};
+}
+
+// The lines of the dynamic file join those of the file that names it.
+Result<Properties> with_dynamic_file(Properties properties, std::string_view dynamic) {
+  for (const auto& [key, value] : properties) {
+    if (!is_membership_key(key)) continue;
+    return fail(fmt::format("{}: belongs into dynamicConfigFile, since there is one", key));
+  }
+  const Result<Properties> lines = parse_properties(dynamic);
+  if (!lines) return tl::unexpected<Error>(lines.error());
+  for (const auto& [key, value] : *lines) {
+    if (key == "version") continue;  // of the lines, which are read once
+    if (!is_membership_key(key)) {
+      return fail(fmt::format("{}: does not belong into dynamicConfigFile", key));
+    }
+    properties[key] = value;
+  }
+  return properties;
+}
+
 class ServerFileParser {
  public:
   explicit ServerFileParser(std::string_view my_id) : my_id_(my_id) {}
@@ -230,6 +290,11 @@ class ServerFileParser {
           &ServerFileParser::finish_client_address}) {
       if (const auto error = (this->*step)()) return tl::unexpected(*error);
     }
+    AdminConfig& admin = file_.config.admin;
+    admin.client_host = file_.client.host;
+    admin.client_port = file_.client.port;
+    admin.data_dir = file_.data_dir;
+    admin.data_log_dir = file_.data_log_dir;
     const Result<Config> config = checked(file_.config);
     if (!config) return tl::unexpected<Error>(config.error());
     return file_;
@@ -240,12 +305,15 @@ class ServerFileParser {
   static Failure failure(std::string message) { return Error{std::move(message)}; }
 
   Failure take(std::string_view key, std::string_view value) {
-    // In a properties file the prefix of the system property is allowed and changes nothing.
-    constexpr std::string_view kPropertyPrefix = "zookeeper.";
-    if (key.starts_with(kPropertyPrefix)) key.remove_prefix(kPropertyPrefix.size());
+    key = without_property_prefix(key);
+    if (const auto taken = take_admin_key(key, value, file_.config.admin)) {
+      return *taken ? std::nullopt : Failure(taken->error());
+    }
     if (key.starts_with(kServerPrefix)) return take_member(key, value);
     if (key == "dataDir") {
       file_.data_dir = value;
+    } else if (key == "dynamicConfigFile") {
+      return std::nullopt;  // its lines are among the others
     } else if (key == "dataLogDir") {
       file_.data_log_dir = value;
     } else if (key == "clientPort") {
@@ -465,7 +533,7 @@ std::optional<Error> check_ranges(const Config& c) {
   if (c.log_segment_bytes_max == 0) return Error{"a log segment has no room"};
   if (c.notification_min_ms < 1 || c.finalize_wait_ms < 0 ||
       c.notification_min_ms > c.notification_max_ms) {
-    return Error{"the election's intervals are out of range"};
+    return Error{"fastleader.*NotificationInterval: the election's intervals are out of range"};
   }
   return std::nullopt;
 }
@@ -525,9 +593,39 @@ size_t Config::voter_count() const {
 }
 
 Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_id) {
+  return parse_server_file(ConfigTexts{text, my_id, {}, {}});
+}
+
+Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
+  Result<Properties> properties = parse_properties(texts.zoo_cfg);
+  if (!properties) return tl::unexpected<Error>(properties.error());
+  if (!dynamic_file_of(*properties).empty()) {
+    properties = with_dynamic_file(std::move(*properties), texts.dynamic);
+    if (!properties) return tl::unexpected<Error>(properties.error());
+  }
+  // A key of the file counts, whatever the options say. As ZooKeeper, which sets its properties by
+  // the file.
+  const JvmFlags flags = parse_jvm_flags(texts.jvm_flags);
+  std::vector<std::string> ignored = flags.others;
+  for (const auto& [key, value] : flags.properties) {
+    if (!is_option_key(key, value)) {
+      ignored.push_back("-D" + key);
+    } else if (!properties->contains(key) && !properties->contains("zookeeper." + key)) {
+      (*properties)[key] = value;
+    }
+  }
+  Result<ServerFile> file = ServerFileParser(texts.my_id).parse(*properties);
+  if (!file) return file;
+  for (const std::string& option : ignored) {
+    file->warnings.push_back(fmt::format("{} of JVMFLAGS is ignored", option));
+  }
+  return file;
+}
+
+Result<std::string> parse_dynamic_file(std::string_view text) {
   const Result<Properties> properties = parse_properties(text);
   if (!properties) return tl::unexpected<Error>(properties.error());
-  return ServerFileParser(my_id).parse(*properties);
+  return std::string(dynamic_file_of(*properties));
 }
 
 Result<std::string> parse_data_dir(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/admin_config.h"
 #include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/base/secret.h"
@@ -82,6 +83,8 @@ struct Config {
   int64_t notification_max_ms = 60'000;
   int64_t finalize_wait_ms = 200;
 
+  AdminConfig admin;
+
   // A leader hands over to a new epoch instead of proposing this counter (hazards D8). ZooKeeper's
   // is the largest; the simulator draws small ones.
   uint32_t counter_max = 0xffffffff;
@@ -110,6 +113,15 @@ struct ServerFile {
 // missing. Errors: an unknown or malformed key, a value out of range, server.N lines without a
 // valid myid.
 Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_id);
+struct ConfigTexts {
+  std::string_view zoo_cfg;
+  std::string_view my_id;
+  std::string_view dynamic;    // of dynamicConfigFile, when zoo.cfg names one
+  std::string_view jvm_flags;  // SERVER_JVMFLAGS and JVMFLAGS
+};
+Result<ServerFile> parse_server_file(const ConfigTexts& texts);
+// The path that dynamicConfigFile says, empty when it is not set.
+Result<std::string> parse_dynamic_file(std::string_view text);
 // The dataDir of a zoo.cfg, so that the caller can read myid first.
 Result<std::string> parse_data_dir(std::string_view text);
 // Fills nothing, refuses nonsense: ranges, duplicate ids, an id that is no member.

@@ -14,8 +14,8 @@
 
 namespace vivarium {
 
-// The three doors of a server.
-enum class Door : uint8_t { Client, Election, Quorum };
+// The doors of a server. Admin and Metrics speak HTTP.
+enum class Door : uint8_t { Client, Election, Quorum, Admin, Metrics };
 
 // The directories a server knows. Root is dataDir itself (myid, initialize); Snapshots and Logs are
 // dataDir/version-2 and dataLogDir/version-2, which are one directory unless configured apart.
@@ -34,6 +34,7 @@ struct LinkAccepted {
   LinkId link;
   Door door{};
   std::string_view remote_address;  // "a.b.c.d" or IPv6 text, without the port
+  uint16_t remote_port = 0;
 };
 // An outgoing link is connected.
 struct LinkUp {

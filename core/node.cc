@@ -12,10 +12,12 @@ class Node::Wiring final : public ZabUser, public Replication {
   Wiring(Node& node, World& world)
       : node_(node),
         zab_parts_{node.config_, world, node.storage_, node.tree_, *this},
-        server_parts_{node.config_, world, *this, node.tree_} {}
+        server_parts_{node.config_, world, *this, node.tree_},
+        admin_parts_{node.config_, world, node.server_, node.zab_, node.storage_, node.tree_} {}
 
   Parts& zab_parts() { return zab_parts_; }
   ServerParts& server_parts() { return server_parts_; }
+  AdminParts& admin_parts() { return admin_parts_; }
 
   // --- ZabUser
   void applied(const Effects& effects) override { node_.server_.applied(effects, server_parts_); }
@@ -52,6 +54,7 @@ class Node::Wiring final : public ZabUser, public Replication {
   Node& node_;
   Parts zab_parts_;
   ServerParts server_parts_;
+  AdminParts admin_parts_;
   bool asked_ = false;
 };
 
@@ -69,7 +72,9 @@ void Node::step(const Event& event, World& world) {
     (void)wiring.take_asked();
     server_.end_turn(server_parts);
     if (wiring.take_asked()) zab_.end_turn(zab_parts);
-    const Instant at = std::min({zab_.deadline(), server_.deadline(), storage_.deadline()});
+    admin_.end_turn(wiring.admin_parts());
+    const Instant at =
+        std::min({zab_.deadline(), server_.deadline(), storage_.deadline(), admin_.deadline()});
     if (at != timer_) {
       timer_ = at;
       world.set_timer(at);
@@ -77,6 +82,7 @@ void Node::step(const Event& event, World& world) {
     return;
   }
   if (std::holds_alternative<Started>(event)) {
+    (void)admin_.step(event, wiring.admin_parts());
     zab_.start(zab_parts);
   } else if (std::holds_alternative<TimerFired>(event)) {
     timer_ = Instant::never();
@@ -84,9 +90,11 @@ void Node::step(const Event& event, World& world) {
     if (storage_.deadline() <= now) storage_.on_deadline(world);
     if (zab_.deadline() <= now) zab_.on_deadline(zab_parts);
     if (server_.deadline() <= now) server_.on_deadline(server_parts);
+    if (admin_.deadline() <= now) admin_.on_deadline(wiring.admin_parts());
   } else if (std::holds_alternative<StopRequested>(event)) {
+    (void)admin_.step(event, wiring.admin_parts());
     zab_.stop(zab_parts);
-  } else if (!server_.step(event, server_parts)) {
+  } else if (!admin_.step(event, wiring.admin_parts()) && !server_.step(event, server_parts)) {
     // What nobody takes is the end of something that its owner has let go of in this very turn.
     (void)zab_.step(event, zab_parts);
   }

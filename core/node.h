@@ -5,6 +5,7 @@
 
 #include "core/config.h"
 #include "core/event.h"
+#include "core/server/admin.h"
 #include "core/server/server.h"
 #include "core/storage/storage.h"
 #include "core/tree/data_tree.h"
@@ -26,6 +27,7 @@ class Node {
   const DataTree& tree() const { return tree_; }
   const Zab& zab() const { return zab_; }
   const Server& server() const { return server_; }
+  const Admin& admin() const { return admin_; }
 
  private:
   class Wiring;
@@ -35,6 +37,7 @@ class Node {
   DataTree tree_;
   Zab zab_;
   Server server_;
+  Admin admin_;
   Instant timer_ = Instant::never();
 };
 

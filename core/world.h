@@ -48,6 +48,17 @@ enum class LogLevel : uint8_t { Debug, Info, Warn, Error };
 // How the process ends: 0 asked for, 1 cannot go on (the text says why).
 enum class StopReason : uint8_t { Requested, Fatal };
 
+// What the system says about the process. -1: it does not say.
+struct ProcessFacts {
+  int64_t open_descriptors = -1;
+  int64_t descriptors_max = -1;
+  int64_t resident_bytes = -1;
+  int64_t virtual_bytes = -1;
+  int64_t cpu_ms = -1;
+};
+
+class MetricTable;
+
 class World {
  public:
   virtual ~World() = default;
@@ -100,6 +111,14 @@ class World {
   virtual void count(std::string_view key, int64_t add) = 0;
   virtual void gauge(std::string_view key, int64_t value) = 0;
   virtual void audit(std::string_view line) = 0;
+  // One more number of a kind of which people want averages and quantiles.
+  virtual void sample(std::string_view, int64_t) {}
+  // What count, gauge and sample have gathered in this life, or null when nobody keeps it.
+  virtual const MetricTable* metrics() const { return nullptr; }
+  virtual void reset_metrics() {}
+  // Lines of a lower level are left out from now on.
+  virtual void set_log_level(LogLevel) {}
+  virtual ProcessFacts process_facts() const { return {}; }
 
   // The process ends after this step; no event arrives afterwards. What was written but not synced
   // may or may not survive.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "net/process_facts.h"
 
 namespace vivarium {
 namespace {
@@ -19,6 +20,9 @@ namespace {
 constexpr int kReadinessPerTurn = 256;
 // How long the end of the process waits for what was sent to leave.
 constexpr Duration kEndingMax = milliseconds(1000);
+
+// Who asks oftener for what the system knows of the process gets the same answer.
+constexpr Duration kFactsAge = milliseconds(1000);
 
 // Tokens that are not TcpLinks' (generation 0, slots above its listeners).
 constexpr uint64_t kDiskToken = 0xffff'0000;
@@ -91,7 +95,9 @@ Result<void> EpollLoop::open_all() {
   if (Result<void> done = watch(disk_->wake_fd(), kDiskToken); !done) return done;
   if (Result<void> done = watch(links_.wake_fd(), kResolverToken); !done) return done;
   for (const LoopDoor& door : options_.doors) {
-    if (Result<void> done = links_.listen(door.door, door.address); !done) return done;
+    const Result<void> done = links_.listen(door.door, door.address);
+    if (!done && !door.may_fail) return done;
+    if (!done) log(LogLevel::Warn, done.error().message);
   }
   return {};
 }
@@ -300,29 +306,24 @@ void EpollLoop::list(Dir dir, uint64_t token) { disk_->list(dir, token); }
 uint64_t EpollLoop::free_bytes(Dir dir) const { return disk_->free_bytes(dir); }
 
 void EpollLoop::log(LogLevel level, std::string_view line) {
-  if (options_.log) options_.log(level, line);
+  if (options_.log && level >= log_least_) options_.log(level, line);
 }
 
-void EpollLoop::count(std::string_view key, int64_t add) {
-  const auto found = metrics_.find(key);
-  if (found == metrics_.end()) {
-    metrics_.emplace(key, add);
-  } else {
-    found->second += add;
-  }
-}
+void EpollLoop::count(std::string_view key, int64_t add) { metrics_.count(key, add); }
+void EpollLoop::gauge(std::string_view key, int64_t value) { metrics_.gauge(key, value); }
+void EpollLoop::sample(std::string_view key, int64_t value) { metrics_.sample(key, value); }
 
-void EpollLoop::gauge(std::string_view key, int64_t value) {
-  const auto found = metrics_.find(key);
-  if (found == metrics_.end()) {
-    metrics_.emplace(key, value);
-  } else {
-    found->second = value;
+ProcessFacts EpollLoop::process_facts() const {
+  if (facts_at_ == Instant{INT64_MIN} || now_ - facts_at_ > kFactsAge) {
+    facts_ = read_process_facts();
+    facts_at_ = now_;
   }
+  return facts_;
 }
 
 void EpollLoop::audit(std::string_view line) {
-  log(LogLevel::Info, fmt::format("audit: {}", line));
+  // Whatever level is logged: who asked for an audit log wants all of it.
+  if (options_.log) options_.log(LogLevel::Info, fmt::format("audit: {}", line));
 }
 
 }  // namespace vivarium

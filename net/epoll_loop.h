@@ -5,7 +5,6 @@
 
 #include <array>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "core/base/result.h"
 #include "core/event.h"
+#include "core/metrics.h"
 #include "core/world.h"
 #include "disk/fd.h"
 #include "disk/file_disk.h"
@@ -24,7 +24,8 @@ namespace vivarium {
 
 struct LoopDoor {
   Door door{};
-  Address address;  // host empty: all interfaces; port 0: any
+  Address address;        // host empty: all interfaces; port 0: any
+  bool may_fail = false;  // a door that cannot be opened is told of and stays shut
 };
 
 struct LoopOptions {
@@ -36,7 +37,6 @@ struct LoopOptions {
 class EpollLoop final : public World {
  public:
   using Handler = std::function<void(const Event&, World&)>;
-  using Metrics = std::map<std::string, int64_t, std::less<>>;
 
   // Opens the doors. Errors: an address that cannot be resolved or bound.
   static Result<std::unique_ptr<EpollLoop>> make(LoopOptions options,
@@ -53,7 +53,6 @@ class EpollLoop final : public World {
   uint16_t port(Door door) const { return links_.port(door); }
   // Readable when a turn has something to do at once; timers aside.
   int descriptor() const { return epoll_.get(); }
-  const Metrics& metrics() const { return metrics_; }
 
   // For tests: `action` in place of a step of its own, and the end of the turn behind it.
   void act(const std::function<void(World&)>& action);
@@ -87,7 +86,12 @@ class EpollLoop final : public World {
   void log(LogLevel level, std::string_view line) override;
   void count(std::string_view key, int64_t add) override;
   void gauge(std::string_view key, int64_t value) override;
+  void sample(std::string_view key, int64_t value) override;
+  const MetricTable* metrics() const override { return &metrics_; }
+  void reset_metrics() override { metrics_.reset(); }
   void audit(std::string_view line) override;
+  void set_log_level(LogLevel least) override { log_least_ = least; }
+  ProcessFacts process_facts() const override;
   void stop(StopReason reason, std::string_view why) override;
 
  private:
@@ -116,7 +120,10 @@ class EpollLoop final : public World {
   Instant timer_ = Instant::never();
   std::array<uint64_t, 64> random_{};
   size_t random_left_ = 0;
-  Metrics metrics_;
+  MetricTable metrics_;
+  LogLevel log_least_ = LogLevel::Info;
+  mutable ProcessFacts facts_;  // as of facts_at_
+  mutable Instant facts_at_{INT64_MIN};
   bool started_ = false;
   bool in_step_ = false;
   bool stop_asked_ = false;

@@ -2,7 +2,6 @@
 // on them until it is stopped. Exit status: 0 stopped as asked, 1 could not go on, 2 wrong usage or
 // configuration.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -17,6 +16,7 @@
 #include "disk/file_disk.h"
 #include "net/epoll_loop.h"
 #include "net/logging.h"
+#include "net/process_facts.h"
 #include "net/server_settings.h"
 
 namespace vivarium {
@@ -42,19 +42,18 @@ LoopOptions loop_options(const ServerFile& file, const LogSink& log) {
   options.take_signals = true;
   options.log = log;
   options.doors.push_back({Door::Client, file.client});
+  const AdminConfig& admin = file.config.admin;
+  if (admin.server) {
+    options.doors.push_back({Door::Admin, {admin.host, admin.port}, !admin.server_wanted});
+  }
+  if (admin.metrics) {
+    options.doors.push_back({Door::Metrics, {admin.metrics_host, admin.metrics_port}});
+  }
   if (const Member* self = file.config.find(file.config.id); self != nullptr) {
     options.doors.push_back({Door::Election, self->election});
     options.doors.push_back({Door::Quorum, self->quorum});
   }
   return options;
-}
-
-// As many connections as the machine grants; the default of many shells is 1024.
-void raise_descriptor_limit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // `host` as it stands in front of a port.
@@ -78,9 +77,10 @@ void announce(const ServerFile& file, uint16_t port, const LogSink& log) {
   log(LogLevel::Info, line);
 }
 
-int serve(const ServerFile& file) {
+int serve(ServerFile file) {
   raise_descriptor_limit();
-  const LogSink log = make_stderr_log(LogLevel::Info);
+  // What is left out is for EpollLoop to say: the level can be changed while the server runs.
+  const LogSink log = make_stderr_log(LogLevel::Debug);
   FileDiskOptions disk_options;
   disk_options.data_dir = file.data_dir;
   disk_options.data_log_dir = file.data_log_dir;
@@ -90,12 +90,15 @@ int serve(const ServerFile& file) {
   };
   auto disk = FileDisk::make(std::move(disk_options));
   if (!disk) return refuse(kCannotGoOn, disk.error().message);
-  const auto node = std::make_unique<Node>(file.config);
+  std::unique_ptr<Node> node;  // made when its doors are open
   auto loop =
       EpollLoop::make(loop_options(file, log), std::move(*disk),
                       [&node](const Event& event, World& world) { node->step(event, world); });
   if (!loop) return refuse(kCannotGoOn, loop.error().message);
-  announce(file, (*loop)->port(Door::Client), log);
+  const uint16_t port = (*loop)->port(Door::Client);
+  describe_process(port, file);
+  node = std::make_unique<Node>(file.config);
+  announce(file, port, log);
   return (*loop)->run();
 }
 
@@ -118,7 +121,8 @@ int run(int argc, char** argv) {
     if (error.get_exit_code() == 0) return app.exit(error);
     return refuse(kWrongUsage, fmt::format("{} (see --help)", error.what()));
   }
-  if (zoo_cfg->count() == 0 && data_dir->count() == 0) {
+  const bool by_variables = zoo_cfg->count() == 0 && data_dir->count() == 0 && runs_in_container();
+  if (!by_variables && zoo_cfg->count() == 0 && data_dir->count() == 0) {
     return refuse(kWrongUsage,
                   "give a zoo.cfg, or --data-dir for a standalone server (see --help)");
   }
@@ -126,11 +130,12 @@ int run(int argc, char** argv) {
     return refuse(kWrongUsage, "give a zoo.cfg or flags (--data-dir ...), not both (see --help)");
   }
   const Address client{flags.listen, static_cast<uint16_t>(flags.client_port)};
-  const Result<ServerFile> file = zoo_cfg->count() != 0
+  const Result<ServerFile> file = by_variables ? settings_from_container()
+                                  : zoo_cfg->count() != 0
                                       ? settings_from_file(flags.zoo_cfg)
                                       : settings_from_flags(flags.data_dir, client);
   if (!file) return refuse(kWrongUsage, file.error().message);
-  return serve(*file);
+  return serve(std::move(*file));
 }
 
 }  // namespace

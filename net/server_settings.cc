@@ -6,9 +6,13 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
+#include "core/config_sources.h"
 #include "disk/fd.h"
 
 namespace vivarium {
@@ -34,7 +38,65 @@ Result<std::string> read_file(const std::string& path) {
   }
 }
 
+// As zkServer.sh hands them to the process it starts.
+std::string jvm_flags() {
+  std::string flags;
+  for (const char* name : {"SERVER_JVMFLAGS", "JVMFLAGS"}) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): before there are other threads.
+    if (const char* value = std::getenv(name)) flags += std::string(value) + " ";
+  }
+  return flags;
+}
+
+Environment container_variables() {
+  Environment variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const size_t equals = text.find('=');
+    if (!text.starts_with("ZOO_") || equals == std::string_view::npos) continue;
+    variables[std::string(text.substr(0, equals))] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+Result<void> write_file(const std::string& path, const std::string& text) {
+  const auto cannot = [&] {
+    return fail(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+  };
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!fd.valid()) return cannot();
+  if (::write(fd.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return cannot();
+  }
+  if (::fsync(fd.get()) != 0) return cannot();
+  return {};
+}
+
 }  // namespace
+
+bool runs_in_container() { return !container_variables().empty(); }
+
+Result<ServerFile> settings_from_container() {
+  const Environment variables = container_variables();
+  const std::string zoo_cfg = container_variable(variables, "ZOO_CONF_DIR") + "/zoo.cfg";
+  const std::string data_dir = container_variable(variables, "ZOO_DATA_DIR");
+  const std::string my_id_path = data_dir + "/myid";
+  if (::access(my_id_path.c_str(), F_OK) != 0) {
+    std::error_code error;
+    std::filesystem::create_directories(data_dir, error);
+    const Result<void> written =
+        write_file(my_id_path, container_variable(variables, "ZOO_MY_ID") + "\n");
+    if (!written) return tl::unexpected<Error>(written.error());
+  }
+  if (::access(zoo_cfg.c_str(), F_OK) == 0) return settings_from_file(zoo_cfg);
+  const Result<std::string> my_id = read_file(my_id_path);
+  if (!my_id) return tl::unexpected<Error>(my_id.error());
+  const std::string text = zoo_cfg_of_container(variables);
+  const std::string flags = jvm_flags();
+  Result<ServerFile> file = parse_server_file(ConfigTexts{text, *my_id, {}, flags});
+  if (!file) return fail(fmt::format("the variables ZOO_*: {}", file.error().message));
+  return file;
+}
 
 Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
   const Result<std::string> text = read_file(zoo_cfg);
@@ -51,7 +113,16 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
     if (!content) return tl::unexpected<Error>(content.error());
     my_id = std::move(*content);
   }
-  Result<ServerFile> file = parse_server_file(*text, my_id);
+  const Result<std::string> dynamic_path = parse_dynamic_file(*text);
+  if (!dynamic_path) return in_file(dynamic_path.error());
+  std::string dynamic;
+  if (!dynamic_path->empty()) {
+    Result<std::string> content = read_file(*dynamic_path);
+    if (!content) return tl::unexpected<Error>(content.error());
+    dynamic = std::move(*content);
+  }
+  const std::string flags = jvm_flags();
+  Result<ServerFile> file = parse_server_file(ConfigTexts{*text, my_id, dynamic, flags});
   if (!file) return in_file(file.error());
   return file;
 }

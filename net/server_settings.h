@@ -10,6 +10,10 @@
 namespace vivarium {
 
 Result<ServerFile> settings_from_file(const std::string& zoo_cfg);
+// As ZooKeeper's container images: from $ZOO_CONF_DIR/zoo.cfg, or without one from the variables
+// ZOO_*; myid is written when it is missing.
+Result<ServerFile> settings_from_container();
+bool runs_in_container();
 // A standalone server.
 Result<ServerFile> settings_from_flags(const std::string& data_dir, const Address& client);
 

@@ -464,7 +464,7 @@ bool TcpLinks::accept_one(Listener& listener, const Deliver& deliver) {
   link.fd = std::move(socket);
   watch(id, link);
   const std::string text = remote.text();
-  deliver(LinkAccepted{id, listener.door, text});
+  deliver(LinkAccepted{id, listener.door, text, remote.port()});
   return true;
 }
 

@@ -487,6 +487,10 @@ Door SimNetwork::door_of(const Happening& h) const {
       return Door::Quorum;
     case kElectionPort:
       return Door::Election;
+    case kAdminPort:
+      return Door::Admin;
+    case kMetricsPort:
+      return Door::Metrics;
     default:
       return Door::Client;
   }

@@ -17,10 +17,12 @@
 
 namespace vivarium::sim {
 
-// Ports of a server's three doors.
+// Ports of a server's doors.
 inline constexpr uint16_t kClientPort = 1;
 inline constexpr uint16_t kQuorumPort = 2;
 inline constexpr uint16_t kElectionPort = 3;
+inline constexpr uint16_t kAdminPort = 4;
+inline constexpr uint16_t kMetricsPort = 5;
 
 struct NetOptions {
   Delay connect{microseconds(150), microseconds(300), 8, milliseconds(20)};

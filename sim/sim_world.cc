@@ -233,12 +233,18 @@ void SimWorld::log(LogLevel level, std::string_view line) {
 
 void SimWorld::count(std::string_view key, int64_t add) {
   if (dead()) return;
+  host().metrics.count(key, add);
   if (Observer* observer = sim_.observer()) observer->counted(sim_, host_, key, add);
 }
 
 void SimWorld::gauge(std::string_view key, int64_t value) {
   if (dead()) return;
+  host().metrics.gauge(key, value);
   if (Observer* observer = sim_.observer()) observer->counted(sim_, host_, key, value);
+}
+
+void SimWorld::sample(std::string_view key, int64_t value) {
+  if (!dead()) host().metrics.sample(key, value);
 }
 
 void SimWorld::audit(std::string_view line) {

@@ -41,6 +41,9 @@ class SimWorld final : public World {
   void log(LogLevel level, std::string_view line) override;
   void count(std::string_view key, int64_t add) override;
   void gauge(std::string_view key, int64_t value) override;
+  void sample(std::string_view key, int64_t value) override;
+  const MetricTable* metrics() const override { return &host().metrics; }
+  void reset_metrics() override { host().metrics.reset(); }
   void audit(std::string_view line) override;
   void stop(StopReason reason, std::string_view why) override;
 

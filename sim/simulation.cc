@@ -322,6 +322,7 @@ void Simulation::begin_life(const Happening& happening, Programs& programs) {
   h.randoms = 0;
   h.turns = 0;
   h.files.begin_life(h.life);
+  h.metrics = MetricTable();
   const Choice zero{ChoiceKind::ClockZero, host.value, h.life, 0};
   h.clock.restart(now_, {static_cast<int64_t>(choices_.below(zero, 3'600'000'000'000))});
   h.timer_queued = SimTime::never();

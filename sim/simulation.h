@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/event.h"
+#include "core/metrics.h"
 #include "core/world.h"
 #include "sim/choices.h"
 #include "sim/crash.h"
@@ -188,6 +189,7 @@ class Simulation {
     SimDisk disk;
     SimFiles files;
     std::string death_reason;
+    MetricTable metrics;
     std::optional<StopReason> ended;
     // The timer, by the host's clock, and the earliest happening that will look at it.
     Instant timer = Instant::never();

@@ -27,6 +27,10 @@ std::string_view text_of(Door door) {
       return "election";
     case Door::Quorum:
       return "quorum";
+    case Door::Admin:
+      return "admin";
+    case Door::Metrics:
+      return "metrics";
   }
   return "?";
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,11 +11,14 @@
 #include "core/base/ids.h"
 #include "core/base/time.h"
 #include "core/server/fifo.h"
+#include "core/server/server_stats.h"
 #include "core/tree/watches.h"
 #include "core/wire/codes.h"
 #include "core/wire/peer_messages.h"
 
 namespace vivarium {
+
+struct AuditSubject;
 
 // How a request is served, see the table in requests.cc.
 enum class RequestClass : uint8_t {
@@ -33,9 +37,11 @@ struct PendingRequest {
   RequestClass kind{};
   bool done = false;  // Write and Barrier: the answer is known
   ErrorCode error{};
-  uint32_t ids = 0;       // how many the connection had when the request was read
-  Bytes body;             // of the request for reads, of the reply for all others
-  std::vector<Op> parts;  // multi: what each operation was asked as
+  Instant since;     // when it was read
+  uint32_t ids = 0;  // how many the connection had when the request was read
+  Bytes body;        // of the request for reads, of the reply for all others
+  std::shared_ptr<const AuditSubject> audit;  // of an audited write
+  std::vector<Op> parts;                      // multi: what each operation was asked as
 };
 
 // A link as the watch table knows it, and back.
@@ -75,6 +81,7 @@ struct ClientConnection {
   uint32_t writes_queued = 0;
   uint32_t barriers_queued = 0;
   uint32_t reads_queued = 0;
+  ConnectionStats stats;
   uint64_t credit = 0;   // bytes that may still arrive
   uint64_t unsent = 0;   // bytes on their way to it, when last looked at
   bool stalled = false;  // in Server::stalled_

@@ -64,6 +64,7 @@ void Server::create_session(ClientConnection& connection, ServerParts& parts) {
     create_local_session(connection, parts);
     return;
   }
+  parts.world.count("connection_request_count", 1);
   connection.phase = Phase::Creating;
   sessions_[connection.session].link = connection.link;
   Byte timeout[4];
@@ -78,6 +79,7 @@ void Server::reattach(ClientConnection& connection, const ConnectRequest& reques
     refuse(connection, parts);
     return;
   }
+  parts.world.count("connection_revalidate_count", 1);
   const LinkId link = connection.link;
   const auto held = sessions_.find(request.session);
   if (held != sessions_.end()) {
@@ -113,6 +115,7 @@ void Server::revalidated(SessionId session, bool valid, Zxid proposed, ServerPar
 
 void Server::establish(ClientConnection& connection) {
   CHECK(connection.phase == Phase::Creating || connection.phase == Phase::Revalidating);
+  const bool created = connection.phase == Phase::Creating;
   connection.phase = Phase::Established;
   handshakes_.erase({connection.handshake_deadline, connection.link});
   ConnectResponse response;
@@ -122,6 +125,9 @@ void Server::establish(ClientConnection& connection) {
   response.has_read_only = connection.has_read_only;
   response.read_only = read_only_;
   append_connect_response(response, connection.output);
+  if (created) connection.stats.last_op = Op::CreateSession;
+  ++connection.stats.sent;
+  ++stats_.sent;
   mark_dirty(connection);
   if (!connection.input.empty()) stall(connection);  // what was sent behind the ConnectRequest
 }

@@ -1,10 +1,12 @@
 #include "core/server/requests.h"
 
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/server/audit.h"
 #include "core/server/identity.h"
 #include "core/server/replies.h"
 #include "core/server/server.h"
@@ -107,6 +109,7 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
   request.xid = header.xid;
   request.op = operation.op;
   request.kind = operation.kind;
+  request.since = parts.world.now();
   request.ids = static_cast<uint32_t>(connection.ids.size());
   const bool submits =
       operation.kind == RequestClass::Write || operation.kind == RequestClass::Barrier;
@@ -128,6 +131,9 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
         }
       }
       if (operation.op == Op::Multi) request.parts = operations_of_multi(body);
+      if (parts.config.admin.audit) {
+        request.audit = std::make_shared<const AuditSubject>(audit_subject(operation.op, body));
+      }
       const uint64_t position = enqueue(connection, std::move(request));
       submit(connection, header.xid, operation.op, position, body, parts);
       return;
@@ -146,7 +152,7 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
       break;
   }
   if (connection.queue.empty()) {
-    answer(connection, request, body, parts);
+    reply(connection, request, body, parts);
     return;
   }
   if (operation.read != nullptr) request.body.assign(body.begin(), body.end());
@@ -201,6 +207,7 @@ void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body
   request.xid = xid;
   request.op = Op::Sync;
   request.kind = RequestClass::Barrier;
+  request.since = parts.world.now();
   const auto sync = decode_sync_request(body);
   if (!sync) {
     request.done = true;
@@ -233,7 +240,31 @@ void Server::advance(ClientConnection& connection, ServerParts& parts) {
       return;
     }
     const PendingRequest request = dequeue(connection);
-    answer(connection, request, request.body, parts);
+    reply(connection, request, request.body, parts);
+  }
+}
+
+// answer(), counted.
+void Server::reply(ClientConnection& connection, const PendingRequest& request, ByteView body,
+                   ServerParts& parts) {
+  const LinkId link = connection.link;
+  const size_t before = connection.output.size();
+  const Instant now = parts.world.now();
+  connection.stats.answered(request.op, request.xid, parts.tree.last_applied(), request.since, now);
+  const int64_t latency_ms = (now - request.since).ms();
+  stats_.latency.add(latency_ms);
+  if (request.kind == RequestClass::Write) {
+    traffic_.updates.add(latency_ms);
+  } else if (request.op != Op::Ping) {
+    traffic_.reads.add(latency_ms);
+  }
+  ++stats_.sent;
+  answer(connection, request, body, parts);
+  const ClientConnection* left = find(link);
+  if (left != nullptr && left->output.size() > before) {
+    const auto bytes = static_cast<int64_t>(left->output.size() - before);
+    stats_.responses.add(bytes);
+    traffic_.response_bytes += bytes;
   }
 }
 
@@ -287,9 +318,26 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
 
 void Server::applied(const Effects& effects, ServerParts& parts) {
   CHECK(parts.tree.last_applied() == effects.header.zxid);
+  note_digest(parts.tree);
+  parts.world.sample("propagation_latency", parts.world.wall_now().ms - effects.header.time.ms);
+  if (parts.config.admin.audit && effects.header.type == TxnType::CloseSession) {
+    for (const Effects::Change& change : effects.changes) {
+      if (change.event != WatchEvent::Deleted) continue;
+      parts.world.audit(
+          audit_line_of_ephemeral(effects.header.session, change.path, parts.config.admin.user()));
+    }
+  }
   fire_watches(effects);
   settle(effects, parts);
   if (effects.header.type == TxnType::CloseSession) forget_session(effects.header.session, parts);
+}
+
+void Server::note_digest(const DataTree& tree) {
+  constexpr uint64_t kEvery = 128;
+  constexpr size_t kKept = 1024;
+  if (tree.last_applied().value % kEvery != 0) return;
+  if (digests_.size() == kKept) digests_.pop_front();
+  digests_.push_back({tree.last_applied(), tree.digest()});
 }
 
 // Gives the txn to the write it is the answer of, if that write was ours: the oldest of the session
@@ -333,6 +381,13 @@ void Server::finish_write(ClientConnection& connection, const InFlight& write,
   CHECK(request != nullptr && !request->done);
   CHECK(request->xid == write.cxid && request->op == write.op);
   request->done = true;
+  if (request->audit != nullptr) {
+    const AuditActor actor{connection.session, std::span(connection.ids).first(request->ids),
+                           connection.address};
+    for (const std::string& line : audit_lines(actor, *request->audit, request->parts, effects)) {
+      parts.world.audit(line);
+    }
+  }
   if (effects.header.type == TxnType::Multi) {
     encode_multi_results(request->parts, effects, request->body);
   } else {

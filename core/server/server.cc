@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "core/base/check.h"
+#include "core/server/admin_words.h"
 #include "core/server/requests.h"
 #include "core/zab/rules.h"
 
@@ -113,6 +114,8 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
   CHECK(!connection.link.valid());
   connection.link = event.link;
   connection.address = address;
+  connection.stats.port = event.remote_port;
+  connection.stats.established = parts.world.wall_now();
   connection.ids.push_back(AuthId{"ip", address});
   connection.handshake_deadline =
       parts.world.now() + milliseconds(parts.config.handshake_deadline_ms);
@@ -127,6 +130,7 @@ void Server::receive(const LinkBytes& event, ServerParts& parts) {
   ClientConnection* connection = find(event.link);
   CHECK(event.bytes.size() <= connection->credit);
   connection->credit -= event.bytes.size();
+  traffic_.bytes_received += static_cast<int64_t>(event.bytes.size());
   if (connection->phase == Phase::Ending) return;
   mark_dirty(*connection);
   if (connection->phase == Phase::Established) {
@@ -169,7 +173,12 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
     ClientConnection* connection = find(link);
     if (connection == nullptr || connection->phase == Phase::Ending) return in.size();
     if (in.size() - used < kLengthBytes) return used;
-    const auto length = static_cast<int32_t>(get_u32(in.data() + used));
+    const uint32_t first = get_u32(in.data() + used);
+    if (connection->phase == Phase::Handshake && is_admin_word(first)) {
+      hand_over_word(*connection, first);
+      return in.size();
+    }
+    const auto length = static_cast<int32_t>(first);
     if (length < 0 || length > frame_bytes_max(*connection, parts.config)) {
       parts.world.count("bad_frames", 1);
       close(*connection, End::Drain, parts);
@@ -188,10 +197,19 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
   }
 }
 
+// An operator, and no client: the link goes to AdminWords.
+void Server::hand_over_word(ClientConnection& connection, uint32_t word) {
+  ++stats_.received;
+  words_.push_back({connection.link, word, connection.address, connection.stats.port});
+  forget(connection);
+}
+
 // False: the frame has to wait.
 bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts) {
   if (connection.phase == Phase::Handshake) {
     if (must_line_up(parts)) return false;
+    ++connection.stats.received;
+    ++stats_.received;
     connect(connection, frame, parts);
     return true;
   }
@@ -210,6 +228,8 @@ bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerPart
   if (kind == RequestClass::Write && would_be_overtaken(connection)) return false;
   const bool submits = kind == RequestClass::Write || kind == RequestClass::Barrier;
   if (submits && must_line_up(parts)) return false;
+  ++connection.stats.received;
+  ++stats_.received;
   request(connection, *header, frame.subspan(kRequestHeaderBytes), parts);
   return true;
 }
@@ -349,6 +369,11 @@ void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
     parts.world.send(link, connection.output);
   }
   if (end != End::Gone) parts.world.close(link, end == End::Drain);
+  forget(connection);
+}
+
+void Server::forget(ClientConnection& connection) {
+  const LinkId link = connection.link;
   watches_.remove_watcher(watcher_of(link));
   handshakes_.erase({connection.handshake_deadline, link});
   const auto of_address = per_address_.find(connection.address);
@@ -364,6 +389,17 @@ void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
   --connection_count_;
 }
 
+void Server::reset_connection_stats() {
+  for (ClientConnection& connection : connections_) connection.stats.reset();
+}
+
+const ClientConnection* Server::connection_from(uint32_t slot) const {
+  for (size_t i = slot; i < connections_.size(); ++i) {
+    if (connections_[i].link.valid()) return &connections_[i];
+  }
+  return nullptr;
+}
+
 // One line a second at most: what clients do must not fill the log.
 void Server::tell_of_refusal(std::string_view line, ServerParts& parts) {
   const Instant now = parts.world.now();
@@ -376,6 +412,8 @@ void Server::serving_started(ServerParts& parts) {
   CHECK(connection_count_ == 0);
   session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
                      parts.world.random());
+  stats_ = ServerStats();
+  stats_.serving_since = parts.world.now();
 }
 
 void Server::serving_stopped(ServerParts& parts) {
@@ -400,6 +438,8 @@ void Server::read_only_started(ServerParts& parts) {
   read_only_ = true;
   session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
                      parts.world.random());
+  stats_ = ServerStats();
+  stats_.serving_since = parts.world.now();
 }
 
 Instant Server::deadline() const {
@@ -414,7 +454,7 @@ void Server::on_deadline(ServerParts& parts) {
   while (!handshakes_.empty() && handshakes_.begin()->first <= now) {
     ClientConnection* connection = find(handshakes_.begin()->second);
     CHECK(connection != nullptr);
-    parts.world.count("handshakes_timed_out", 1);
+    parts.world.count("sessionless_connections_expired", 1);
     close(*connection, End::Abort, parts);
   }
 }

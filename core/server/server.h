@@ -23,6 +23,7 @@
 #include "core/server/fifo.h"
 #include "core/server/reads.h"
 #include "core/server/replication.h"
+#include "core/server/server_stats.h"
 #include "core/server/session_ids.h"
 #include "core/tree/data_tree.h"
 #include "core/tree/sessions.h"
@@ -67,6 +68,34 @@ class Server {
   size_t watch_count() const { return watches_.count(); }
   // Bytes held for the link's requests: received and not answered. 0 for an unknown link.
   uint64_t bytes_held(LinkId link) const;
+
+  // --- for operators (admin_words.h, admin_server.h)
+  // Four-letter words that have arrived on links that are Server's no more.
+  struct WordAsked {
+    LinkId link;
+    uint32_t word = 0;  // four bytes, big endian
+    std::string address;
+    uint16_t port = 0;
+  };
+  std::vector<WordAsked> take_words() { return std::exchange(words_, {}); }
+  void note_word_answered() { ++stats_.sent; }
+  // The tree's digest at every 128th zxid, as ZooKeeper keeps it; the last 1024.
+  struct DigestAt {
+    Zxid zxid;
+    uint64_t digest = 0;
+  };
+  const std::deque<DigestAt>& digests() const { return digests_; }
+  const ServerStats& stats() const { return stats_; }
+  const TrafficMetrics& traffic() const { return traffic_; }
+  void reset_stats() {
+    stats_.reset();
+    traffic_ = TrafficMetrics();
+  }
+  void reset_connection_stats();
+  const WatchTable& watches() const { return watches_; }
+  // The connection with the smallest slot from `slot` on, or null.
+  const ClientConnection* connection_from(uint32_t slot) const;
+  const ClientConnection* connection_of(LinkId link) const { return find(link); }
 
  private:
   enum class End : uint8_t {
@@ -114,6 +143,8 @@ class Server {
   void note_unsent(ClientConnection& connection, uint64_t bytes);
   void drop_slowest(ServerParts& parts);
   void close(ClientConnection& connection, End end, ServerParts& parts);
+  void forget(ClientConnection& connection);
+  void hand_over_word(ClientConnection& connection, uint32_t word);
   void tell_of_refusal(std::string_view line, ServerParts& parts);
 
   // handshake.cc
@@ -144,8 +175,11 @@ class Server {
                 ServerParts& parts);
   void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);
   void advance(ClientConnection& connection, ServerParts& parts);
+  void reply(ClientConnection& connection, const PendingRequest& request, ByteView body,
+             ServerParts& parts);
   void answer(ClientConnection& connection, const PendingRequest& request, ByteView body,
               ServerParts& parts);
+  void note_digest(const DataTree& tree);
   void settle(const Effects& effects, ServerParts& parts);
   void finish_write(ClientConnection& connection, const InFlight& write, const Effects& effects,
                     ServerParts& parts);
@@ -173,7 +207,11 @@ class Server {
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
   Instant retry_ = Instant::never();  // of those that wait for their output to leave
-  Instant silent_until_;              // no further line about refused clients before
+  std::vector<WordAsked> words_;
+  ServerStats stats_;
+  TrafficMetrics traffic_;  // since the start or the last srst
+  std::deque<DigestAt> digests_;
+  Instant silent_until_;  // no further line about refused clients before
 };
 
 }  // namespace vivarium

@@ -199,6 +199,8 @@ void Server::fire_watches(const Effects& effects) {
       CHECK(connection != nullptr);
       if (!may_be_told(change.acl, connection->ids, acl_rules_)) continue;
       append_bytes(connection->output, frame);
+      ++connection->stats.sent;
+      ++stats_.sent;
       mark_dirty(*connection);
     }
   }

@@ -27,6 +27,7 @@ void SnapshotTaker::start(Disk& disk, const DataTree& tree) {
     disk.world.write_shared(file_, at, share(Bytes(slice.begin(), slice.end())));
   }
   token_ = disk.token();
+  started_ = disk.world.now();
   disk.world.sync(file_, token_);
 }
 
@@ -51,6 +52,7 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
     if (!file_.valid() || failed->file != file_) return false;
     disk.world.log(LogLevel::Error,
                    fmt::format("the snapshot of zxid {:x} could not be written", zxid_.value));
+    disk.world.count("snapshot_error_count", 1);
     cancel(disk);
     return true;
   }
@@ -68,6 +70,7 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
   if (const auto* named = std::get_if<DirSynced>(&event)) {
     if (state_ != State::Naming || named->token != token_) return false;
     state_ = State::Idle;
+    disk.world.sample("snapshottime", (disk.world.now() - started_).ms());
     finished_ = zxid_;
     return true;
   }

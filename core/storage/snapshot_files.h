@@ -33,6 +33,7 @@ class SnapshotTaker {
   Zxid zxid_;
   FileId file_;
   uint64_t token_ = 0;
+  Instant started_;
   std::optional<Zxid> finished_;
 };
 

@@ -95,6 +95,11 @@ class Storage {
   // a member.
   void found_new(World& world);
   bool member() const { return member_; }
+  // The newest snapshot on disk.
+  std::optional<Zxid> newest_snapshot() const {
+    if (snapshots_.empty()) return std::nullopt;
+    return snapshots_.back().zxid;
+  }
 
   // Cuts everything above `keep` durably (RULES 4) and rebuilds `tree` from disk to exactly `keep`.
   // busy() until done. A zxid below the oldest snapshot cannot be reached: truncate_failed().

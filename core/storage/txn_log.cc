@@ -1,5 +1,7 @@
 #include "core/storage/txn_log.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/check.h"
@@ -142,6 +144,7 @@ void TxnLog::write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs,
   flight.upto = {written_, file_id_, end_, written_crc_};
   flight.token = disk.token();
   disk.world.sync(file_, flight.token);
+  flight.issued = disk.world.now();
   flight_bytes_ += flight.bytes;
   flights_.push_back(flight);
 }
@@ -165,6 +168,16 @@ void TxnLog::complete() {
   }
 }
 
+// ZooKeeper's fsync.warningthresholdms.
+void TxnLog::note_sync(World& world, Duration took) {
+  constexpr Duration kSlow = milliseconds(1000);
+  world.sample("fsynctime", took.ms());
+  if (took < kSlow) return;
+  world.count("fsync_threshold_exceed_count", 1);
+  world.log(LogLevel::Warn,
+            fmt::format("a sync of the log took {} ms: its disk is slow", took.ms()));
+}
+
 bool TxnLog::step(const Event& event, Disk& disk) {
   if (const auto* synced = std::get_if<FileSynced>(&event)) {
     if (file_.valid() && synced->file == file_) {
@@ -172,6 +185,7 @@ bool TxnLog::step(const Event& event, Disk& disk) {
                                        [&](const Flight& f) { return f.token == synced->token; });
       CHECK(flight != flights_.end() && !flight->synced);
       flight->synced = true;
+      note_sync(disk.world, disk.world.now() - flight->issued);
       complete();
       return true;
     }

@@ -85,6 +85,7 @@ class TxnLog {
     FrontierEdit::Position upto;
     uint64_t bytes = 0;
     uint64_t token = 0;
+    Instant issued;
     bool synced = false;
   };
 
@@ -96,6 +97,7 @@ class TxnLog {
   void encode(const Pending& p, const DataTree& tree, Bytes& out);
   void write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs, bool epochless);
   void complete();
+  static void note_sync(World& world, Duration took);
 
   bool started_ = false;
   uint64_t segment_bytes_ = 0;

@@ -199,13 +199,25 @@ std::string DataTree::path_of(Slot slot) const {
 }
 
 std::vector<std::string> DataTree::ephemerals(SessionId session) const {
+  return ephemerals(session, 0, SIZE_MAX);
+}
+
+std::vector<std::string> DataTree::ephemerals(SessionId session, size_t skip, size_t max) const {
   std::vector<std::string> paths;
   const auto list = owned_.find(session);
   if (list == owned_.end()) return paths;
-  for (Slot s = list->second.first; s != kNone; s = nodes_[s].owned_next) {
-    paths.push_back(path_of(s));
+  Slot slot = list->second.first;
+  for (; slot != kNone && skip > 0; --skip) slot = nodes_[slot].owned_next;
+  for (; slot != kNone && paths.size() < max; slot = nodes_[slot].owned_next) {
+    paths.push_back(path_of(slot));
   }
   return paths;
+}
+
+std::optional<SessionId> DataTree::ephemeral_owner_from(SessionId at_least) const {
+  const auto found = owned_.lower_bound(at_least);
+  if (found == owned_.end()) return std::nullopt;
+  return found->first;
 }
 
 size_t DataTree::ephemeral_count() const { return owned_count_; }

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -130,11 +131,16 @@ class DataTree {
   size_t node_count() const { return nodes_.size(); }
   // Paths of the session's ephemerals, in order of creation.
   std::vector<std::string> ephemerals(SessionId session) const;
+  // Up to `max` of them, without the first `skip`.
+  std::vector<std::string> ephemerals(SessionId session, size_t skip, size_t max) const;
   size_t ephemeral_count() const;
   // Would the quota above `path` be exceeded by so much more? By the statistics as applied.
   QuotaCheck check_quota(std::string_view path, int64_t bytes, int64_t count) const;
   // Containers and TTL nodes, which belong to no session and may end by themselves.
   const std::set<Slot>& unowned() const { return unowned_; }
+  // Sessions that have ephemerals: how many, and the first one from `at_least` on.
+  size_t ephemeral_owner_count() const { return owned_.size(); }
+  std::optional<SessionId> ephemeral_owner_from(SessionId at_least) const;
   uint64_t data_bytes() const;  // paths and data, as ZooKeeper's approximate_data_size
 
   // --- sessions: id to the timeout (ms) of the createSession txn.

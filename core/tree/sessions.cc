@@ -102,6 +102,25 @@ Instant SessionTracker::next_deadline() const {
   return std::min(alive, Instant{buckets_.begin()->first + shift_.ns});
 }
 
+bool SessionTracker::list_due(DueCursor& cursor, size_t max, Instant& at,
+                              std::vector<SessionId>& due) const {
+  due.clear();
+  const auto bucket = buckets_.lower_bound(cursor.bucket);
+  if (bucket == buckets_.end()) return false;
+  if (bucket->first != cursor.bucket) cursor = {bucket->first, 0};
+  at = Instant{bucket->first} + shift_;
+  const std::vector<SessionId>& listed = bucket->second;
+  const size_t end = std::min(listed.size(), cursor.within + std::min(max, listed.size()));
+  for (; cursor.within < end; ++cursor.within) {
+    const auto found = sessions_.find(listed[cursor.within]);
+    // Listed in several sets, it is due in the last.
+    if (found == sessions_.end() || found->second.deadline_ns != bucket->first) continue;
+    due.push_back(found->first);
+  }
+  if (cursor.within >= listed.size()) cursor = {bucket->first + 1, 0};
+  return true;
+}
+
 size_t SessionTracker::size() const { return sessions_.size(); }
 
 }  // namespace vivarium

@@ -42,6 +42,15 @@ class SessionTracker {
   Instant next_deadline() const;
   size_t size() const;
 
+  // --- for operators: sessions by the instant at which they are due, in portions.
+  struct DueCursor {
+    int64_t bucket = INT64_MIN;
+    size_t within = 0;
+  };
+  size_t due_sets() const { return buckets_.size(); }
+  // Up to `max` entries on from the cursor, all of one set. False: there are no more sets.
+  bool list_due(DueCursor& cursor, size_t max, Instant& at, std::vector<SessionId>& due) const;
+
  private:
   struct Session {
     int64_t deadline_ns = 0;  // on the tracker's clock: the real one less shift_

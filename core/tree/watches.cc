@@ -230,4 +230,38 @@ void WatchTable::erase_entry(uint32_t entry) {
   free_paths_.push_back(e.path);
 }
 
+void WatchTable::list_watchers(uint32_t path, size_t skip, size_t max,
+                               std::vector<WatcherId>& out) const {
+  out.clear();
+  for (uint32_t e = paths_[path].first; e != kNone && out.size() < max; e = entries_[e].path_next) {
+    if ((entries_[e].modes & kDataTable) == 0) continue;
+    if (skip > 0) {
+      --skip;
+    } else {
+      out.push_back(entries_[e].watcher);
+    }
+  }
+}
+
+std::optional<WatcherId> WatchTable::watcher_from(WatcherId at_least) const {
+  const auto found = watchers_.lower_bound(at_least);
+  if (found == watchers_.end()) return std::nullopt;
+  return found->first;
+}
+
+void WatchTable::list_paths(WatcherId watcher, size_t skip, size_t max,
+                            std::vector<std::string_view>& out) const {
+  out.clear();
+  const auto found = watchers_.find(watcher);
+  if (found == watchers_.end()) return;
+  for (uint32_t e = found->second; e != kNone && out.size() < max; e = entries_[e].watcher_next) {
+    if ((entries_[e].modes & kDataTable) == 0) continue;
+    if (skip > 0) {
+      --skip;
+    } else {
+      out.push_back(text_of(paths_[entries_[e].path]));
+    }
+  }
+}
+
 }  // namespace vivarium

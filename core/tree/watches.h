@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,7 @@ class WatchTable {
   static constexpr Modes kPersistent = 4;
   static constexpr Modes kRecursive = 8;
   static constexpr Modes kAll = 15;
+  static constexpr Modes kDataTable = kData | kPersistent | kRecursive;
 
   // Adds `modes` to what the watcher waits for on the path.
   void add(WatcherId watcher, Modes modes, std::string_view path);
@@ -51,6 +53,16 @@ class WatchTable {
   size_t count() const { return count_; }
   size_t path_count() const { return index_.size(); }
   size_t watcher_count() const { return watchers_.size(); }
+
+  // --- for operators: the data table in portions. Numbers of paths are reused.
+  uint32_t path_numbers() const { return static_cast<uint32_t>(paths_.size()); }
+  std::string_view path_text(uint32_t path) const { return text_of(paths_[path]); }
+  // Up to `max` watchers of the path, without the first `skip`.
+  void list_watchers(uint32_t path, size_t skip, size_t max, std::vector<WatcherId>& out) const;
+  std::optional<WatcherId> watcher_from(WatcherId at_least) const;
+  // Up to `max` paths of the watcher, without the first `skip`; borrowed until the table changes.
+  void list_paths(WatcherId watcher, size_t skip, size_t max,
+                  std::vector<std::string_view>& out) const;
 
  private:
   static constexpr uint32_t kNone = HashChains::kNone;

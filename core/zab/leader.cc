@@ -107,6 +107,8 @@ void Leader::accept(const LinkAccepted& event, Parts& parts) {
   }
   Peer peer;
   peer.link = QuorumLink(event.link, kStrangerBytesMax);
+  peer.address = fmt::format("{}:{}", event.remote_address, event.remote_port);
+  peer.accepted = parts.world.wall_now();
   peer.deadline = patience(peer, parts);
   peers_.push_back(std::move(peer));
 }
@@ -375,6 +377,11 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
                   : plan.kind == SyncPlan::Kind::Trunc ? "TRUNC"
                                                        : "SNAP",
                   plan.kind == SyncPlan::Kind::Snap ? from.value : plan.packet_zxid.value));
+  if (plan.kind == SyncPlan::Kind::Snap) {
+    parts.world.count("snap_count", 1);
+  } else {
+    parts.world.count("diff_count", 1);
+  }
   CHECK(from >= history.base());
   peer.sent = std::max(from, last.value_or(from));
   if (plan.kind != SyncPlan::Kind::Diff) peer.sent = from;
@@ -426,6 +433,7 @@ void Leader::establish(Parts& parts) {
     last_proposed_ = Zxid(epoch_, 0);
   }
   phase_ = Phase::Broadcast;
+  established_at_ = parts.world.now();
   apply_committed(committed_, parts, effects_, [](const Effects&) {});
   CHECK(parts.tree.last_applied() == initial_last_);
   const Instant now = parts.world.now();
@@ -437,6 +445,16 @@ void Leader::establish(Parts& parts) {
     if (peer.stage == Peer::Stage::Synced && !peer.dropped) send_up_to_date(peer, parts);
   }
   parts.user.serving_started();
+}
+
+std::vector<Leader::LearnerFacts> Leader::learner_facts() const {
+  std::vector<LearnerFacts> facts;
+  for (const Peer& peer : peers_) {
+    if (peer.dropped || peer.stage == Peer::Stage::Info) continue;
+    facts.push_back({peer.id, peer.voter, peer.follower, peer.up_to_date, peer.address,
+                     peer.accepted, peer.acked, peer.unsent});
+  }
+  return facts;
 }
 
 void Leader::send_up_to_date(Peer& peer, Parts& parts) {
@@ -498,6 +516,8 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
                                     sessions_, rules_, &notice));
   if (!notice.empty()) tell_of_quota(notice, parts);
   last_proposed_ = zxid;
+  proposal_sizes_.add(static_cast<int64_t>(entry->size()));
+  parts.world.count("proposal_count", 1);
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
     encode_packet(PacketType::Proposal, zxid.wire(), *entry, peer.link.out());
@@ -557,6 +577,7 @@ void Leader::send_commits(Zxid from, Zxid to, Parts& parts) {
   const History& history = parts.storage.history();
   for (size_t i = history.upper_bound(from); i < history.size() && history[i].zxid <= to; ++i) {
     const History::Item& item = history[i];
+    parts.world.count("commit_count", 1);
     for (Peer& peer : peers_) {
       if (peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
       if (peer.follower) {

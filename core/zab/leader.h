@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/base/stats.h"
 #include "core/base/time.h"
 #include "core/event.h"
 #include "core/tree/prepare.h"
@@ -51,6 +52,25 @@ class Leader {
   void sync(uint64_t ticket);
   void revalidate(SessionId session, int32_t timeout_ms, Parts& parts);
   bool touch(SessionId session, int32_t timeout_ms, Parts& parts);
+  // --- for operators
+  struct LearnerFacts {
+    ServerId id;
+    bool voter = false;     // counts for the quorum
+    bool follower = false;  // otherwise an observer
+    bool synced = false;    // has been told UPTODATE
+    std::string address;
+    WallTime accepted;
+    Zxid acked;
+    uint64_t unsent = 0;  // bytes on their way to it
+  };
+  // Those that have said who they are.
+  std::vector<LearnerFacts> learner_facts() const;
+  size_t pending_syncs() const { return syncs_.size(); }
+  const SessionTracker& session_tracker() const { return sessions_; }
+  const SizeStats& proposal_sizes() const { return proposal_sizes_; }
+  void reset_proposal_sizes() { proposal_sizes_ = SizeStats(); }
+  Instant established_at() const { return established_at_; }
+
   // Txns proposed and not yet committed.
   uint64_t outstanding(const Parts& parts) const;
 
@@ -96,6 +116,8 @@ class Leader {
     std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
     uint64_t confirmed_round = 0;
     bool dropped = false;
+    std::string address;
+    WallTime accepted;
   };
 
   Peer* find_peer(LinkId link);
@@ -192,6 +214,8 @@ class Leader {
     uint64_t round = 0;  // PING round that confirms our leadership
   };
   std::deque<PendingSync> syncs_;
+  SizeStats proposal_sizes_;
+  Instant established_at_;
   uint64_t round_ = 0;         // last PING round sent
   bool round_wanted_ = false;  // a sync waits for the next one
 };

@@ -216,10 +216,12 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
     case PacketType::Proposal:
       expected = following;
       if (expected) on_proposal(packet, parts);
+      parts.world.count("learner_proposal_received_count", 1);
       break;
     case PacketType::Commit:
       expected = following;
       if (expected) on_commit(packet, parts);
+      parts.world.count("learner_commit_received_count", 1);
       break;
     case PacketType::Inform:
       expected = following && (manner_.observer || manner_.aside);

@@ -192,6 +192,8 @@ void Zab::look(std::string_view why, Parts& parts) {
     }
   }
   settled_ = false;
+  parts.world.count("looking_count", 1);
+  looking_since_ = parts.world.now();
   role_.emplace<Looking>();
   if (parts.config.read_only_mode && !parts.config.standalone()) {
     read_only_at_ = parts.world.now() +
@@ -308,6 +310,7 @@ void Zab::end_read_only(Parts& parts) {
 }
 
 void Zab::on_decided(ServerId leader, Parts& parts) {
+  parts.world.sample("election_time", (parts.world.now() - looking_since_).ms());
   const bool voter = standing_ == Standing::Voter;
   if (leader == parts.config.id) {
     CHECK(voter);

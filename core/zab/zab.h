@@ -72,6 +72,9 @@ class Zab {
   Zxid committed() const;
   Standing standing() const { return standing_; }
   const Election& election() const { return election_; }
+  // The role, or null while it is another one.
+  const Leader* leader_role() const { return std::get_if<Leader>(&role_); }
+  Leader* leader_role() { return std::get_if<Leader>(&role_); }
 
  private:
   struct Recovering {};
@@ -100,6 +103,7 @@ class Zab {
   Quorum quorum_;
   Standing standing_ = Standing::Voter;
   Instant started_at_;
+  Instant looking_since_;
   bool settled_ = false;  // the election was told of the established leader
   bool force_snap_ = false;
   bool founding_ = false;

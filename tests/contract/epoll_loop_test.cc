@@ -237,8 +237,9 @@ TEST(EpollLoop, MetricsAddUpOrReplace) {
     world.gauge("sessions", 7);
     world.gauge("sessions", 4);
   });
-  EXPECT_EQ(worlds.loop(a.host()).metrics(),
-            (EpollLoop::Metrics{{"requests", 5}, {"sessions", 4}}));
+  const MetricTable& metrics = *worlds.loop(a.host()).metrics();
+  EXPECT_EQ(metrics.counters(), (MetricTable::Numbers{{"requests", 5}}));
+  EXPECT_EQ(metrics.gauges(), (MetricTable::Numbers{{"sessions", 4}}));
 }
 
 // The exit status of a process whose loop stops when it is asked to.

@@ -52,7 +52,8 @@ std::vector<Include> includes_of(const SourceFile& file) {
 // A room is a folder, but that the boundary, which lies in core/ itself, is one of its own.
 std::string room_of(std::string_view path) {
   static const std::set<std::string, std::less<>> boundary = {
-      "core/world", "core/event", "core/config", "core/config_keys", "core/properties"};
+      "core/world",       "core/event",          "core/config",  "core/admin_config",
+      "core/config_keys", "core/config_sources", "core/metrics", "core/properties"};
   if (boundary.contains(path.substr(0, path.rfind('.')))) return "boundary";
   for (const std::string_view room :
        {"core/base", "core/wire", "core/tree", "core/storage", "core/zab", "core/server", "core",
@@ -341,7 +342,7 @@ Offences dangling_names(const SourceFile& document, const Named& named) {
 
 std::set<std::string> metrics_of(const SourceFile& file) {
   std::set<std::string> names;
-  for (const std::string_view call : {"count(\"", "gauge(\""}) {
+  for (const std::string_view call : {"count(\"", "gauge(\"", "sample(\""}) {
     for (size_t at = file.text.find(call); at != std::string::npos;
          at = file.text.find(call, at + 1)) {
       const char before = at == 0 ? ' ' : file.text[at - 1];

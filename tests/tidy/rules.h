@@ -36,7 +36,7 @@ Offences untidy_file(const SourceFile& file);
 // Leftover marks alone, for documents and scripts.
 Offences leftovers(const SourceFile& file);
 
-// Metrics: World::count and World::gauge with a name of their own.
+// Metrics: World::count, gauge and sample with a name of their own.
 std::set<std::string> metrics_of(const SourceFile& file);
 // First columns of the table under "## Metrics" of docs/operations.md.
 std::set<std::string> documented_metrics(const SourceFile& document);

@@ -299,14 +299,14 @@ TEST(ServerFile, AccessControlAndWrites) {
 TEST(ServerFile, IgnoredKeysAreNamed) {
   const ServerFile file = parsed(kMinimal +
                                  "autopurge.purgeInterval=1\n"
-                                 "4lw.commands.whitelist=*\n"
-                                 "admin.enableServer=false\n"
+                                 "admin.rateLimiterIntervalInMS=1\n"
+                                 "metricsProvider.exportJvmInfo=true\n"
                                  "zookeeper.forceSync=no\n"
                                  "autopurge.snapRetainCount=1\n");
   const std::vector<std::string> expected = {
-      "4lw.commands.whitelist is ignored", "admin.enableServer is ignored",
-      "autopurge.purgeInterval is ignored",
-      "autopurge.snapRetainCount=1 is ignored: 3 snapshots are kept", "forceSync is ignored"};
+      "admin.rateLimiterIntervalInMS is ignored", "autopurge.purgeInterval is ignored",
+      "autopurge.snapRetainCount=1 is ignored: 3 snapshots are kept",
+      "metricsProvider.exportJvmInfo is ignored", "forceSync is ignored"};
   EXPECT_EQ(file.warnings, expected);
   EXPECT_EQ(file.config.snapshots_kept, 3U);
 }

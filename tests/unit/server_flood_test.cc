@@ -46,7 +46,7 @@ TEST(ServerFlood, FiveThousandSilentConnectionsHoldLittleAndGo) {
   host.let_pass(5500);
   for (const LinkId link : silent) EXPECT_EQ(host.end_of(link), LinkEnd::Aborted);
   EXPECT_EQ(host.server.connection_count(), 1U);
-  EXPECT_EQ(host.world.counts_["handshakes_timed_out"], kSilent);
+  EXPECT_EQ(host.world.counts_["sessionless_connections_expired"], kSilent);
   host.send_frame(client, create(2, "/y"));
   host.settle();
   EXPECT_EQ(host.received(client).size(), 2U);

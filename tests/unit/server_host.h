@@ -77,7 +77,7 @@ class FakeWorld final : public World {
   void rename(Dir, std::string_view, std::string_view, Lane) override {}
   void remove(Dir, std::string_view, Lane) override {}
   void sync_dir(Dir, uint64_t, Lane) override {}
-  void list(Dir, uint64_t) override {}
+  void list(Dir dir, uint64_t token) override { lists_.emplace_back(dir, token); }
   uint64_t free_bytes(Dir) const override { return uint64_t{1} << 40; }
 
   void log(LogLevel, std::string_view line) override { lines_.emplace_back(line); }
@@ -96,6 +96,7 @@ class FakeWorld final : public World {
   std::map<LinkId, FakeLink> links_;
   std::map<std::string, int64_t> counts_;
   std::vector<std::string> audit_;
+  std::vector<std::pair<Dir, uint64_t>> lists_;  // asked for and not answered
   std::vector<std::string> lines_;
   size_t sends_ = 0;
 };

@@ -55,7 +55,7 @@ TEST(ServerLimits, BeforeASessionAtMostOneKibibyteArrives) {
 
 TEST(ServerLimits, AFirstFrameThatCannotFitIsRefusedByItsLength) {
   ServerHost host;
-  for (const uint32_t length : {1021U, 0x100000U, 0x7fffffffU, 0xffffffffU, 0x72756f6bU}) {
+  for (const uint32_t length : {1021U, 0x100000U, 0x7fffffffU, 0xffffffffU, 0x72756f6cU}) {
     const LinkId link = host.open();
     Bytes start(4);
     put_u32(start.data(), length);

@@ -1,0 +1,23 @@
+// AdminParts: what answers to operators are made from, lent for the length of a step. Everything is
+// read, but for statistics that are set to zero.
+#pragma once
+
+#include "core/config.h"
+#include "core/server/server.h"
+#include "core/storage/storage.h"
+#include "core/tree/data_tree.h"
+#include "core/world.h"
+#include "core/zab/zab.h"
+
+namespace vivarium {
+
+struct AdminParts {
+  const Config& config;
+  World& world;
+  Server& server;
+  Zab& zab;
+  const Storage& storage;
+  const DataTree& tree;
+};
+
+}  // namespace vivarium

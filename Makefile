@@ -12,7 +12,7 @@ SEEDS ?= 1:100000
 # docs/architecture.md says what each library is for. ccache only makes the second build quicker.
 PACKAGES := \
   g++ cmake ninja-build ccache \
-  libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev \
+  libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev libedit-dev \
   libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
   python3 python3-kazoo zookeeper
@@ -43,9 +43,9 @@ build: deps
 
 run: deps
 	cmake --preset release
-	cmake --build --preset release --target vivariumd
+	cmake --build --preset release --target vivariumd vivctl
 	@echo 'Try it from a second terminal:' \
-	  '/usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:$(PORT) create /hello world'
+	  'build/release/bin/vivctl -server 127.0.0.1:$(PORT) create /hello world'
 	@exec build/release/bin/vivariumd --data-dir '$(DATA)' --client-port '$(PORT)' --listen 127.0.0.1
 
 test: deps

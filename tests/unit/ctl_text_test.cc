@@ -30,7 +30,7 @@ TEST(CtlWords, EndAtWhiteSpaceAndMayBeQuoted) {
   EXPECT_THAT(split_words(R"(create /a "two words" 'it is "quoted"')"),
               ElementsAre("create", "/a", "two words", "it is \"quoted\""));
   EXPECT_THAT(split_words(R"(set /a "" '')"), ElementsAre("set", "/a", "", ""));
-  EXPECT_THAT(split_words(R"(set /a x"y z")"), ElementsAre("set", "/a", "x\"y", "z"));
+  EXPECT_THAT(split_words(R"(set /a x"y z")"), ElementsAre("set", "/a", "x\"y", "z\""));
   EXPECT_THAT(split_words(R"(set /a "open end)"), ElementsAre("set", "/a", "open", "end"));
   EXPECT_THAT(split_words(R"("a"b)"), ElementsAre("a", "b"));
   EXPECT_THAT(split_words(" \t\r\n"), IsEmpty());

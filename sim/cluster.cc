@@ -73,6 +73,7 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       faults_(std::move(faults)),
       nodes_(profile.servers),
       facts_(profile.servers),
+      forgotten_(profile.servers),
       wiped_(profile.servers),
       down_for_(profile.servers),
       ledger_(profile.servers),
@@ -139,6 +140,9 @@ void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
   nodes_[server].reset();
+  for (std::optional<Forgotten>& f : forgotten_) {
+    if (f) std::erase(f->remember, server);
+  }
   facts_[server] = NodeFacts{};
   agreement_.died(server);
   ++outcome_.crashes;
@@ -241,12 +245,35 @@ void Cluster::after_step(ServerIndex server) {
   // What it is, it knows when it has recovered.
   const bool recovered = after.role != ZabRole::Recovering;
   const bool whole = after.standing == Standing::Voter || after.standing == Standing::Observer;
-  if (recovered && whole && !after.damaged) wiped_[server] = false;
+  if (forgotten_[server]) watch_forgotten(server);
+  if (recovered && whole && !after.damaged && !forgotten_[server]) wiped_[server] = false;
   const SimTime now = sim_.now();
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
   leadership_.stepped(server, after, now, verdict_);
   durability_.stepped(server, before, after, sim_.disk(server_host(server)), ledger_,
                       agreement_.committed_up_to(durability_.acknowledged(server)), now, verdict_);
+}
+
+// Whoever has lost the end of its log and hears of a peer who remembers it takes no part as a voter
+// with what is left (RULES 3, rule T).
+void Cluster::watch_forgotten(ServerIndex server) {
+  const NodeFacts& now = facts_[server];
+  const Node& node = *nodes_[server];
+  const Forgotten& forgotten = *forgotten_[server];
+  const bool joins = now.role == ZabRole::Learner || now.role == ZabRole::Leader;
+  if (joins && !now.established && now.standing == Standing::Voter && !now.damaged &&
+      now.last_logged == forgotten.kept) {
+    for (const ServerIndex peer : forgotten.remember) {
+      verdict_.expect(Checker::Recover, !node.zab().election().has_heard(ServerId{peer + 1}),
+                      sim_.now(), [&] {
+                        return fmt::format(
+                            "s{} votes with a log to {:x}, and has heard s{}, who remembers more",
+                            server + 1, forgotten.kept.value, peer + 1);
+                      });
+    }
+  }
+  // Synchronised: what it lacked is there again, or was never committed.
+  if (now.established) forgotten_[server].reset();
 }
 
 // --- the run

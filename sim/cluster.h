@@ -64,6 +64,12 @@ class Cluster final : public Programs, public Observer {
   void wipe_all(Duration down);
   // Power is lost, and what is acknowledged in its log is damaged before it starts again.
   void rot(ServerIndex server, uint64_t fault, Duration down);
+  // Power is lost, and so is the last batch of its log; at most what enough others have on disk,
+  // and at least one remembers. False: there is no such batch, and nothing has happened but the
+  // loss of power.
+  bool lose_tail(ServerIndex server, uint64_t draw);
+  // The same, whoever has it or remembers; power is lost already.
+  std::optional<Zxid> lose_tail_of_stopped(ServerIndex server, uint64_t draw);
   // Its disk was damaged by whoever plays with it: it may stand aside when it starts.
   void damaged(ServerIndex server) { durability_.damaged(server); }
   // Another observer beside the checkers (a trace).
@@ -101,6 +107,8 @@ class Cluster final : public Programs, public Observer {
   void check_results();
   void check_clients();
   void after_step(ServerIndex server);
+  bool enough_others_have(ServerIndex server, Zxid zxid) const;
+  void watch_forgotten(ServerIndex server);
   void check_quiet();
   void tap(ServerIndex server, const Call& call);
   void tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes);
@@ -111,6 +119,14 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<Node>> nodes_;
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
+  // The end of a log is lost, and its disk does not tell.
+  struct Forgotten {
+    LogId log;
+    Epoch epoch = 0;
+    Zxid kept;
+    std::vector<ServerIndex> remember;  // since then running
+  };
+  std::vector<std::optional<Forgotten>> forgotten_;
   std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
   struct Cut {
     uint32_t fault = 0;

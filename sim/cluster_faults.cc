@@ -1,4 +1,6 @@
 // The faults of a schedule: how each begins, strikes and ends.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/base/check.h"
@@ -84,15 +86,61 @@ void Cluster::wipe(ServerIndex server, Duration down) {
   sim_.kill(server_host(server), *this);
   sim_.disk(server_host(server)).wipe();
   wiped_[server] = true;
+  forgotten_[server].reset();
   ledger_.installed(server, Zxid{});
   leadership_.wiped(server);
   durability_.wiped(server);
   if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
 }
 
+// Every quorum without this server holds it, also one that this server joins with less.
+bool Cluster::enough_others_have(ServerIndex server, Zxid zxid) const {
+  uint32_t have = 0;
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    if (i != server && ledger_.durable(i, sim_.disk(server_host(i)), zxid)) ++have;
+  }
+  return have > profile_.voters() / 2;
+}
+
+std::optional<Zxid> Cluster::lose_tail_of_stopped(ServerIndex server, uint64_t draw) {
+  const std::optional<LostTail> lost = sim::lose_tail(sim_.disk(server_host(server)), draw);
+  if (!lost) return std::nullopt;
+  Forgotten forgotten;
+  forgotten.log = {lost->frontier.uuid_high, lost->frontier.generation};
+  forgotten.epoch = lost->frontier.current_epoch;
+  forgotten.kept = lost->kept;
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    if (i == server || !nodes_[i]) continue;
+    const auto acknowledged = nodes_[i]->storage().remembered(ServerId{server + 1});
+    if (acknowledged && acknowledged->log == forgotten.log &&
+        acknowledged->epoch >= forgotten.epoch && acknowledged->upto > forgotten.kept) {
+      forgotten.remember.push_back(i);
+    }
+  }
+  forgotten_[server] = std::move(forgotten);
+  wiped_[server] = true;
+  durability_.tail_lost(server, lost->kept);
+  sim_.note(server_host(server), fmt::format("its log behind {:x} is lost", lost->kept.value));
+  return lost->kept;
+}
+
+bool Cluster::lose_tail(ServerIndex server, uint64_t draw) {
+  sim_.lose_power(server_host(server), *this);
+  const Zxid acknowledged = durability_.acknowledged(server);
+  if (profile_.observer(server) || !enough_others_have(server, acknowledged)) return false;
+  return lose_tail_of_stopped(server, draw).has_value();
+}
+
 void Cluster::rot(ServerIndex server, uint64_t fault, Duration down) {
   const HostId host = server_host(server);
   sim_.lose_power(host, *this);
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return sim_.choices().below({ChoiceKind::Fault, fault, 30 + what, 0}, n);
+  };
+  if (draw(0, 2) == 0 && lose_tail(server, draw(1, 1000))) {
+    if (sim_.state(host) == HostState::Off) sim_.start(host, down);
+    return;
+  }
   const std::optional<std::string> done = rot_log(sim_.disk(host), sim_.choices(), fault);
   if (done) {
     wiped_[server] = true;

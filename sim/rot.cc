@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base/hash.h"
@@ -17,13 +18,9 @@ struct Place {
   Zxid zxid;
 };
 
-// Records that the durable frontier vouches for, in the durable log files.
-std::vector<Place> vouched_records(const SimDisk& disk) {
+// Records in the durable log files, up to a zxid.
+std::vector<Place> records_up_to(const SimDisk& disk, Zxid upto) {
   std::vector<Place> places;
-  const auto sidecar = disk.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable);
-  const std::optional<Frontier> frontier =
-      sidecar ? newest_frontier(*sidecar) : std::optional<Frontier>();
-  if (!frontier || frontier->intent != Intent::None) return places;
   for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Durable)) {
     if (!parse_log_name(file.name)) continue;
     const std::optional<Bytes> bytes = disk.content(Dir::Logs, file.name, SimDisk::Image::Durable);
@@ -35,11 +32,20 @@ std::vector<Place> vouched_records(const SimDisk& disk) {
       const ByteView covered = ByteView(*bytes).subspan(at + kRecordHeadBytes, length);
       if (get_u64(bytes->data() + at) != adler32(covered) || !decode_trailer(covered)) break;
       const Zxid zxid{get_u64(covered.data() + 12)};
-      if (zxid <= frontier->zxid) places.push_back({file.name, at, end, zxid});
+      if (zxid <= upto) places.push_back({file.name, at, end, zxid});
       at = end;
     }
   }
   return places;
+}
+
+// Those that the durable frontier vouches for.
+std::vector<Place> vouched_records(const SimDisk& disk) {
+  const auto sidecar = disk.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable);
+  const std::optional<Frontier> frontier =
+      sidecar ? newest_frontier(*sidecar) : std::optional<Frontier>();
+  if (!frontier || frontier->intent != Intent::None) return {};
+  return records_up_to(disk, frontier->zxid);
 }
 
 // A zeroed sector must not hold what is behind the frontier.
@@ -88,6 +94,60 @@ std::optional<std::string> rot_log(SimDisk& disk, Choices& choices, uint64_t fau
   const Place& place = places[draw(0, places.size())];
   const auto kind = static_cast<RotKind>(draw(1, 3));
   return rot_place(disk, places, place, kind, draw(2, uint64_t{1} << 32));
+}
+
+namespace {
+
+// Of two slots the older one, when they differ in nothing but what was durable.
+std::optional<size_t> older_slot(ByteView sidecar) {
+  if (sidecar.size() < kFrontierSlotStride + kFrontierSlotBytes) return std::nullopt;
+  const auto a = decode_frontier(sidecar.first(kFrontierSlotBytes));
+  const auto b = decode_frontier(sidecar.subspan(kFrontierSlotStride).first(kFrontierSlotBytes));
+  if (!a || !b) return std::nullopt;
+  const bool same = a->uuid_high == b->uuid_high && a->generation == b->generation &&
+                    a->accepted_epoch == b->accepted_epoch &&
+                    a->current_epoch == b->current_epoch && a->member && b->member &&
+                    a->intent == Intent::None && b->intent == Intent::None;
+  if (!same) return std::nullopt;
+  return a->sequence < b->sequence ? 0 : 1;
+}
+
+void zero(Bytes& bytes, uint64_t from, uint64_t to) {
+  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(from),
+            bytes.begin() + static_cast<std::ptrdiff_t>(to), Byte{0});
+}
+
+}  // namespace
+
+std::optional<LostTail> lose_tail(SimDisk& disk, uint64_t draw) {
+  auto sidecar = disk.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable);
+  const std::optional<size_t> older = sidecar ? older_slot(*sidecar) : std::nullopt;
+  if (!older) return std::nullopt;
+  zero(*sidecar, (1 - *older) * kFrontierSlotStride,
+       (1 - *older) * kFrontierSlotStride + kFrontierSlotBytes);
+  LostTail lost;
+  lost.frontier = *newest_frontier(*sidecar);
+  // A snapshot tells, too, and so does the name of a file.
+  Zxid known = lost.frontier.zxid;
+  for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Durable)) {
+    known = std::max(known, parse_snapshot_name(file.name).value_or(Zxid{}));
+  }
+  for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Durable)) {
+    known = std::max(known, parse_log_name(file.name).value_or(Zxid{}));
+  }
+  const std::vector<Place> places = records_up_to(disk, Zxid{UINT64_MAX});
+  const auto first = std::find_if(places.begin(), places.end(),
+                                  [known](const Place& place) { return place.zxid > known; });
+  if (first == places.begin() || first == places.end()) return std::nullopt;
+  const auto choices = static_cast<uint64_t>(places.end() - first);
+  const auto from = first + static_cast<std::ptrdiff_t>(draw % choices);
+  lost.kept = (from - 1)->zxid;
+  auto log = disk.content(Dir::Logs, from->name, SimDisk::Image::Durable);
+  if (!log || (from - 1)->name != from->name) return std::nullopt;
+  zero(*log, from->offset, log->size());
+  disk.put(Dir::Logs, from->name, *log);
+  disk.put(Dir::Logs, kFrontierName, *sidecar);
+  return lost;
 }
 
 }  // namespace vivarium::sim

@@ -1,5 +1,6 @@
 // Rot: damage to acknowledged records in the log of a stopped server, drawn by name. Only what the
-// frontier vouches for is touched: the last batch behind it is the stated limit (formats.md).
+// frontier vouches for is touched; but for a lost tail, of which nothing on this disk tells, and
+// which is for whoever knows that a peer remembers it (formats.md, the stated limit).
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <string>
 
 #include "core/base/ids.h"
+#include "core/storage/record.h"
 #include "sim/choices.h"
 #include "sim/sim_disk.h"
 
@@ -18,5 +20,13 @@ enum class RotKind : uint8_t { FlippedBit, ZeroedSector, GarbledSector };
 // sector that holds its middle. Returns what was done; nullopt: there is nothing to damage.
 std::optional<std::string> rot_record(SimDisk& disk, Zxid zxid, RotKind kind, uint64_t draw);
 std::optional<std::string> rot_log(SimDisk& disk, Choices& choices, uint64_t fault);
+
+// The last writes to the log and to the frontier were synced and are not there: both files are as
+// before them, and the log ends early in a good order. Nullopt: there is no such batch.
+struct LostTail {
+  Frontier frontier;  // what the disk still tells
+  Zxid kept;          // where its log ends now
+};
+std::optional<LostTail> lose_tail(SimDisk& disk, uint64_t draw);
 
 }  // namespace vivarium::sim

@@ -91,6 +91,11 @@ void FrontierFile::write(World& world) {
   pump(world);
 }
 
+void FrontierFile::touch(World& world) {
+  if (idle()) first_unsynced_at_ = last_written_at_ = world.now();
+  ++revision_;
+}
+
 uint64_t FrontierFile::save(World& world) {
   ++revision_;
   wanted_revision_ = revision_;
@@ -132,7 +137,7 @@ bool FrontierFile::step(const Event& event, World& world) {
 }
 
 Instant FrontierFile::deadline() const {
-  const bool waiting = exists_ && syncing_revision_ == 0 && written_revision_ > durable_revision_;
+  const bool waiting = exists_ && syncing_revision_ == 0 && revision_ > durable_revision_;
   if (!waiting) return Instant::never();
   return std::min(last_written_at_ + kSyncIdle, first_unsynced_at_ + kSyncLatest);
 }

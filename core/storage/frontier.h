@@ -5,6 +5,8 @@
 //   write(): the value leaves for the file at once; a sync follows off the acknowledgement path (5
 //   ms
 //            idle, 100 ms at most), or with the next save().
+//   touch(): the value leaves at the latest with that sync, which becomes due: for what changes
+//            often and may come late.
 //   save():  durable when durable(result). The first save of a directory creates the file under
 //   another
 //            name, so that `frontier` exists only with a whole value in it.
@@ -45,6 +47,7 @@ class FrontierFile {
   Frontier& edit() { return value_; }
 
   void write(World& world);
+  void touch(World& world);
   uint64_t save(World& world);
   bool durable(uint64_t revision) const { return durable_revision_ >= revision; }
   bool idle() const { return durable_revision_ == revision_; }

@@ -13,6 +13,7 @@ constexpr uint32_t kFrontierVersion = 1;
 constexpr uint32_t kFlagMember = 1;
 constexpr size_t kTrailerCrcAt = kTrailerBytes - 4;
 constexpr size_t kFrontierCrcAt = kFrontierBytes - 4;
+constexpr size_t kRememberedBytes = 32;
 
 Byte* grow(Bytes& out, size_t n) {
   out.resize(out.size() + n);
@@ -88,6 +89,46 @@ std::optional<Trailer> decode_trailer(ByteView covered) {
   return t;
 }
 
+namespace {
+
+void encode_remembered(const std::vector<RememberedAck>& remembered, Bytes& out) {
+  CHECK(remembered.size() <= kRememberedMax);
+  if (remembered.empty()) return;
+  const size_t bytes = 4 + remembered.size() * kRememberedBytes;
+  static_assert(kFrontierBytes + 8 + kRememberedMax * kRememberedBytes <= kFrontierSlotBytes);
+  Byte* const begin = grow(out, bytes + 4);
+  put_u32(begin, static_cast<uint32_t>(remembered.size()));
+  Byte* p = begin + 4;
+  for (const auto& [voter, acknowledged] : remembered) {
+    put_u64(p, static_cast<uint64_t>(voter.value));
+    put_u64(p + 8, acknowledged.upto.value);
+    put_u64(p + 16, acknowledged.log.directory);
+    put_u32(p + 24, acknowledged.log.generation);
+    put_u32(p + 28, acknowledged.epoch);
+    p += kRememberedBytes;
+  }
+  put_u32(p, crc32c({begin, bytes}));
+}
+
+// Nothing when it is not there, or not well: that loses a safeguard, and no promise.
+std::vector<RememberedAck> decode_remembered(ByteView in) {
+  if (in.size() < 4) return {};
+  const size_t count = get_u32(in.data());
+  if (count == 0 || count > kRememberedMax) return {};
+  const size_t bytes = 4 + count * kRememberedBytes;
+  if (in.size() < bytes + 4 || crc32c(in.first(bytes)) != get_u32(in.data() + bytes)) return {};
+  std::vector<RememberedAck> remembered;
+  for (size_t i = 0; i < count; ++i) {
+    const Byte* p = in.data() + 4 + i * kRememberedBytes;
+    const LogId log{get_u64(p + 16), get_u32(p + 24)};
+    remembered.push_back({ServerId{static_cast<int64_t>(get_u64(p))},
+                          Acknowledged{log, get_u32(p + 28), Zxid{get_u64(p + 8)}}});
+  }
+  return remembered;
+}
+
+}  // namespace
+
 void encode_frontier(const Frontier& frontier, Bytes& out) {
   Byte* p = grow(out, kFrontierBytes);
   put_u32(p, kFrontierMagic);
@@ -108,6 +149,7 @@ void encode_frontier(const Frontier& frontier, Bytes& out) {
   put_u64(p + 88, frontier.intent_zxid.value);
   put_u64(p + 96, frontier.acknowledged.value);
   put_u32(p + kFrontierCrcAt, crc32c({p, kFrontierCrcAt}));
+  encode_remembered(frontier.remembered, out);
 }
 
 std::optional<Frontier> decode_frontier(ByteView slot) {
@@ -133,6 +175,7 @@ std::optional<Frontier> decode_frontier(ByteView slot) {
   f.member = (get_u32(p + 84) & kFlagMember) != 0;
   f.intent_zxid = Zxid{get_u64(p + 88)};
   f.acknowledged = Zxid{get_u64(p + 96)};
+  f.remembered = decode_remembered(slot.subspan(kFrontierBytes));
   return f;
 }
 

@@ -30,7 +30,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "core/base/acknowledged.h"
 #include "core/base/bytes.h"
 #include "core/base/hash.h"
 #include "core/base/ids.h"
@@ -84,9 +86,16 @@ std::optional<Trailer> decode_trailer(ByteView covered);
 //   88  u64  intent zxid: the last zxid to keep, or the snapshot's
 //   96  u64  last zxid acknowledged to a leader when written
 //  104  u32  CRC32C of bytes 0..103
+// And behind it, of the same sector, what voters have acknowledged to this server while it led;
+// absent (zeros) in slots of earlier versions, which in turn do not look there:
+//  108  u32  count, at most kRememberedMax
+//  112  per voter, ascending: i64 id, u64 zxid, u64 first half of its UUID, u32 its truncation
+//       generation, u32 epoch of the leadership
+//       u32  CRC32C of bytes 108 up to here
 inline constexpr uint32_t kFrontierMagic = 0x56764672;  // "VvFr"
 inline constexpr size_t kFrontierBytes = 108;
 inline constexpr size_t kFrontierSlotBytes = 512;
+inline constexpr size_t kRememberedMax = 12;  // voters that fit into the slot's sector
 inline constexpr size_t kFrontierSlotStride = 4096;
 inline constexpr const char* kFrontierName = "frontier";
 
@@ -108,6 +117,7 @@ struct Frontier {
   bool member = false;
   Zxid intent_zxid;
   Zxid acknowledged;
+  std::vector<RememberedAck> remembered;
   bool operator==(const Frontier&) const = default;
 };
 

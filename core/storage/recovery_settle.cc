@@ -157,7 +157,11 @@ void Recovery::settle(const Verdict& verdict, Disk& disk) {
     edit.intent = Intent::None;
     edit.accepted_epoch = accepted_;
     edit.current_epoch = current_;
-    if (verdict.found == Found::Foreign) edit.member = true;
+    if (verdict.found == Found::Foreign) {
+      edit.member = true;
+      // Apache may have cut what was acknowledged from here: it was another log (acknowledged.h).
+      edit.generation = ++log_.generation;
+    }
     edit.position = {facts_.last, log_.reuse ? log_.file_id : 0, log_.reuse ? log_.end : 0,
                      log_.last_crc};
     script_.save_frontier(edit);

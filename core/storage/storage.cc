@@ -253,6 +253,45 @@ void Storage::claim(World& world) {
   script_.start(d);
 }
 
+// ------------------------------------------------------------------------------------- others'
+// acknowledgements
+
+std::optional<LogId> Storage::log_id() const {
+  const Frontier& f = frontier_.value();
+  if (!frontier_.exists() || f.uuid_high == 0) return std::nullopt;
+  return LogId{f.uuid_high, f.generation};
+}
+
+void Storage::remember(World& world, ServerId voter,
+                       const std::optional<Acknowledged>& acknowledged) {
+  if (!frontier_.exists() || remembered(voter) == acknowledged) return;
+  std::vector<RememberedAck>& all = frontier_.edit().remembered;
+  std::erase_if(all, [voter](const RememberedAck& one) { return one.voter == voter; });
+  if (acknowledged && all.size() < kRememberedMax) {
+    const auto place = std::find_if(
+        all.begin(), all.end(), [voter](const RememberedAck& one) { return one.voter > voter; });
+    all.insert(place, {voter, *acknowledged});
+  }
+  frontier_.touch(world);
+}
+
+// Told by the frontier, the fact is what recovery finds of any log that ends too early.
+void Storage::found_short(World& world, Zxid acknowledged) {
+  CHECK(!busy() && !installing() && frontier_.exists());
+  CHECK(acknowledged > claimed() && last_logged() == last_durable());
+  claims_ = false;
+  recovered_.found = Found::Damaged;
+  recovered_.claimed = acknowledged;
+  recovered_.damage.reset();
+  task_ = Task::Claim;
+  FrontierEdit edit;
+  edit.position = {acknowledged, 0, 0, 0};
+  script_.save_frontier(edit);
+  script_.save_frontier({});
+  Disk d = disk(world);
+  script_.start(d);
+}
+
 // Nothing of the old history is touched before the file is whole and durable; from the intent on a
 // restart goes on (RULES 4). So intact records are never lost on the way.
 void Storage::refill(World& world, const DataTree& tree, std::vector<History::Item> items) {

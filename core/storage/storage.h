@@ -70,6 +70,20 @@ class Storage {
   // when the file could not be written.
   void refill(World& world, const DataTree& tree, std::vector<History::Item> items);
 
+  // --- acknowledgements (RULES 2, 3)
+  // The log here, as others name it when they remember what was acknowledged from it.
+  std::optional<LogId> log_id() const;
+  // A leader here has counted an acknowledgement of another voter, for its log as that names it;
+  // nullopt: it names none. Reaches the disk with the frontier, a little later than all else there.
+  void remember(World& world, ServerId voter, const std::optional<Acknowledged>& acknowledged);
+  std::optional<Acknowledged> remembered(ServerId voter) const {
+    return find_remembered(frontier_.value().remembered, voter);
+  }
+  // Somebody remembers an acknowledgement of this very log above claimed(): its end is lost, and
+  // nobody knows how much of it. From now on, also after a restart, it is damaged, without a list.
+  // busy() until that is durable.
+  void found_short(World& world, Zxid acknowledged);
+
   // --- facts
   Epoch accepted_epoch() const { return epochs_.accepted(); }  // durable
   Epoch current_epoch() const { return epochs_.current(); }    // durable

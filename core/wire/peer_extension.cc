@@ -9,8 +9,22 @@ namespace {
 constexpr uint32_t kMagic = 0x56765078;  // "VvPx"
 constexpr Byte kVersion = 1;
 constexpr Byte kFlagDamaged = 1;
+constexpr Byte kFlagRemembered = 2;
+constexpr Byte kFlagLog = 4;
 constexpr size_t kFixedBytes = 8;
 constexpr size_t kFaultBytes = 16;
+
+void put_log(const LogId& log, JuteWriter& writer) {
+  writer.i64(static_cast<int64_t>(log.directory));
+  writer.i32(static_cast<int32_t>(log.generation));
+}
+
+LogId get_log(JuteReader& in) {
+  LogId log;
+  log.directory = static_cast<uint64_t>(in.i64());
+  log.generation = static_cast<uint32_t>(in.i32());
+  return log;
+}
 
 }  // namespace
 
@@ -20,13 +34,22 @@ void encode(const PeerExtension& extension, Bytes& out) {
   writer.i32(static_cast<int32_t>(kMagic));
   CHECK(extension.damaged || extension.faults.empty());
   writer.byte(kVersion);
-  writer.byte(extension.damaged ? kFlagDamaged : Byte{0});
+  Byte flags = extension.damaged ? kFlagDamaged : Byte{0};
+  if (extension.remembered) flags |= kFlagRemembered;
+  if (extension.log) flags |= kFlagLog;
+  writer.byte(flags);
   writer.byte(0);
   writer.byte(static_cast<Byte>(extension.faults.size()));
   for (const ZxidRange& fault : extension.faults) {
     writer.i64(fault.after.wire());
     writer.i64(fault.upto.wire());
   }
+  if (const auto& r = extension.remembered) {
+    put_log(r->log, writer);
+    writer.i32(static_cast<int32_t>(r->epoch));
+    writer.i64(r->upto.wire());
+  }
+  if (extension.log) put_log(*extension.log, writer);
 }
 
 std::optional<PeerExtension> decode_peer_extension(ByteView in) {
@@ -46,6 +69,15 @@ std::optional<PeerExtension> decode_peer_extension(ByteView in) {
     end = fault.upto;
     extension.faults.push_back(fault);
   }
+  JuteReader rest(in.subspan(kFixedBytes + count * kFaultBytes));
+  if ((in[5] & kFlagRemembered) != 0) {
+    Acknowledged& r = extension.remembered.emplace();
+    r.log = get_log(rest);
+    r.epoch = static_cast<Epoch>(rest.i32());
+    r.upto = Zxid::from_wire(rest.i64());
+  }
+  if ((in[5] & kFlagLog) != 0) extension.log = get_log(rest);
+  if (!rest.ok()) return std::nullopt;
   return extension;
 }
 

@@ -3,8 +3,11 @@
 // ours"; its list, "these zxids are missing here" (RULES 9). And the packets with which a damaged
 // leader is filled, which go only to servers that have shown the extension.
 //
-//   u32 magic "VvPx", u8 version 1, u8 flags (1 DAMAGED), u16 count, then per fault i64 after, i64
-//   upto FILLASK   (to a follower, before LEADERINFO)  zxid: upto; data: i64 after FILLENTRY
+//   u32 magic "VvPx", u8 version 1, u8 flags (1 DAMAGED, 2 REMEMBERED, 4 LOG), u16 count, then per
+//   fault i64 after, i64 upto
+//   REMEMBERED: u64 directory, u32 generation, u32 epoch, i64 upto
+//   LOG:        u64 directory, u32 generation
+//   FILLASK   (to a follower, before LEADERINFO)  zxid: upto; data: i64 after FILLENTRY
 //   (answer, per entry, in order)       zxid: its; data: the entry FILLEND   (answer, its end)
 //   zxid: upto; data: i64 after, i32 FillRest
 #pragma once
@@ -13,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/acknowledged.h"
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
 #include "core/base/zxid_range.h"
@@ -26,6 +30,10 @@ inline constexpr size_t kPeerFaultsMax = 64;
 struct PeerExtension {
   bool damaged = false;
   std::vector<ZxidRange> faults;  // ascending
+  // In a notification: what the receiver has acknowledged, as the sender remembers it.
+  std::optional<Acknowledged> remembered;
+  // In ACK of NEWLEADER: the log that this and the following acknowledgements are of.
+  std::optional<LogId> log;
 };
 void encode(const PeerExtension& extension, Bytes& out);
 // Nullopt: not one of ours, or a list that makes no sense. Bytes behind it are left to later

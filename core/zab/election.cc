@@ -285,6 +285,16 @@ bool Election::heard_only_ours() const {
          quorum_.holds([&](ServerId id) { return id == id_ || heard_.count(id) != 0; });
 }
 
+std::optional<Election::Told> Election::told(LogId log, Epoch since) const {
+  std::optional<Told> highest;
+  for (const auto& [id, word] : heard_) {
+    const std::optional<Acknowledged>& r = word.remembered;
+    if (!r || r->log != log || r->epoch < since) continue;
+    if (!highest || r->upto > highest->upto) highest = Told{id, r->upto};
+  }
+  return highest;
+}
+
 std::string Election::waiting_for() const {
   if (self_.standing != Standing::Blank && self_.standing != Standing::Aside) return {};
   std::vector<ServerId> unheard;
@@ -358,8 +368,10 @@ void Election::on_arrival(const ElectionLinks::Arrival& arrival, World& world) {
     return;
   }
   const Notification& n = *decoded;
-  const bool ours = decode_peer_extension(n.extension).has_value();
-  const Word word{n.state, {n.leader, n.zxid, n.peer_epoch}, n.election_epoch, n.version, ours};
+  const std::optional<PeerExtension> extension = decode_peer_extension(n.extension);
+  Word word{n.state, {n.leader, n.zxid, n.peer_epoch}, n.election_epoch, n.version, false};
+  word.ours = extension.has_value();
+  if (extension) word.remembered = extension->remembered;
   if (!quorum_.is_voter(from.id)) {
     on_listener(from, word, world);
   } else {
@@ -404,15 +416,27 @@ void Election::tell_waiting(bool all_members) {
   }
 }
 
-void Election::end_turn(World& world) {
+Bytes Election::frame_for(const std::optional<Acknowledged>& remembered) const {
+  PeerExtension ours;
+  ours.damaged = self_.damaged;
+  ours.faults = self_.faults;
+  ours.remembered = remembered;
+  Bytes extension;
+  encode(ours, extension);
+  Notification said = notification();
+  said.extension = extension;
+  Bytes frame;
+  encode_notification_frame(said, frame);
+  return frame;
+}
+
+void Election::end_turn(World& world, const std::vector<RememberedAck>& remembered) {
   if (begun_ && (!to_tell_.empty() || !strangers_to_tell_.empty())) {
-    Bytes extension;
-    encode(PeerExtension{self_.damaged, self_.faults}, extension);
-    Notification said = notification();
-    said.extension = extension;
-    Bytes frame;
-    encode_notification_frame(said, frame);
-    for (const ServerId member : to_tell_) links_.send({member, {}, true}, frame);
+    const Bytes frame = frame_for(std::nullopt);
+    for (const ServerId member : to_tell_) {
+      const std::optional<Acknowledged> its = find_remembered(remembered, member);
+      links_.send({member, {}, true}, its ? frame_for(its) : frame);
+    }
     for (const LinkId link : strangers_to_tell_) links_.send({{}, link, false}, frame);
   }
   to_tell_.clear();

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/acknowledged.h"
 #include "core/base/ids.h"
 #include "core/base/time.h"
 #include "core/base/zxid_range.h"
@@ -60,7 +61,8 @@ class Election {
   bool step(const Event& event, World& world);
   Instant deadline() const;
   void on_deadline(World& world);
-  void end_turn(World& world);
+  // `remembered`: what this server knows of others' acknowledgements; each voter is told its own.
+  void end_turn(World& world, const std::vector<RememberedAck>& remembered = {});
 
   bool looking() const;
   // The leader that this round chose: possibly this server. Set until look() or settle().
@@ -70,6 +72,14 @@ class Election {
   bool all_blank() const;
   // Voters heard, with this server, are a quorum, and all of them are ours (RULES 9).
   bool heard_only_ours() const;
+  // The highest acknowledgement of this `log` that anybody heard remembers, and who; those given
+  // before the leadership of `since` are void: its initial history took their place.
+  struct Told {
+    ServerId by;
+    Zxid upto;
+  };
+  std::optional<Told> told(LogId log, Epoch since) const;
+  bool has_heard(ServerId voter) const { return heard_.count(voter) != 0; }
   // A voter was heard that is not one of ours.
   bool heard_foreign() const;
   // Standing Blank or Aside: one line for a person saying who is missing. Otherwise empty.
@@ -86,6 +96,7 @@ class Election {
     int64_t round = 0;
     int32_t version = 0;
     bool ours = false;
+    std::optional<Acknowledged> remembered{};  // of this server
   };
   using Words = std::map<ServerId, Word>;
   using Contact = ElectionLinks::Contact;
@@ -97,6 +108,7 @@ class Election {
 
   Vote initial_vote() const;
   Notification notification() const;
+  Bytes frame_for(const std::optional<Acknowledged>& remembered) const;
   bool votes() const { return self_.standing == Standing::Voter; }
   bool is_blank(const Word& word) const;
   bool is_fresh(const Word& word) const;

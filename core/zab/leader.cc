@@ -474,6 +474,8 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
     peer.acked = std::max(peer.newleader_sent, peer.early_ack);
     peer.snap_bytes = 0;
     peer.synced_at = parts.world.now();
+    if (const auto extension = decode_peer_extension(packet.data)) peer.log = extension->log;
+    remember(peer, parts);
     if (established()) {
       send_up_to_date(peer, parts);
       advance_commit(parts);
@@ -491,7 +493,17 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   }
   if (zxid <= peer.acked) return;
   peer.acked = zxid;
+  remember(peer, parts);
   advance_commit(parts);
+}
+
+// What is counted is remembered, in the place of whatever this voter acknowledged before: it holds
+// this history now.
+void Leader::remember(const Peer& peer, Parts& parts) {
+  if (!peer.voter) return;
+  std::optional<Acknowledged> acknowledged;
+  if (peer.log) acknowledged = Acknowledged{*peer.log, epoch_, peer.acked};
+  parts.storage.remember(parts.world, peer.id, acknowledged);
 }
 
 void Leader::submit(const WriteRequest& request, Parts& parts) {

@@ -108,6 +108,7 @@ class Leader {
     Zxid newleader_sent;          // what its ACK of NEWLEADER vouches for
     std::optional<Zxid> plan_at;  // the commit point when its ACKEPOCH came
     Zxid early_ack;               // ACK of a proposal that came before that of NEWLEADER
+    std::optional<LogId> log;     // what it acknowledges from
     Instant synced_at;
     bool up_to_date = false;
     Instant deadline;            // silent until then: dropped
@@ -131,6 +132,7 @@ class Leader {
   void on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  void remember(const Peer& peer, Parts& parts);
   void on_ping(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_request(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);

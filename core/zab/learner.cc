@@ -286,7 +286,8 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   if (epoch_ == 0 || epoch_ >= kEpochMax) return over("an epoch beyond all reason");
   const bool no_claim = claims_nothing();
   const int64_t last = no_claim ? kNoZxidWire : parts.storage.claimed().wire();
-  if (manner_.damaged && !decode_peer_extension(behind_i32(packet.data))) {
+  leader_is_ours_ = decode_peer_extension(behind_i32(packet.data)).has_value();
+  if (manner_.damaged && !leader_is_ours_) {
     return over("the leader is none that could fill what is damaged here");
   }
   CHECK(parts.storage.last_logged() == parts.storage.last_durable());
@@ -475,7 +476,13 @@ void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
   history_end_ = parts.storage.last_logged();
   parts.storage.save_accepted_epoch(parts.world, epoch_);
   parts.storage.save_current_epoch(parts.world, epoch_);
-  outbox_.when_current(epoch_, history_end_, PacketType::Ack, zxid.wire());
+  Bytes which_log;
+  if (leader_is_ours_) {
+    PeerExtension extension;
+    extension.log = parts.storage.log_id();
+    encode(extension, which_log);
+  }
+  outbox_.when_current(epoch_, history_end_, PacketType::Ack, zxid.wire(), std::move(which_log));
   for (const Zxid proposal : unacked_) {
     if (proposal > committed_) outbox_.when_logged(proposal, PacketType::Ack, proposal.wire());
   }

@@ -133,6 +133,7 @@ class Learner {
   bool needs_snap_ = false;
 
   Epoch epoch_ = 0;
+  bool leader_is_ours_ = false;  // it has shown our extension
   Outbox outbox_;
   Zxid committed_;            // highest zxid that the leader has said to be committed
   Zxid keep_;                 // TRUNC's zxid

@@ -21,8 +21,8 @@ class Outbox {
   }
   // Waits for the history up to `logged` too: who joins an epoch again has its number on disk
   // already.
-  void when_current(Epoch epoch, Zxid logged, PacketType type, int64_t zxid) {
-    items_.push_back({epoch, logged, type, zxid, {}, false});
+  void when_current(Epoch epoch, Zxid logged, PacketType type, int64_t zxid, Bytes data) {
+    items_.push_back({epoch, logged, type, zxid, std::move(data), false});
   }
   void when_logged(Zxid logged, PacketType type, int64_t zxid) {
     items_.push_back({0, logged, type, zxid, {}, false});

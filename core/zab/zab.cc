@@ -53,6 +53,8 @@ void Zab::advance(Parts& parts) {
     if (!parts.storage.recovering()) on_recovered(parts);
   } else if (std::holds_alternative<Looking>(role_)) {
     advance_looking(parts);
+  } else if (!established() && missing_acknowledged(parts)) {
+    look("more was acknowledged here than the log holds", parts);
   } else if (std::holds_alternative<Learner>(role_)) {
     advance_learner(parts);
   } else if (auto* leader = std::get_if<Leader>(&role_)) {
@@ -78,7 +80,7 @@ void Zab::end_turn(Parts& parts) {
   }
   // No event may come that would go on with a role that ended in this very call.
   if (!stopping_ && std::holds_alternative<Looking>(role_)) advance_looking(parts);
-  election_.end_turn(parts.world);
+  election_.end_turn(parts.world, parts.storage.frontier().remembered);
   if (serving() && !parts.storage.busy()) parts.storage.maybe_snapshot(parts.world, parts.tree);
   parts.storage.end_turn(parts.world, parts.tree);
   if (stopping_ && parts.storage.quiesced(parts.world)) {
@@ -216,6 +218,7 @@ void Zab::start_vote(Parts& parts) {
   if (look_at_ != Instant::never()) return;
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
+  weigh_memory(parts);
   std::get<Looking>(role_).voting = true;
   // Whoever has begun to be synchronised is blank no more, though not yet a voter.
   const bool blank = storage.last_logged() == Zxid{} && storage.accepted_epoch() == 0;
@@ -224,11 +227,37 @@ void Zab::start_vote(Parts& parts) {
   vote.standing = standing_;
   vote.last_zxid = storage.claimed();
   vote.current_epoch = storage.current_epoch();
-  vote.damaged = storage.damage() != nullptr;
-  if (vote.damaged) {
+  vote.damaged = storage.recovered().found == Found::Damaged;
+  if (storage.damage() != nullptr) {
     for (const Fault& fault : storage.damage()->faults) vote.faults.push_back(fault.range);
   }
   election_.look(vote, parts.world);
+}
+
+// Rule T, its last clause (RULES 3): a peer remembers that this server acknowledged more than its
+// log holds, or than the list of what it lacks covers.
+std::optional<Election::Told> Zab::missing_acknowledged(const Parts& parts) const {
+  const Storage& storage = parts.storage;
+  const bool rests_on_log =
+      standing_ == Standing::Voter || (standing_ == Standing::Aside && storage.damage() != nullptr);
+  if (!rests_on_log || storage.busy() || storage.installing()) return std::nullopt;
+  const std::optional<LogId> log = storage.log_id();
+  if (!log) return std::nullopt;
+  const std::optional<Election::Told> told = election_.told(*log, storage.current_epoch());
+  return told && told->upto > storage.claimed() ? told : std::nullopt;
+}
+
+// Nobody says how much more it was: there is no list with which it could vote.
+void Zab::weigh_memory(Parts& parts) {
+  const std::optional<Election::Told> told = missing_acknowledged(parts);
+  if (!told) return;
+  parts.world.log(
+      LogLevel::Error,
+      fmt::format("stands aside: the log here ends at {:x}, and server.{} remembers that "
+                  "this server acknowledged {:x}",
+                  parts.storage.claimed().value, told->by.value, told->upto.value));
+  standing_ = Standing::Aside;
+  parts.storage.found_short(parts.world, told->upto);
 }
 
 // With known damage this server votes like any other, among its own kind only: Apache's servers
@@ -273,8 +302,9 @@ void Zab::advance_looking(Parts& parts) {
       role_.emplace<Leader>(forgotten_at(parts), parts);
     return;
   }
+  if (missing_acknowledged(parts)) std::get<Looking>(role_).voting = false;  // not with this vote
   if (!std::get<Looking>(role_).voting) start_vote(parts);
-  if (!std::get<Looking>(role_).voting) return;
+  if (!std::get<Looking>(role_).voting || parts.storage.busy()) return;
   weigh_damage(parts);
   if (!std::get<Looking>(role_).voting) return;
   if (standing_ == Standing::Blank && election_.all_blank()) {

@@ -91,6 +91,8 @@ class Zab {
   void advance_looking(Parts& parts);
   void advance_learner(Parts& parts);
   bool deserted() const;
+  std::optional<Election::Told> missing_acknowledged(const Parts& parts) const;
+  void weigh_memory(Parts& parts);
   void weigh_damage(Parts& parts);
   void adopt_install(Parts& parts);
   Instant forgotten_at(const Parts& parts) const;

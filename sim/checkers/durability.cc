@@ -90,6 +90,12 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
                          server + 1);
     });
   }
+  // Nobody remembers of it what its disk does not hold (RULES 3): that would be damage.
+  if (before.role != ZabRole::Recovering && before.standing == Standing::Voter && !s.rotten) {
+    verdict.expect(Checker::Recover, after.standing != Standing::Aside, now, [&] {
+      return fmt::format("s{} stands aside, and nothing was damaged", server + 1);
+    });
+  }
   if (after.role != ZabRole::Recovering) {
     s.voter = after.standing == Standing::Voter && !after.damaged;
   }

@@ -3,6 +3,7 @@
 // (K-RECOVER).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -35,6 +36,11 @@ class Durability {
     const Zxid said = servers_[server].said;
     servers_[server] = {};
     servers_[server].said = said;
+  }
+  // The end of its log behind `kept` is lost, and its disk does not tell.
+  void tail_lost(ServerIndex server, Zxid kept) {
+    damaged(server);
+    servers_[server].acknowledged = std::min(servers_[server].acknowledged, kept);
   }
   // It may find damage, and stand aside: now, or in a later life, when the snapshot that covered
   // the place is no longer the newest thing behind it.

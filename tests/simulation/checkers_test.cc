@@ -382,6 +382,17 @@ TEST(Checkers, RecoverFiresWhenAnAcknowledgedTxnDoesNotComeBack) {
             "K-RECOVER: s2 recovered up to zxid 100000002 and had acknowledged 100000003");
 }
 
+TEST(Checkers, RecoverFiresWhenAVoterThatWasNeverDamagedStandsAside) {
+  for (const bool damaged : {false, true}) {
+    Servers s;
+    s.step(1, [](NodeFacts& f) { f.role = ZabRole::Looking; });
+    if (damaged) s.durability.tail_lost(1, Zxid(1, 1));
+    s.step(1, [](NodeFacts& f) { f.standing = Standing::Aside; });
+    EXPECT_EQ(said(s.verdict),
+              damaged ? "" : "K-RECOVER: s2 stands aside, and nothing was damaged");
+  }
+}
+
 TEST(Checkers, RecoverFiresWhenAVoterForgetsThatItIsOne) {
   Servers s;
   s.step(1, [](NodeFacts& f) { f.role = ZabRole::Looking; });

@@ -492,6 +492,36 @@ TEST_F(ElectionTest, AnEpochBelowTheDecidedVoteIsNotAdvertised) {
   EXPECT_THAT(hub.heard, Contains("1->4 FOLLOWING leader=5 zxid=3:6 round=1 epoch=3"));
 }
 
+// What a server has acknowledged counts for the log that it has, and for its last leadership.
+TEST_F(ElectionTest, WhatPeersRememberIsTold) {
+  look(voter(Zxid(3, 5), 3));
+  const LogId log{77, 2};
+  const auto remembering = [&](int64_t from, const Acknowledged& acknowledged) {
+    PeerExtension extension;
+    extension.remembered = acknowledged;
+    Bytes bytes;
+    encode(extension, bytes);
+    Notification said = looking(from, Zxid(3, 5), 1, 3);
+    said.extension = bytes;
+    say(from, said);
+  };
+  EXPECT_FALSE(hub.election(1).told(log, 3));
+  remembering(2, {LogId{77, 1}, 3, Zxid(3, 9)});
+  EXPECT_FALSE(hub.election(1).told(log, 3)) << "before a truncation";
+  remembering(2, {LogId{78, 2}, 3, Zxid(3, 9)});
+  EXPECT_FALSE(hub.election(1).told(log, 3)) << "from another directory";
+  remembering(2, {log, 2, Zxid(2, 9)});
+  EXPECT_FALSE(hub.election(1).told(log, 3)) << "to a leader before the last one";
+  EXPECT_TRUE(hub.election(1).told(log, 2));
+  remembering(3, {log, 3, Zxid(2, 9)});
+  remembering(4, {log, 3, Zxid(3, 8)});
+  remembering(5, {log, 4, Zxid(3, 7)});
+  const auto told = hub.election(1).told(log, 3);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->by, ServerId{4});
+  EXPECT_EQ(told->upto, Zxid(3, 8));
+}
+
 // --- random schedules
 
 struct Elections {

@@ -79,10 +79,39 @@ RC_GTEST_PROP(StorageRecord, FrontiersComeBack, ()) {
   f.member = *rc::gen::arbitrary<bool>();
   f.intent_zxid = Zxid{*rc::gen::arbitrary<uint64_t>()};
   f.acknowledged = Zxid{*rc::gen::arbitrary<uint64_t>()};
+  const auto voters = *rc::gen::inRange<size_t>(0, kRememberedMax + 1);
+  for (size_t i = 0; i < voters; ++i) {
+    const LogId log{*rc::gen::arbitrary<uint64_t>(), *rc::gen::arbitrary<uint32_t>()};
+    const Zxid upto{*rc::gen::arbitrary<uint64_t>()};
+    f.remembered.push_back({ServerId{static_cast<int64_t>(i)},
+                            Acknowledged{log, *rc::gen::arbitrary<uint32_t>(), upto}});
+  }
   Bytes slot;
   encode_frontier(f, slot);
-  RC_ASSERT(slot.size() == kFrontierBytes);
+  RC_ASSERT(slot.size() <= kFrontierSlotBytes);
+  slot.resize(kFrontierSlotBytes);
   RC_ASSERT(decode_frontier(slot) == f);
+}
+
+// What an earlier version wrote has nothing behind the frontier, and what it reads ends there.
+TEST(StorageRecord, WhatIsRememberedStandsBehindAFrontierOfTheOldForm) {
+  Frontier f = some_frontier(9);
+  Bytes old;
+  encode_frontier(f, old);
+  EXPECT_EQ(old.size(), kFrontierBytes);
+  old.resize(kFrontierSlotBytes);
+  EXPECT_TRUE(decode_frontier(old)->remembered.empty());
+  f.remembered = {{ServerId{3}, Acknowledged{LogId{7, 2}, 5, Zxid(5, 9)}}};
+  Bytes slot;
+  encode_frontier(f, slot);
+  EXPECT_TRUE(std::equal(slot.begin(), slot.begin() + kFrontierBytes, old.begin()));
+  // Damage there takes the memory, not the promise.
+  for (size_t bit = 8 * kFrontierBytes; bit < 8 * slot.size(); ++bit) {
+    Bytes bad = slot;
+    bad[bit / 8] = static_cast<Byte>(bad[bit / 8] ^ (1U << (bit % 8)));
+    ASSERT_TRUE(decode_frontier(bad));
+    EXPECT_TRUE(decode_frontier(bad)->remembered.empty()) << "bit " << bit;
+  }
 }
 
 TEST(StorageRecord, NoBitOfATrailerMayDiffer) {

@@ -4,6 +4,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/wire/jute.h"
+#include "core/wire/peer_extension.h"
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
 #include "tests/unit/golden_data.h"
@@ -658,6 +659,31 @@ RC_GTEST_PROP(WirePeerProperty, SmallRecordsComeBack,
   const std::optional<SessionTouch> touch =
       decode_revalidate(encoded(SessionTouch{SessionId{a}, b}));
   RC_ASSERT(touch && touch->session == SessionId{a} && touch->timeout_ms == b);
+}
+
+RC_GTEST_PROP(WirePeerProperty, ExtensionsComeBack,
+              (uint64_t a, uint32_t b, uint32_t c, uint64_t d, uint8_t faults,
+               const Bytes& later)) {
+  PeerExtension extension;
+  extension.damaged = faults % 2 != 0;
+  for (uint64_t i = 1; extension.damaged && i <= faults % (kPeerFaultsMax + 1); ++i) {
+    extension.faults.push_back({Zxid{4 * i}, Zxid{4 * i + 1 + b % 3}});
+  }
+  if (c % 2 != 0) extension.remembered = Acknowledged{LogId{a, b}, c, Zxid{d}};
+  if (c % 3 != 0) extension.log = LogId{d, c};
+  const Bytes bytes = encoded(extension);
+  // What a later version says behind it is passed over.
+  Bytes longer = bytes;
+  append_bytes(longer, later);
+  for (const Bytes* in : {&bytes, static_cast<const Bytes*>(&longer)}) {
+    const std::optional<PeerExtension> back = decode_peer_extension(*in);
+    RC_ASSERT(back.has_value());
+    RC_ASSERT(back->damaged == extension.damaged && back->faults == extension.faults);
+    RC_ASSERT(back->remembered == extension.remembered && back->log == extension.log);
+  }
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    RC_ASSERT(!decode_peer_extension(ByteView(bytes).first(size)));
+  }
 }
 
 }  // namespace

@@ -95,6 +95,7 @@ bool Storage::step(const Event& event, World& world, DataTree& tree) {
   mine = script_.step(event, d) || mine;
   mine = taker_.step(event, d) || mine;
   mine = receiver_.step(event, d) || mine;
+  mine = search_.step(event, d) || mine;
   if (!recovering_) advance(d);
   return mine;
 }
@@ -273,6 +274,19 @@ void Storage::remember(World& world, ServerId voter,
     all.insert(place, {voter, *acknowledged});
   }
   frontier_.touch(world);
+}
+
+void Storage::search_log(World& world, ZxidRange range) {
+  CHECK(!busy() && !installing() && last_logged() == last_durable());
+  Disk d = disk(world);
+  const bool whole = damage() == nullptr && log_.started();
+  search_.start(d, range, log_.started() ? log_.files() : recovery_.log_files(),
+                whole ? std::optional<Zxid>(last_logged()) : std::nullopt);
+}
+
+void Storage::stop_search(World& world) {
+  Disk d = disk(world);
+  search_.stop(d);
 }
 
 // Told by the frontier, the fact is what recovery finds of any log that ends too early.

@@ -26,6 +26,7 @@
 #include "core/storage/epochs.h"
 #include "core/storage/frontier.h"
 #include "core/storage/history.h"
+#include "core/storage/log_search.h"
 #include "core/storage/record.h"
 #include "core/storage/recovery.h"
 #include "core/storage/snapshot_files.h"
@@ -69,6 +70,13 @@ class Storage {
   // of a received one. `tree` is the state there. busy() or installing() until done; damage() stays
   // when the file could not be written.
   void refill(World& world, const DataTree& tree, std::vector<History::Item> items);
+
+  // What the log files hold of a range: take_found() when searching() is over. Nothing is appended,
+  // cut or installed meanwhile.
+  void search_log(World& world, ZxidRange range);
+  bool searching() const { return search_.running(); }
+  LogSearch::Found take_found() { return search_.take(); }
+  void stop_search(World& world);
 
   // --- acknowledgements (RULES 2, 3)
   // The log here, as others name it when they remember what was acknowledged from it.
@@ -186,6 +194,7 @@ class Storage {
   bool member_ = false;
   bool claims_ = false;  // votes in spite of damage
   std::optional<std::vector<History::Item>> refilled_;
+  LogSearch search_;
   Zxid resting_last_;  // what the log holds while log_ is not started
 
   Task task_ = Task::None;

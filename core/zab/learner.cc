@@ -105,6 +105,8 @@ void Learner::on_link_up(Parts& parts) {
 
 void Learner::on_link_down(Parts& parts) {
   linked_ = false;
+  if (sought_) parts.storage.stop_search(parts.world);
+  sought_.reset();
   if (phase_ > Phase::Discovery) return over("the leader closed the connection");
   // The elected leader may not be listening yet.
   if (attempts_ >= kConnectAttemptsMax) return over("the leader cannot be reached");
@@ -139,6 +141,8 @@ void Learner::leave(Parts& parts) {
     parts.world.close(link_.id(), false);
     linked_ = false;
   }
+  if (sought_) parts.storage.stop_search(parts.world);
+  sought_.reset();
   if (phase_ == Phase::Receiving) {
     parts.storage.abort_install(parts.world);
     install_.reset();
@@ -161,8 +165,9 @@ void Learner::end_turn(Parts& parts) {
 // --- packets
 
 bool Learner::may_read(const Parts& parts) const {
-  return phase_ != Phase::Truncating && phase_ != Phase::Installing && !parts.storage.busy() &&
-         parts.storage.unsynced_bytes() <= kUnsyncedBytesMax && over_.empty();
+  return !sought_ && phase_ != Phase::Truncating && phase_ != Phase::Installing &&
+         !parts.storage.busy() && parts.storage.unsynced_bytes() <= kUnsyncedBytesMax &&
+         over_.empty();
 }
 
 void Learner::read_packets(Parts& parts) {
@@ -273,11 +278,30 @@ bool Learner::newleader_acked(const Parts& parts) const {
 void Learner::on_fill_ask(const QuorumPacket& packet, Parts& parts) {
   const std::optional<ZxidRange> range = decode_fill_ask(packet);
   if (!range) return over("the leader asks for txns in a way that does not decode");
-  const FillAnswer answer = answer_fill(*range, parts.storage.history(), parts.storage.damage());
-  for (const History::Item& item : answer.entries) {
+  const History& history = parts.storage.history();
+  const FillAnswer known = answer_fill(*range, history, parts.storage.damage());
+  const bool older = known.rest == FillRest::Unknown && range->after < history.base();
+  if (!older || !known.entries.empty() || parts.storage.busy()) {
+    return answer(*range, known.entries, known.rest);
+  }
+  // Nothing more is read of the leader meanwhile: his questions are answered in their order, and
+  // the files stay as they are.
+  sought_ = range;
+  parts.storage.search_log(parts.world, *range);
+}
+
+void Learner::answer(ZxidRange range, const std::vector<History::Item>& entries, FillRest rest) {
+  for (const History::Item& item : entries) {
     encode_packet(kFillEntry, item.zxid.wire(), *item.entry, link_.out());
   }
-  encode(FillEnd{*range, answer.rest}, link_.out());
+  encode(FillEnd{range, rest}, link_.out());
+}
+
+void Learner::finish_search(Parts& parts) {
+  if (parts.storage.searching()) return;
+  const LogSearch::Found found = parts.storage.take_found();
+  answer(*sought_, found.entries, found.rest);
+  sought_.reset();
 }
 
 // NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
@@ -550,6 +574,7 @@ void Learner::apply(Parts& parts) {
 
 void Learner::advance(Parts& parts) {
   if (!over_.empty()) return;
+  if (sought_) finish_search(parts);
   if (phase_ == Phase::Truncating) finish_truncation(parts);
   if (phase_ == Phase::Installing) finish_install(parts);
   if (linked_) {

@@ -16,6 +16,7 @@
 #include "core/storage/snapshot.h"
 #include "core/tree/prepare.h"
 #include "core/wire/jute.h"
+#include "core/wire/peer_extension.h"
 #include "core/wire/peer_messages.h"
 #include "core/zab/outbox.h"
 #include "core/zab/parts.h"
@@ -100,6 +101,8 @@ class Learner {
   bool newleader_acked(const Parts& parts) const;
   void on_packet(const QuorumPacket& packet, Parts& parts);
   void on_fill_ask(const QuorumPacket& packet, Parts& parts);
+  void answer(ZxidRange range, const std::vector<History::Item>& entries, FillRest rest);
+  void finish_search(Parts& parts);
   void on_leader_info(const QuorumPacket& packet, Parts& parts);
   void on_diff(const QuorumPacket& packet);
   void on_trunc(const QuorumPacket& packet, Parts& parts);
@@ -133,7 +136,8 @@ class Learner {
   bool needs_snap_ = false;
 
   Epoch epoch_ = 0;
-  bool leader_is_ours_ = false;  // it has shown our extension
+  std::optional<ZxidRange> sought_;  // by the leader, in the log files here
+  bool leader_is_ours_ = false;      // it has shown our extension
   Outbox outbox_;
   Zxid committed_;            // highest zxid that the leader has said to be committed
   Zxid keep_;                 // TRUNC's zxid

@@ -420,6 +420,29 @@ TEST(Damage, ALeaderIsFilledByTheOneThatFollows) {
   }
 }
 
+// Whoever follows has only the last four txns in memory since its start: it reads the others from
+// its log files, and says of a txn that it never had that it never had it.
+TEST(Damage, ALeaderIsFilledFromLogFiles) {
+  Scenario s(short_history());
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 20));
+    const Zxid last = s.facts(2).last_logged;
+    power_loss_of_all(s);
+    rot(s, 2, Zxid{last.value - 9});
+    rot(s, 2, Zxid{last.value - 12});
+    s.start(0);
+    s.start(2);
+    ASSERT_TRUE(s.until([&] { return s.logged(2, kClaims) == 1; }));
+    EXPECT_GT(s.cluster().node(0)->storage().history().base(), Zxid{last.value - 9});
+    ASSERT_TRUE(s.until([&] { return s.serving(0) && s.serving(2); }));
+    EXPECT_EQ(s.leader(), 2U);
+    EXPECT_EQ(s.logged(2, kFilled), 1U);
+    ASSERT_TRUE(s.client(0).attach(0));
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(s.client(0).exists(fmt::format("/kept-{}", i)).ok());
+    s.start(1);
+  });
+}
+
 // The other way round: whoever is whole leads, and a SNAP replaces what is damaged. At once it
 // counts.
 TEST(Damage, AFollowerIsFilledByAWholeLeaderAndCounts) {

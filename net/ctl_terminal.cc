@@ -166,6 +166,7 @@ Terminal::Got Terminal::read_line(std::string& line) {
   Impl& self = *impl_;
   self.prompt = self.hooks.prompt();
   self.interrupted = false;
+  el_resize(self.edit);  // the window may be another size by now
   int count = 0;
   const char* text = el_gets(self.edit, &count);
   if (self.interrupted) {

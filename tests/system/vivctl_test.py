@@ -127,6 +127,16 @@ class OneShot(ServerTest):
         run(*at, "-waitforconnection", "ls", "/")
         figure(f"vivctl, start to end with one ls: {(time.monotonic() - begin) * 1000:.0f} ms")
 
+    def test_config(self):
+        server = self.own(configured(self.folder, **{})).start().wait_serving()
+        at = ["-server", f"{server.address}/somewhere"]
+        done = run(*at, "config", "-s")
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertIn("cZxid = 0x0\n", done.stdout)
+        done = run(*at, "reconfig", "-remove", "3")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done)
+        self.assertRegex(done.stderr, r"^KeeperErrorCode = \w.*\n$")
+
     def test_chroot(self):
         server = self.own(standalone(self.folder)).start().wait_serving()
         run("-server", server.address, "create", "/app")
@@ -181,7 +191,7 @@ class Status(ServerTest):
         server = self.own(standalone(self.folder)).start().wait_serving()
         done = run("status", "-server", server.address)
         self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        self.assertRegex(self.rows(done)[server.address], r" rw +0x[0-9a-f]+ ")
+        self.assertRegex(self.rows(done)[server.address], r" standalone +rw +0x[0-9a-f]+ +\d+ +\d+ +\d+/[\d.]+/\d+ ")
         self.assertIn("1 of 1 answer", done.stdout)
         gone = f"{HOST}:{free_port()}"
         done = run("-server", f"{server.address},{gone}", "status", "--json")
@@ -190,31 +200,85 @@ class Status(ServerTest):
         self.assertTrue(told["healthy"])
         self.assertEqual([member["server"] for member in told["members"]], [server.address, gone])
         self.assertEqual([member["reachable"] for member in told["members"]], [True, False])
+        self.assertEqual((told["members"][0]["role"], told["members"][0]["mode"]), ("standalone", "rw"))
         self.assertEqual(told["members"][1]["error"], "Connection refused")
         done = run("-server", gone, "status")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, "unreachable: Connection refused")
         self.assertIn("0 of 1 answer, no leader", done.stdout)
 
-    def check_ensemble(self, ensemble, patience):
-        ensemble.start().wait_serving(patience)
-        at = ["status", "-server", ensemble.hosts()]
-        done = run(*at)
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
-        self.assertIn("3 of 3 answer", done.stdout)
-        self.assertEqual(len(self.rows(done)), 3)
-        ensemble[1].kill()
-        wait_until(lambda: run(*at).returncode == 0, "a leader of two")
-        done = run(*at)
-        self.assertIn("2 of 3 answer", done.stdout)
-        self.assertIn("unreachable: Connection refused", self.rows(done)[ensemble[1].address])
-        ensemble[2].kill()
-        done = wait_until(lambda: (last := run(*at)).returncode == 1 and last, "the end of service")
-        self.assertIn("no leader", done.stdout)
-        self.assertFalse(json.loads(run(*at, "--json").stdout)["healthy"])
+    def roles(self, ensemble):
+        """The exit code, and each server's role by its number."""
+        done = run("status", "-server", ensemble.hosts(), "--json")
+        self.assertEqual(done.stderr, "")
+        told = json.loads(done.stdout)
+        self.assertEqual(told["healthy"], done.returncode == 0)
+        return done.returncode, dict(zip(ensemble.servers, (member["role"] for member in told["members"])))
 
     def test_ensemble(self):
-        self.check_ensemble(self.own(Ensemble(self.folder)), 2 * PATIENCE_S)
+        ensemble = self.own(Ensemble(self.folder)).start().wait_serving()
+        code, roles = self.roles(ensemble)
+        self.assertEqual((code, sorted(roles.values())), (0, ["follower", "follower", "leader"]))
+        leader = next(n for n, role in roles.items() if role == "leader")
+        done = run("status", "-server", ensemble.hosts())
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done)
+        self.assertIn(f"3 of 3 answer, leader {ensemble[leader].address}\n", done.stdout)
+        self.assertEqual(len(self.rows(done)), 3)
+        ensemble[leader].kill()
+        wait_until(lambda: sorted(filter(None, self.roles(ensemble)[1].values())) == ["follower", "leader"],
+                   "a leader of two")
+        done = run("status", "-server", ensemble.hosts())
+        self.assertIn("2 of 3 answer", done.stdout)
+        self.assertIn("unreachable: Connection refused", self.rows(done)[ensemble[leader].address])
+        left = [n for n in ensemble.servers if n != leader]
+        ensemble[left[0]].kill()
+        wait_until(lambda: self.roles(ensemble)[0] == 1, "the end of service")
+        done = run("status", "-server", ensemble.hosts())
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("1 of 3 answer, no leader", done.stdout)
+        self.assertIn("not currently serving", self.rows(done)[ensemble[left[1]].address])
+
+    def test_without_words(self):
+        def serve(connection, answer, read_only):
+            first = read_exactly(connection, 4)
+            if first == b"srvr":
+                connection.sendall(answer)
+                return
+            read_exactly(connection, struct.unpack(">i", first)[0])
+            connection.sendall(WELCOME[:-1] + bytes([read_only]))
+            xid, _ = struct.unpack(">ii", read_frame(connection))
+            connection.sendall(frame(struct.pack(">iqi", xid, 0x17, 0)))
+        refusal = b"srvr is not executed because it is not in the whitelist.\n"
+        for answer, read_only, code, row in [
+                (refusal, False, 0, r" - +rw +0x17 .* not in the whitelist\.$"),
+                (b"", False, 0, r" - +rw +0x17 .* no answer to srvr$"),
+                (b"", True, 1, r" read-only +ro +0x17 ")]:
+            with self.subTest(answer, read_only=read_only):
+                door = Door(lambda connection: serve(connection, answer, read_only))
+                self.addCleanup(door.close)
+                done = run("status", "-server", door.address)
+                self.assertEqual((done.returncode, done.stderr), (code, ""), done)
+                self.assertRegex(self.rows(done)[door.address], row)
+
+    def test_read_only(self):
+        keys = {"readonlymode.enabled": "true", "localSessionsEnabled": "true"}
+        ensemble = self.own(Ensemble(self.folder, **keys)).start().wait_serving()
+        self.assertEqual(run("-server", ensemble.hosts(), "create", "/r", "x").returncode, 0)
+        ensemble[1].kill()
+        ensemble[2].kill()
+        at = ["-server", ensemble[3].address, "-timeout", "2000"]
+        wait_until(lambda: " read-only " in run("status", *at[:2]).stdout, "read-only service")
+        done = run(*at, "-r", "get", "/r")
+        self.assertEqual(done.returncode, 0, done)
+        self.assertEqual((done.stdout, done.stderr), ("x\n", ""))
+        done = run(*at, "-r", "set", "/r", "y")
+        self.assertEqual((done.returncode, done.stderr), (1, "Not a read-only call: /r\n"))
+        done = run(*at, "get", "/r")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, "^KeeperErrorCode = ConnectionLoss for /r .*without a session")
+        done = run("status", *at[:2])
+        self.assertEqual((done.returncode, done.stderr), (1, ""), done)
+        self.assertRegex(self.rows(done)[ensemble[3].address], r" read-only +ro +0x")
 
     @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
     def test_apache(self):

@@ -15,6 +15,7 @@ import time
 
 ZKCLI = "/usr/share/zookeeper/bin/zkCli.sh"
 PATIENCE_S = 60
+EXIT_CODES = "exit_codes.txt"
 QUIET_S = 0.5  # zkCli prints events from a thread of its own, so it is given time to
 
 # What ends the output of every command: one line on each of the two pipes.
@@ -118,9 +119,22 @@ def comment_of(transcript):
     return "".join(line + "\n" for line in transcript.splitlines() if line.startswith("#"))
 
 
+def exit_codes(arguments, transcript, environment=None):
+    """Each command of a transcript alone, in a process of its own, with the code that it ended with."""
+    steps = []
+    for command in commands_of(transcript):
+        done = subprocess.run([*arguments, *command.split()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, env=environment, timeout=PATIENCE_S, check=False)
+        steps.append(f"> {command}\n= {done.returncode}\n")
+    return comment_of(transcript) + "".join(steps)
+
+
 def main(hosts, files):
     for file in map(pathlib.Path, files):
         transcript = file.read_text()
+        if file.name == EXIT_CODES:
+            file.write_text(exit_codes([ZKCLI, "-server", hosts], transcript))
+            continue
         shell = zkcli(hosts)
         steps = [step_text(command, shell.run(command)) for command in commands_of(transcript)]
         shell.end("quit")

@@ -20,9 +20,10 @@ import unittest
 from tests.system.apache_test import JAR, SLOW_S, ApacheServer
 from tests.system.harness import (HOST, PATIENCE_S, Ensemble, ServerTest, configured, connected, figure, free_port,
                                   program, standalone, wait_until)
-from tests.system.shell_driver import Shell, commands_of, comment_of, step_text
+from tests.system.shell_driver import EXIT_CODES, Shell, commands_of, comment_of, exit_codes, step_text
 
-TRANSCRIPTS = sorted((pathlib.Path(__file__).parents[1] / "transcripts" / "vivctl").glob("*.txt"))
+FOLDER = pathlib.Path(__file__).parents[1] / "transcripts" / "vivctl"
+TRANSCRIPTS = [file for file in sorted(FOLDER.glob("*.txt")) if file.name != EXIT_CODES]
 
 
 def run(*arguments, text=None, home=None):
@@ -60,7 +61,7 @@ class Transcripts(ServerTest):
     maxDiff = None
 
     def replay(self, hosts):
-        self.assertGreater(len(TRANSCRIPTS), 4)
+        self.assertGreaterEqual(len(TRANSCRIPTS), 5)
         for file in TRANSCRIPTS:
             with self.subTest(file.name):
                 transcript = file.read_text()
@@ -77,6 +78,13 @@ class Transcripts(ServerTest):
     def test_as_zkcli_on_vivariumd(self):
         server = self.own(configured(self.folder, extendedTypesEnabled="true")).start().wait_serving()
         self.replay(server.address)
+
+    def test_exit_codes(self):
+        server = self.own(standalone(self.folder)).start().wait_serving()
+        codes = (FOLDER / EXIT_CODES).read_text()
+        for failure in ("listquota /x", "setquota -n 0 /x"):  # zkCli says what is wrong, and ends with 0
+            codes = codes.replace(f"> {failure}\n= 0\n", f"> {failure}\n= 1\n")
+        self.assertEqual(exit_codes([program("vivctl"), "-server", server.address], codes), codes)
 
     @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
     def test_as_zkcli_on_apache(self):
@@ -379,6 +387,38 @@ class Nonsense(ServerTest):
                 self.assertEqual((done.returncode, done.stdout), (1, ""), done)
                 self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
                 self.assertRegex(done.stderr, line)
+
+    def test_answers_cut_short(self):
+        """Every beginning of a right answer, and every second byte of it replaced by one that makes lengths large."""
+        stat_bytes = struct.pack(">qqqqiiiqiiq", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
+        text = lambda value: struct.pack(">i", len(value)) + value
+        answers = {
+            ("ls", "-s", "/"): struct.pack(">i", 2) + text(b"one") + text(b"two") + stat_bytes,
+            ("getAcl", "/"): struct.pack(">ii", 1, 31) + text(b"world") + text(b"anyone") + stat_bytes,
+            ("whoami",): struct.pack(">i", 1) + text(b"ip") + text(b"10.0.0.1"),
+        }
+        answer = [b""]
+
+        def serve(connection):
+            read_frame(connection)
+            connection.sendall(WELCOME)
+            read_frame(connection)
+            connection.sendall(frame(struct.pack(">iqi", 1, 5, 0) + answer[0]))
+            with contextlib.suppress(OSError):
+                read_frame(connection)  # closeSession
+                connection.sendall(frame(struct.pack(">iqi", 2, 5, 0)))
+        door = Door(serve)
+        self.addCleanup(door.close)
+        for command, whole in answers.items():
+            answer[0] = whole
+            self.assertEqual(run("-server", door.address, *command).returncode, 0)
+            changed = [whole[:at] + b"\x7f" + whole[at + 1:] for at in range(0, len(whole), 2)]
+            for answer[0] in [whole[:at] for at in range(len(whole))] + changed:
+                done = run("-server", door.address, *command)
+                self.assertIn(done.returncode, (0, 1), (command, answer[0], done))
+                self.assertEqual(len(done.stderr.splitlines()), done.returncode, (command, answer[0], done))
+                if len(answer[0]) < len(whole):
+                    self.assertEqual((done.returncode, done.stdout), (1, ""), (command, answer[0], done))
 
     def test_status_of_it(self):
         def flood(connection):

@@ -9,6 +9,18 @@ namespace vivarium {
 bool Admin::step(const Event& event, AdminParts& parts) {
   if (parts.config.admin.audit) note_start_and_stop(event, parts);
   if (server_.step(event, parts)) return true;
+  if (const auto* down = std::get_if<LinkDown>(&event)) {
+    // It may be of a word that came in this very turn, and was not taken over yet: no answer.
+    bool asked_and_gone = false;
+    for (const Server::WordAsked& asked : parts.server.take_words()) {
+      if (asked.link == down->link) {
+        asked_and_gone = true;
+      } else {
+        words_.take(asked, parts);
+      }
+    }
+    if (asked_and_gone) return true;
+  }
   if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
     if (accepted->door != Door::Client || serving(parts)) return false;
     words_.accept(*accepted, parts);

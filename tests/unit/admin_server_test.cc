@@ -242,6 +242,21 @@ TEST(AdminServer, IdleVisitorsMakeRoom) {
   EXPECT_TRUE(host.is_open(links.back()));
 }
 
+// The word and the end of the link in one turn; another asker is answered all the same.
+TEST(AdminWords, AnAskerThatIsGoneBeforeItsAnswer) {
+  AdminHost host;
+  const LinkId gone = host.open(Door::Client);
+  const LinkId other = host.open(Door::Client);
+  host.send(gone, "mntr");
+  host.send(other, "ruok");
+  host.break_link(gone);
+  host.end_turn();
+  EXPECT_EQ(host.received(gone), "");
+  EXPECT_EQ(host.received(other), "imok");
+  EXPECT_FALSE(host.is_open(other));
+  EXPECT_EQ(host.admin.words().asker_count(), 0U);
+}
+
 TEST(Prometheus, TextFormat) {
   AdminHost host;
   const std::string answer = host.ask(Door::Metrics, get("/metrics"));

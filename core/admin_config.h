@@ -39,7 +39,8 @@ struct AdminConfig {
   // Facts for answers.
   std::string client_host;  // empty: all interfaces
   uint16_t client_port = 0;
-  std::string data_dir;  // as given, without version-2
+  uint16_t secure_client_port = 0;  // 0: none, as of the other one
+  std::string data_dir;             // as given, without version-2
   std::string data_log_dir;
   // ZooKeeper's names of facts of the process: host.name, os.name, user.name ...
   std::vector<std::pair<std::string, std::string>> environment;

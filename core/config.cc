@@ -287,12 +287,13 @@ class ServerFileParser {
     }
     for (const auto step :
          {&ServerFileParser::finish_directories, &ServerFileParser::finish_members,
-          &ServerFileParser::finish_client_address}) {
+          &ServerFileParser::finish_tls, &ServerFileParser::finish_client_address}) {
       if (const auto error = (this->*step)()) return tl::unexpected(*error);
     }
     AdminConfig& admin = file_.config.admin;
     admin.client_host = file_.client.host;
     admin.client_port = file_.client.port;
+    admin.secure_client_port = file_.tls.secure_client.port;
     admin.data_dir = file_.data_dir;
     admin.data_log_dir = file_.data_log_dir;
     const Result<Config> config = checked(file_.config);
@@ -306,6 +307,9 @@ class ServerFileParser {
 
   Failure take(std::string_view key, std::string_view value) {
     key = without_property_prefix(key);
+    if (const auto taken = tls_keys_.take(key, value, file_.warnings)) {
+      return *taken ? std::nullopt : Failure(taken->error());
+    }
     if (const auto taken = take_admin_key(key, value, file_.config.admin)) {
       return *taken ? std::nullopt : Failure(taken->error());
     }
@@ -334,6 +338,8 @@ class ServerFileParser {
       standalone_enabled_ = value == "true";
     } else if (key == "DigestAuthenticationProvider.superDigest") {
       file_.config.super_digest = Secret(std::string(value));
+    } else if (key == "X509AuthenticationProvider.superUser") {
+      file_.config.x509_super_user = value;
     } else if (key == "DigestAuthenticationProvider.digestAlg") {
       return take_digest_algorithm(value);
     } else if (key == "letAnySaslUserDoX") {
@@ -476,6 +482,15 @@ class ServerFileParser {
     return std::nullopt;
   }
 
+  // Clients' certificates are ids wherever TLS is on, as in ZooKeeper.
+  Failure finish_tls() {
+    Result<TlsSettings> tls = tls_keys_.finish(file_.warnings);
+    if (!tls) return tls.error();
+    file_.tls = std::move(*tls);
+    file_.config.x509_ids = file_.config.x509_ids || file_.tls.enabled();
+    return std::nullopt;
+  }
+
   // The own server line may name the client's address instead of clientPort; both must agree.
   Failure finish_client_address() {
     Address& client = file_.client;
@@ -494,13 +509,23 @@ class ServerFileParser {
       }
       client = own_->client;
     }
-    if (client.port == 0) return failure("clientPort is not set");
+    if (client.port == 0 && file_.tls.on_client_port) {
+      return failure("client.portUnification is set but clientPort is not");
+    }
+    if (client.port == 0 && !file_.tls.enabled()) return failure("clientPort is not set");
     if (any(client.host) && client.host != "::") client.host.clear();
+    if (client.port != 0 && client.port == file_.tls.secure_client.port &&
+        client.host == file_.tls.secure_client.host) {
+      return failure(
+          "clientPort and secureClientPort are one; client.portUnification=true serves both on "
+          "clientPort");
+    }
     return std::nullopt;
   }
 
   std::string_view my_id_;
   ServerFile file_;
+  TlsKeys tls_keys_;
   std::optional<Member> own_;
   std::optional<bool> peer_is_observer_;
   bool standalone_enabled_ = true;

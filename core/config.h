@@ -12,6 +12,7 @@
 #include "core/base/result.h"
 #include "core/base/secret.h"
 #include "core/base/time.h"
+#include "core/tls_settings.h"
 #include "core/world.h"
 
 namespace vivarium {
@@ -61,7 +62,8 @@ struct Config {
   Secret super_digest;    // DigestAuthenticationProvider.superDigest; empty: nobody is super
   bool sasl_ids = false;  // ACLs may name ids of these schemes
   bool x509_ids = false;
-  std::string any_sasl_user;  // letAnySaslUserDoX
+  std::string x509_super_user;  // the subject whose holder may do everything; empty: nobody
+  std::string any_sasl_user;    // letAnySaslUserDoX
 
   // What writes may do.
   bool extended_types = false;  // extendedTypesEnabled: TTL nodes
@@ -104,8 +106,9 @@ struct Config {
 struct ServerFile {
   Config config;
   std::string data_dir;
-  std::string data_log_dir;           // equals data_dir unless set
-  Address client;                     // host empty: all interfaces
+  std::string data_log_dir;  // equals data_dir unless set
+  Address client;            // host empty: all interfaces; port 0: TLS only
+  TlsSettings tls;
   std::vector<std::string> warnings;  // one line per key that was read and ignored
 };
 

@@ -32,8 +32,6 @@ constexpr RefusedKey kRefused[] = {
     {"quorum.auth.serverRequireSasl", "false", "SASL between servers is not supported"},
     {"reconfigEnabled", "false", "reconfiguration is not supported"},
     {"requireKerberosConfig", "false", "Kerberos is not supported"},
-    {"secureClientPort", "", "TLS for clients is not supported"},
-    {"secureClientPortAddress", "", "TLS for clients is not supported"},
     {"sessionRequireClientSASLAuth", "false", "SASL for clients is not supported"},
     {"sslQuorum", "false", "TLS between servers is not supported"},
     {"test.", "", "it belongs to ZooKeeper's own tests"},

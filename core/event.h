@@ -35,6 +35,9 @@ struct LinkAccepted {
   Door door{};
   std::string_view remote_address;  // "a.b.c.d" or IPv6 text, without the port
   uint16_t remote_port = 0;
+  // The subject of the certificate that the peer has shown and TLS has checked, as RFC 2253 writes
+  // it. Empty: none.
+  std::string_view certificate_subject{};
 };
 // An outgoing link is connected.
 struct LinkUp {

@@ -28,6 +28,7 @@ constexpr Duration kFactsAge = milliseconds(1000);
 constexpr uint64_t kDiskToken = 0xffff'0000;
 constexpr uint64_t kSignalToken = 0xffff'0001;
 constexpr uint64_t kResolverToken = 0xffff'0002;
+constexpr uint64_t kTlsToken = 0xffff'0003;
 
 int64_t clock_ns(clockid_t clock) {
   timespec time = {};
@@ -84,7 +85,8 @@ Result<void> EpollLoop::watch(int fd, uint64_t token) {
 
 Result<void> EpollLoop::open_all() {
   if (options_.take_signals) {
-    const sigset_t set = stop_signals();
+    sigset_t set = stop_signals();
+    if (options_.tls != nullptr) sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ = Fd(signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
     if (!signals_.valid()) {
@@ -94,8 +96,13 @@ Result<void> EpollLoop::open_all() {
   }
   if (Result<void> done = watch(disk_->wake_fd(), kDiskToken); !done) return done;
   if (Result<void> done = watch(links_.wake_fd(), kResolverToken); !done) return done;
+  if (options_.tls != nullptr) {
+    links_.use_tls(options_.tls, options_.handshake_deadline);
+    tls_reloader_ = std::make_unique<TlsReloader>(*options_.tls);
+    if (Result<void> done = watch(tls_reloader_->wake_fd(), kTlsToken); !done) return done;
+  }
   for (const LoopDoor& door : options_.doors) {
-    const Result<void> done = links_.listen(door.door, door.address);
+    const Result<void> done = links_.listen(door.door, door.address, door.tls);
     if (!done && !door.may_fail) return done;
     if (!done) log(LogLevel::Warn, done.error().message);
   }
@@ -176,17 +183,46 @@ void EpollLoop::poll(int wait_ms) {
     if (one.data.u64 == kDiskToken) disk_ready_ = true;
     if (one.data.u64 == kResolverToken) links_.note_answers();
     if (one.data.u64 == kSignalToken) take_signals();
+    if (one.data.u64 == kTlsToken) take_tls_news();
   }
 }
 
 void EpollLoop::take_signals() {
   signalfd_siginfo info = {};
   while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    stop_asked_ = true;
+    if (info.ssi_signo == SIGHUP) {
+      reload_tls();
+    } else {
+      stop_asked_ = true;
+    }
   }
+  if (!stop_asked_) return;
   // A second signal ends the process at once, should the orderly way hang.
   const sigset_t set = stop_signals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+void EpollLoop::reload_tls() {
+  if (tls_reloader_ != nullptr) tls_reloader_->ask();
+}
+
+// Connections that are there keep what they began with.
+void EpollLoop::take_tls_news() {
+  const std::optional<TlsReloader::News> news = tls_reloader_->take();
+  if (!news) return;
+  if (news->context != nullptr) links_.use_tls(news->context, options_.handshake_deadline);
+  log(news->context != nullptr ? LogLevel::Info : LogLevel::Error, news->line);
+}
+
+void EpollLoop::note_strangers() {
+  World& world = *this;
+  const TlsCounts counts = links_.take_tls_counts();
+  if (counts.refused != 0) world.count("unsuccessful_handshake", counts.refused);
+  if (counts.crowded_out != 0) world.count("tls_handshake_exceeded", counts.crowded_out);
+  const auto strangers = static_cast<int64_t>(links_.stranger_count());
+  if (std::exchange(strangers_, strangers) != strangers) {
+    world.gauge("outstanding_tls_handshake", strangers);
+  }
 }
 
 // The disk first, because acknowledgements wait for it; the timer last, so that input is seen
@@ -211,6 +247,7 @@ void EpollLoop::end_turn() {
   links_.flush(now_);
   const std::string warning = links_.take_warning();
   if (!warning.empty()) log(LogLevel::Warn, warning);
+  if (tls_reloader_ != nullptr) note_strangers();
   if (stopping_) begin_ending();
 }
 

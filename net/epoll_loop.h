@@ -19,6 +19,7 @@
 #include "disk/file_disk.h"
 #include "net/logging.h"
 #include "net/tcp_links.h"
+#include "net/tls_reloader.h"
 
 namespace vivarium {
 
@@ -26,12 +27,15 @@ struct LoopDoor {
   Door door{};
   Address address;        // host empty: all interfaces; port 0: any
   bool may_fail = false;  // a door that cannot be opened is told of and stays shut
+  DoorTls tls = DoorTls::Plain;
 };
 
 struct LoopOptions {
   std::vector<LoopDoor> doors;
-  bool take_signals = false;  // SIGTERM and SIGINT become StopRequested
+  bool take_signals = false;  // SIGTERM and SIGINT become StopRequested; with TLS SIGHUP reloads
   LogSink log;                // unset: lines are dropped
+  std::shared_ptr<const TlsContext> tls;  // needed by doors with TLS
+  Duration handshake_deadline = milliseconds(10'000);
 };
 
 class EpollLoop final : public World {
@@ -51,6 +55,7 @@ class EpollLoop final : public World {
   bool turn(int wait_ms);
   std::optional<StopReason> ended() const { return ended_; }
   uint16_t port(Door door) const { return links_.port(door); }
+  uint16_t tls_port() const { return links_.tls_port(); }
   // Readable when a turn has something to do at once; timers aside.
   int descriptor() const { return epoll_.get(); }
 
@@ -58,6 +63,7 @@ class EpollLoop final : public World {
   void act(const std::function<void(World&)>& action);
   // What a signal does.
   void ask_to_stop() { stop_asked_ = true; }
+  void reload_tls();
 
   // --- World
   Instant now() const override { return now_; }
@@ -107,6 +113,8 @@ class EpollLoop final : public World {
   void begin_ending();
   void turn_to_the_end();
   void take_signals();
+  void take_tls_news();
+  void note_strangers();
 
   LoopOptions options_;
   std::unique_ptr<FileDisk> disk_;
@@ -114,6 +122,8 @@ class EpollLoop final : public World {
   Fd epoll_;
   Fd signals_;
   TcpLinks links_;
+  std::unique_ptr<TlsReloader> tls_reloader_;
+  int64_t strangers_ = 0;  // as the metric has it
   FileDisk::Deliver deliver_;
   Instant now_{};
   WallTime wall_now_{};

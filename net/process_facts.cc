@@ -57,7 +57,8 @@ int64_t count_descriptors() {
 void describe_process(uint16_t client_port, ServerFile& file) {
   AdminConfig& admin = file.config.admin;
   admin.client_host = file.client.host;
-  admin.client_port = client_port;
+  const bool has_plain = file.client.port != 0 || !file.tls.enabled();
+  admin.client_port = has_plain ? client_port : uint16_t{0};
   admin.data_dir = absolute(file.data_dir);
   admin.data_log_dir = absolute(file.data_log_dir);
   utsname system = {};

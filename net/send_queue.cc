@@ -43,6 +43,19 @@ void SendQueue::clear() {
   size_ = 0;
 }
 
+size_t SendQueue::copy_front(Byte* out, size_t max) const {
+  size_t size = 0;
+  size_t skip = sent_;
+  for (const Piece& piece : pieces_) {
+    if (size == max) break;
+    const ByteView view = piece.view().subspan(std::exchange(skip, 0));
+    const size_t taken = std::min(view.size(), max - size);
+    std::copy_n(view.begin(), taken, out + size);
+    size += taken;
+  }
+  return size;
+}
+
 void SendQueue::consume(size_t bytes) {
   CHECK(bytes <= size_);
   size_ -= bytes;

@@ -24,6 +24,10 @@ class SendQueue {
   // Sends what the socket takes. 0, or the errno: EAGAIN when the socket is full, else the link's
   // end.
   int send_to(int socket);
+  // For whoever sends by other means: copies bytes from the front, all or `max`, and forgets them
+  // when they have left.
+  size_t copy_front(Byte* out, size_t max) const;
+  void consume(size_t bytes);
 
  private:
   struct Piece {
@@ -31,7 +35,6 @@ class SendQueue {
     SharedBytes shared;
     ByteView view() const { return shared != nullptr ? ByteView(*shared) : ByteView(owned); }
   };
-  void consume(size_t bytes);
 
   std::deque<Piece> pieces_;
   Bytes spare_;      // the last owned buffer that was sent, to be filled again

@@ -14,6 +14,7 @@
 #include "core/config.h"
 #include "core/node.h"
 #include "disk/file_disk.h"
+#include "net/client_doors.h"
 #include "net/epoll_loop.h"
 #include "net/logging.h"
 #include "net/process_facts.h"
@@ -41,7 +42,6 @@ LoopOptions loop_options(const ServerFile& file, const LogSink& log) {
   LoopOptions options;
   options.take_signals = true;
   options.log = log;
-  options.doors.push_back({Door::Client, file.client});
   const AdminConfig& admin = file.config.admin;
   if (admin.server) {
     options.doors.push_back({Door::Admin, {admin.host, admin.port}, !admin.server_wanted});
@@ -63,14 +63,15 @@ std::string host_in_url(const std::string& host) {
 
 void announce(const ServerFile& file, uint16_t port, const LogSink& log) {
   for (const std::string& warning : file.warnings) log(LogLevel::Warn, warning);
-  const std::string& host = file.client.host;
+  const bool has_plain = file.client.port != 0 || !file.tls.enabled();
+  const std::string& host = has_plain ? file.client.host : file.tls.secure_client.host;
   const bool everywhere = host.empty() || host == "0.0.0.0" || host == "::";
   std::string line = fmt::format("listening for clients at {} port {}, data in {}",
                                  everywhere ? "all interfaces" : host, port, file.data_dir);
-  if (file.config.standalone()) {
+  if (file.config.standalone() && has_plain) {
     line += fmt::format("; try: zkCli.sh -server {}:{} ls /",
                         everywhere ? "127.0.0.1" : host_in_url(host), port);
-  } else {
+  } else if (!file.config.standalone()) {
     line += fmt::format("; server.{} of an ensemble of {}", file.config.id.value,
                         file.config.members.size());
   }
@@ -91,8 +92,12 @@ int serve(ServerFile file) {
   auto disk = FileDisk::make(std::move(disk_options));
   if (!disk) return refuse(kCannotGoOn, disk.error().message);
   std::unique_ptr<Node> node;  // made when its doors are open
+  LoopOptions options = loop_options(file, log);
+  if (Result<void> doors = add_client_doors(file, options); !doors) {
+    return refuse(kWrongUsage, doors.error().message);
+  }
   auto loop =
-      EpollLoop::make(loop_options(file, log), std::move(*disk),
+      EpollLoop::make(std::move(options), std::move(*disk),
                       [&node](const Event& event, World& world) { node->step(event, world); });
   if (!loop) return refuse(kCannotGoOn, loop.error().message);
   const uint16_t port = (*loop)->port(Door::Client);

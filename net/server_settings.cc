@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -14,29 +13,10 @@
 
 #include "core/config_sources.h"
 #include "disk/fd.h"
+#include "net/whole_file.h"
 
 namespace vivarium {
 namespace {
-
-constexpr size_t kFileMax = 1 << 20;
-
-Result<std::string> read_file(const std::string& path) {
-  const auto cannot = [&](const char* why) {
-    return fail(fmt::format("cannot read {}: {}", path, why));
-  };
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return cannot(std::strerror(errno));
-  std::string text;
-  std::array<char, 4096> buffer;
-  for (;;) {
-    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return cannot(std::strerror(errno));
-    if (n == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(n));
-    if (text.size() > kFileMax) return cannot("it is larger than any configuration");
-  }
-}
 
 // As zkServer.sh hands them to the process it starts.
 std::string jvm_flags() {
@@ -89,7 +69,7 @@ Result<ServerFile> settings_from_container() {
     if (!written) return tl::unexpected<Error>(written.error());
   }
   if (::access(zoo_cfg.c_str(), F_OK) == 0) return settings_from_file(zoo_cfg);
-  const Result<std::string> my_id = read_file(my_id_path);
+  const Result<std::string> my_id = read_whole_file(my_id_path);
   if (!my_id) return tl::unexpected<Error>(my_id.error());
   const std::string text = zoo_cfg_of_container(variables);
   const std::string flags = jvm_flags();
@@ -99,7 +79,7 @@ Result<ServerFile> settings_from_container() {
 }
 
 Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
-  const Result<std::string> text = read_file(zoo_cfg);
+  const Result<std::string> text = read_whole_file(zoo_cfg);
   if (!text) return tl::unexpected<Error>(text.error());
   const auto in_file = [&](const Error& error) {
     return fail(fmt::format("{}: {}", zoo_cfg, error.message));
@@ -109,7 +89,7 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
   std::string my_id;
   const std::string my_id_path = *data_dir + "/myid";
   if (::access(my_id_path.c_str(), F_OK) == 0) {
-    Result<std::string> content = read_file(my_id_path);
+    Result<std::string> content = read_whole_file(my_id_path);
     if (!content) return tl::unexpected<Error>(content.error());
     my_id = std::move(*content);
   }
@@ -117,7 +97,7 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
   if (!dynamic_path) return in_file(dynamic_path.error());
   std::string dynamic;
   if (!dynamic_path->empty()) {
-    Result<std::string> content = read_file(*dynamic_path);
+    Result<std::string> content = read_whole_file(*dynamic_path);
     if (!content) return tl::unexpected<Error>(content.error());
     dynamic = std::move(*content);
   }

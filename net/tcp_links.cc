@@ -17,12 +17,17 @@ namespace vivarium {
 namespace {
 
 constexpr size_t kReadMax = 256 << 10;
+constexpr size_t kRecordBytesMax = 16 << 10;  // of TLS
 constexpr int kAcceptsPerTurn = 64;
 // Descriptors that clients leave to the log, to peers and to the rest of the server.
 constexpr int kReservedDescriptors = 64;
 // A link closed with drain: given up after so long without progress, and after so long at all.
 constexpr Duration kDrainPatience = milliseconds(5'000);
 constexpr Duration kDrainMax = milliseconds(60'000);
+// A handshake step may cost a signature of half a millisecond: others get their turn in between.
+constexpr int kHandshakeStepsPerTurn = 4;
+constexpr Byte kTlsHandshakeRecord = 0x16;
+constexpr Duration kBetweenStrangerLines = milliseconds(1000);
 constexpr uint32_t kWatched = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 // Tokens of generation 0, which no link has, are listeners.
 constexpr uint32_t kListenersMax = 256;
@@ -56,7 +61,8 @@ Fd open_reserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 TcpLinks::TcpLinks(int epoll) : epoll_(epoll), buffer_(kReadMax), reserve_(open_reserve()) {}
 
-Result<void> TcpLinks::listen(Door door, const Address& address) {
+Result<void> TcpLinks::listen(Door door, const Address& address, DoorTls tls) {
+  CHECK(tls == DoorTls::Plain || tls_ != nullptr);
   Result<std::vector<Fd>> sockets = listen_on(address);
   if (!sockets) return tl::unexpected<Error>(sockets.error());
   for (Fd& socket : *sockets) {
@@ -67,7 +73,7 @@ Result<void> TcpLinks::listen(Door door, const Address& address) {
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, socket.get(), &interest) != 0) {
       return fail(fmt::format("cannot watch a listening socket: {}", std::strerror(errno)));
     }
-    listeners_.push_back(Listener{std::move(socket), door, false});
+    listeners_.push_back(Listener{std::move(socket), door, tls, false});
   }
   return {};
 }
@@ -79,6 +85,21 @@ uint16_t TcpLinks::port(Door door) const {
     return local ? local->port() : uint16_t{0};
   }
   return 0;
+}
+
+uint16_t TcpLinks::tls_port() const {
+  for (const Listener& listener : listeners_) {
+    if (listener.tls != DoorTls::Tls) continue;
+    const Result<SocketAddress> local = local_address(listener.fd);
+    return local ? local->port() : uint16_t{0};
+  }
+  return 0;
+}
+
+void TcpLinks::use_tls(std::shared_ptr<const TlsContext> tls, Duration handshake_deadline) {
+  CHECK(tls != nullptr);
+  tls_ = std::move(tls);
+  handshake_deadline_ = handshake_deadline;
 }
 
 bool TcpLinks::is_mine(uint64_t token) {
@@ -116,6 +137,7 @@ LinkId TcpLinks::allocate() {
 void TcpLinks::release(LinkId id) {
   Link* link = find_any(id);
   CHECK(link != nullptr);
+  strangers_.erase({link->stranger_until, id});
   const uint32_t next = id.generation == UINT32_MAX ? 1 : id.generation + 1;
   *link = Link{};
   link->generation = next;
@@ -260,6 +282,7 @@ void TcpLinks::begin_drain(LinkId id, Link& link, Instant now) {
 void TcpLinks::drain(LinkId id, Link& link, Instant now) {
   if (link.out.empty() && !link.write_closed) {
     link.write_closed = true;
+    if (link.tls != nullptr) link.tls->say_end();
     shutdown(link.fd.get(), SHUT_WR);
   }
   bool done = link.broken || now >= link.drain_deadline || now >= link.drain_end;
@@ -277,7 +300,7 @@ void TcpLinks::drain(LinkId id, Link& link, Instant now) {
 }
 
 Instant TcpLinks::next_deadline() const {
-  Instant next = Instant::never();
+  Instant next = strangers_.empty() ? Instant::never() : strangers_.begin()->first;
   for (const LinkId id : draining_) {
     const Link* link = const_cast<TcpLinks*>(this)->find_any(id);
     if (link != nullptr) next = std::min({next, link->drain_deadline, link->drain_end});
@@ -285,7 +308,8 @@ Instant TcpLinks::next_deadline() const {
   return next;
 }
 
-void TcpLinks::check_deadlines(Instant now) {
+void TcpLinks::check_deadlines(Instant now, const Deliver& deliver) {
+  check_strangers(now, deliver);
   std::erase_if(draining_, [this](LinkId id) { return find_any(id) == nullptr; });
   for (const LinkId id : draining_) {
     Link& link = *find_any(id);
@@ -330,8 +354,10 @@ void TcpLinks::note_ready(uint64_t token, uint32_t events) {
 }
 
 void TcpLinks::deliver(Instant now, const Deliver& deliver) {
+  now_ = now;
+  handshake_steps_left_ = kHandshakeStepsPerTurn;
   if (std::exchange(answers_ready_, false)) take_answers();
-  check_deadlines(now);
+  check_deadlines(now, deliver);
   batch_.clear();
   batch_.swap(touched_);
   for (const LinkId id : batch_) {
@@ -343,7 +369,7 @@ void TcpLinks::deliver(Instant now, const Deliver& deliver) {
   if (!listener_ready_) return;
   listener_ready_ = false;
   for (size_t i = 0; i < listeners_.size(); ++i) {
-    if (std::exchange(listeners_[i].ready, false)) accept_some(listeners_[i], deliver);
+    if (std::exchange(listeners_[i].ready, false)) accept_some(listeners_[i], now, deliver);
   }
 }
 
@@ -356,6 +382,8 @@ void TcpLinks::process(LinkId id, Instant now, const Deliver& deliver) {
     return down(id, deliver);
   }
   if (link->state == State::Connecting) return finish_connect(id, *link, now, deliver);
+  if (link->state == State::Detecting) return detect(id, *link, deliver);
+  if (link->state == State::Handshaking) return shake_hands(id, *link, deliver);
   if (link->state != State::Up) return;
   if (std::exchange(link->drained, false)) {
     deliver(LinkDrained{id});
@@ -370,6 +398,7 @@ void TcpLinks::process(LinkId id, Instant now, const Deliver& deliver) {
 }
 
 void TcpLinks::read(LinkId id, Link& link, const Deliver& deliver) {
+  if (link.tls != nullptr) return read_encrypted(id, link, deliver);
   const auto asked = static_cast<size_t>(std::min<uint64_t>(link.credit, buffer_.size()));
   const ssize_t n = recv(link.fd.get(), buffer_.data(), asked, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -388,9 +417,37 @@ void TcpLinks::read(LinkId id, Link& link, const Deliver& deliver) {
   deliver(LinkBytes{id, ByteView(buffer_).first(size)});
 }
 
+// Records until the credit is used up or the socket has no more: it says so itself, and only then
+// does the next edge come.
+void TcpLinks::read_encrypted(LinkId id, Link& link, const Deliver& deliver) {
+  const auto asked = static_cast<size_t>(std::min<uint64_t>(link.credit, buffer_.size()));
+  CHECK(asked != 0);
+  size_t size = 0;
+  TlsStream::Passed last{TlsStream::Outcome::Done, 0};
+  while (size < asked && last.outcome == TlsStream::Outcome::Done) {
+    last = link.tls->read(buffer_.data() + size, asked - size);
+    size += last.bytes;
+  }
+  const bool over =
+      last.outcome == TlsStream::Outcome::Ended || last.outcome == TlsStream::Outcome::Failed;
+  if (size == 0 && (over || link.broken)) return down(id, deliver);
+  link.readable = last.outcome == TlsStream::Outcome::Done;
+  link.ended = link.ended || over;
+  if (size == 0) return;
+  link.credit -= size;
+  if (link.readable || link.ended || link.broken) touch(id, link);
+  deliver(LinkBytes{id, ByteView(buffer_).first(size)});
+}
+
 // No credit: the end is told when no bytes lie before it, or when they can be had no more.
 void TcpLinks::look_for_end(LinkId id, Link& link, const Deliver& deliver) {
   if (link.broken) return down(id, deliver);
+  if (link.tls != nullptr) {
+    const TlsStream::Outcome next = link.tls->look_ahead();
+    const bool over = next == TlsStream::Outcome::Ended || next == TlsStream::Outcome::Failed;
+    if (over) down(id, deliver);
+    return;
+  }
   Byte next = 0;
   const ssize_t n = recv(link.fd.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) down(id, deliver);
@@ -410,7 +467,8 @@ void TcpLinks::flush(Instant now) {
     const bool can_send = link->state == State::Up || link->state == State::Draining;
     const uint64_t before = link->out.size();
     if (can_send && link->writable && before != 0) {
-      const int error = link->out.send_to(link->fd.get());
+      const int error =
+          link->tls != nullptr ? send_encrypted(*link) : link->out.send_to(link->fd.get());
       if (error == EAGAIN) link->writable = false;
       if (error != 0 && error != EAGAIN) {
         link->broken = true;
@@ -432,16 +490,128 @@ void TcpLinks::flush(Instant now) {
   dirty_.clear();
 }
 
-// ------------------------------------------------------------------------------------- accepting
+// As SendQueue::send_to(): 0, or EAGAIN when the socket is full, else the link's end.
+int TcpLinks::send_encrypted(Link& link) {
+  while (!link.out.empty()) {
+    const size_t size = link.out.copy_front(buffer_.data(), kRecordBytesMax);
+    const TlsStream::Passed passed = link.tls->write(ByteView(buffer_).first(size));
+    if (passed.outcome == TlsStream::Outcome::Again) return EAGAIN;
+    if (passed.outcome != TlsStream::Outcome::Done) return EPIPE;
+    link.out.consume(passed.bytes);
+  }
+  return 0;
+}
 
-void TcpLinks::accept_some(Listener& listener, const Deliver& deliver) {
-  descriptor_limit_ = listener.door == Door::Client ? client_descriptor_limit() : INT_MAX;
-  for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    if (!accept_one(listener, deliver)) return;
+// ------------------------------------------------------------------------------------- strangers
+
+void TcpLinks::welcome(LinkId id, Link& link, DoorTls tls, Instant now) {
+  CHECK(tls != DoorTls::Plain && tls_ != nullptr);
+  // Who comes makes room by the one that has kept everybody waiting longest: a handshake that gets
+  // on is over long before its turn comes.
+  if (strangers_.size() >= tls_->settings().handshakes_max) {
+    const LinkId oldest = strangers_.begin()->second;
+    Link* crowded_out = find_any(oldest);
+    CHECK(crowded_out != nullptr);
+    ++tls_counts_.crowded_out;
+    turn_away(oldest, *crowded_out, "too many handshakes are under way");
+  }
+  link.state = State::Detecting;
+  link.door_tls = tls;
+  link.accepted_at = now;
+  const Duration detection = milliseconds(tls_->settings().detection_ms);
+  give_time(id, link, now + (tls == DoorTls::Either ? detection : handshake_deadline_));
+}
+
+void TcpLinks::give_time(LinkId id, Link& link, Instant until) {
+  strangers_.erase({link.stranger_until, id});
+  link.stranger_until = until;
+  strangers_.emplace(until, id);
+}
+
+// Nothing is kept for a stranger that is silent.
+void TcpLinks::detect(LinkId id, Link& link, const Deliver& deliver) {
+  if (link.broken) return turn_away(id, link, {});
+  Byte first = 0;
+  const ssize_t n = recv(link.fd.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (errno == EINTR) touch(id, link);
+    return;
+  }
+  if (n <= 0) return turn_away(id, link, {});
+  if (first == kTlsHandshakeRecord) {
+    link.state = State::Handshaking;
+    link.tls = std::make_unique<TlsStream>(*tls_, link.fd.get());
+    give_time(id, link, link.accepted_at + handshake_deadline_);
+    return shake_hands(id, link, deliver);
+  }
+  if (link.door_tls == DoorTls::Either) return admit(id, link, deliver);
+  turn_away(id, link, "its first bytes are not those of TLS");
+}
+
+void TcpLinks::shake_hands(LinkId id, Link& link, const Deliver& deliver) {
+  if (handshake_steps_left_ == 0) return touch(id, link);
+  --handshake_steps_left_;
+  switch (link.tls->handshake(link.remote)) {
+    case TlsStream::Outcome::Again:
+      if (link.broken) turn_away(id, link, "the connection broke");
+      return;
+    case TlsStream::Outcome::Done:
+      return admit(id, link, deliver);
+    case TlsStream::Outcome::Ended:
+    case TlsStream::Outcome::Failed:
+      return turn_away(id, link, link.tls->why());
   }
 }
 
-bool TcpLinks::accept_one(Listener& listener, const Deliver& deliver) {
+void TcpLinks::admit(LinkId id, Link& link, const Deliver& deliver) {
+  strangers_.erase({link.stranger_until, id});
+  link.state = State::Up;
+  // What came behind the handshake may lie here already and bring no edge.
+  link.readable = true;
+  if (link.ended || link.broken) touch(id, link);
+  const std::string remote = std::exchange(link.remote, std::string());
+  const std::string subject = link.tls != nullptr ? link.tls->peer_subject() : std::string();
+  deliver(LinkAccepted{id, link.door, remote, link.remote_port, subject});
+}
+
+// Without a reason: it went by itself, before it had said a word.
+void TcpLinks::turn_away(LinkId id, Link& link, std::string_view why) {
+  if (!why.empty()) {
+    ++tls_counts_.refused;
+    if (now_ >= silent_until_) {
+      silent_until_ = now_ + kBetweenStrangerLines;
+      warning_ = fmt::format("TLS connection from {} refused: {}", link.remote, why);
+    }
+    // With unread bytes the kernel would reset the connection, and the alert that says why be lost.
+    (void)recv(link.fd.get(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  }
+  release(id);
+}
+
+void TcpLinks::check_strangers(Instant now, const Deliver& deliver) {
+  while (!strangers_.empty() && strangers_.begin()->first <= now) {
+    const LinkId id = strangers_.begin()->second;
+    Link& link = *find_any(id);
+    if (link.state == State::Detecting && link.door_tls == DoorTls::Either) {
+      admit(id, link, deliver);  // a silent one is the core's to wait for
+    } else {
+      turn_away(id, link, "the handshake took too long");
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------- accepting
+
+void TcpLinks::accept_some(Listener& listener, Instant now, const Deliver& deliver) {
+  descriptor_limit_ = listener.door == Door::Client ? client_descriptor_limit() : INT_MAX;
+  for (int i = 0; i < kAcceptsPerTurn; ++i) {
+    // With handshakes waiting for their turn, whoever else comes waits in the kernel.
+    if (listener.tls != DoorTls::Plain && handshake_steps_left_ == 0) return;
+    if (!accept_one(listener, now, deliver)) return;
+  }
+}
+
+bool TcpLinks::accept_one(Listener& listener, Instant now, const Deliver& deliver) {
   SocketAddress remote;
   remote.length = sizeof remote.storage;
   Fd socket(accept4(listener.fd.get(), remote.get(), &remote.length, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -464,6 +634,13 @@ bool TcpLinks::accept_one(Listener& listener, const Deliver& deliver) {
   link.fd = std::move(socket);
   watch(id, link);
   const std::string text = remote.text();
+  if (listener.tls != DoorTls::Plain) {
+    link.door = listener.door;
+    link.remote = text;
+    link.remote_port = remote.port();
+    welcome(id, link, listener.tls, now);
+    return true;
+  }
   deliver(LinkAccepted{id, listener.door, text, remote.port()});
   return true;
 }

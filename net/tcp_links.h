@@ -2,6 +2,9 @@
 // comes and turned into events by deliver(), one read per link and turn and never past the credit;
 // what was sent in a turn leaves at flush(), one sendmsg per link. Calls on a dead handle do
 // nothing.
+//
+// Behind a door with TLS a link is a stranger until its handshake is over: the core has not heard
+// of it. Strangers have a deadline, are counted, and share a budget of handshake steps per turn.
 #pragma once
 
 #include <sys/epoll.h>
@@ -9,7 +12,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -19,8 +24,17 @@
 #include "net/resolver.h"
 #include "net/send_queue.h"
 #include "net/socket_address.h"
+#include "net/tls_context.h"
 
 namespace vivarium {
+
+// What is spoken behind a door. Either: the first byte tells.
+enum class DoorTls : uint8_t { Plain, Tls, Either };
+
+struct TlsCounts {
+  int64_t refused = 0;      // handshakes that failed or took too long
+  int64_t crowded_out = 0;  // strangers that had to make room for others
+};
 
 class TcpLinks {
  public:
@@ -32,9 +46,12 @@ class TcpLinks {
   TcpLinks& operator=(const TcpLinks&) = delete;
 
   // Opens a door; it accepts from the next turn on.
-  Result<void> listen(Door door, const Address& address);
+  Result<void> listen(Door door, const Address& address, DoorTls tls = DoorTls::Plain);
+  // For connections from now on; there has to be one before a door with TLS opens.
+  void use_tls(std::shared_ptr<const TlsContext> tls, Duration handshake_deadline);
   // The port of an open door (of its first address).
   uint16_t port(Door door) const;
+  uint16_t tls_port() const;
 
   // --- World's operations.
   LinkId connect(const Address& to);
@@ -51,7 +68,8 @@ class TcpLinks {
   void note_answers() { answers_ready_ = true; }  // wake_fd() is readable
   // Something can be delivered at once: the next turn must not sleep.
   bool has_work() const { return !touched_.empty(); }
-  // Closing links that make no progress are given up at this instant; never() when there is none.
+  // Strangers and closing links that make no progress are given up at this instant; never() when
+  // there is none.
   Instant next_deadline() const;
   void deliver(Instant now, const Deliver& deliver);
   void flush(Instant now);
@@ -61,9 +79,13 @@ class TcpLinks {
   bool is_quiet() const;
   // A line that an operator should see, at most one per turn; empty when there is none.
   std::string take_warning();
+  size_t stranger_count() const { return strangers_.size(); }
+  // Since the last call.
+  TlsCounts take_tls_counts() { return std::exchange(tls_counts_, TlsCounts()); }
 
  private:
-  enum class State : uint8_t { Free, Resolving, Connecting, Up, Draining };
+  // Detecting and Handshaking are strangers.
+  enum class State : uint8_t { Free, Resolving, Connecting, Detecting, Handshaking, Up, Draining };
   struct Link {
     uint32_t generation = 1;
     State state = State::Free;
@@ -84,10 +106,18 @@ class TcpLinks {
     Instant drain_end{};
     SendQueue out;
     std::vector<SocketAddress> candidates;  // tried from the back
+    std::unique_ptr<TlsStream> tls;         // none: plain bytes
+    Door door{};                            // of a stranger, as the following
+    DoorTls door_tls{};
+    std::string remote;
+    uint16_t remote_port = 0;
+    Instant accepted_at{};
+    Instant stranger_until{};
   };
   struct Listener {
     Fd fd;
     Door door{};
+    DoorTls tls{};
     bool ready = false;
   };
 
@@ -106,13 +136,24 @@ class TcpLinks {
   void finish_connect(LinkId id, Link& link, Instant now, const Deliver& deliver);
   void process(LinkId id, Instant now, const Deliver& deliver);
   void read(LinkId id, Link& link, const Deliver& deliver);
+  void read_encrypted(LinkId id, Link& link, const Deliver& deliver);
   void look_for_end(LinkId id, Link& link, const Deliver& deliver);
   void down(LinkId id, const Deliver& deliver);
   void begin_drain(LinkId id, Link& link, Instant now);
   void drain(LinkId id, Link& link, Instant now);
-  void check_deadlines(Instant now);
-  void accept_some(Listener& listener, const Deliver& deliver);
-  bool accept_one(Listener& listener, const Deliver& deliver);
+  void check_deadlines(Instant now, const Deliver& deliver);
+  int send_encrypted(Link& link);
+
+  void welcome(LinkId id, Link& link, DoorTls tls, Instant now);
+  void give_time(LinkId id, Link& link, Instant until);
+  void detect(LinkId id, Link& link, const Deliver& deliver);
+  void shake_hands(LinkId id, Link& link, const Deliver& deliver);
+  void admit(LinkId id, Link& link, const Deliver& deliver);
+  void turn_away(LinkId id, Link& link, std::string_view why);
+  void check_strangers(Instant now, const Deliver& deliver);
+
+  void accept_some(Listener& listener, Instant now, const Deliver& deliver);
+  bool accept_one(Listener& listener, Instant now, const Deliver& deliver);
   void refuse_for_want_of_descriptors(Listener& listener);
 
   int epoll_;
@@ -131,6 +172,13 @@ class TcpLinks {
   int descriptor_limit_ = 0;  // of the door that accepts at present
   Fd reserve_;                // given up to accept and refuse when there are no descriptors left
   std::string warning_;
+  std::shared_ptr<const TlsContext> tls_;
+  Duration handshake_deadline_{};
+  std::set<std::pair<Instant, LinkId>> strangers_;  // by deadline
+  int handshake_steps_left_ = 0;                    // in this turn
+  Instant silent_until_{};                          // no line about a stranger before
+  Instant now_{};                                   // of deliver()
+  TlsCounts tls_counts_;
 };
 
 }  // namespace vivarium

@@ -15,6 +15,7 @@ namespace vivarium::sim {
 Simulation::Host::Host(const HostOptions& options, const SimOptions& sim, HostId id)
     : name(options.name),
       address(fmt::format("10.0.{}.{}", options.server ? 0 : 1, id.value + 1)),
+      certificate_subject(options.certificate_subject),
       server(options.server),
       clock({sim.wall_start_ms + options.clock_offset_ms}, options.clock_drift_ppm),
       disk(options.logs_apart),
@@ -118,8 +119,10 @@ void Simulation::dispatch_link(const Happening& h, Programs& programs) {
     if (!hears(h.host, accepted) || !network_.accepted(accepted)) return;
     const LinkId link = network_.link_of(accepted);
     const Host& peer = at(network_.peer_of(accepted));
-    deliver(h.host, LinkAccepted{link, network_.door_of(accepted), peer.address}, link.slot,
-            link.generation, programs);
+    deliver(
+        h.host,
+        LinkAccepted{link, network_.door_of(accepted), peer.address, 0, peer.certificate_subject},
+        link.slot, link.generation, programs);
   } else if (h.kind == Happens::Up) {
     if (!hears(h.host, h) || !network_.up(m, h)) return;
     const LinkId link = network_.link_of(h);

@@ -46,6 +46,8 @@ class Programs {
 struct HostOptions {
   std::string name;     // "s1", "c1": what Address::host says
   bool server = false;  // has doors
+  // What its links show to servers, as if TLS had checked it. Empty: nothing.
+  std::string certificate_subject{};
   bool logs_apart = false;
   int64_t clock_offset_ms = 0;  // of the wall clock
   int64_t clock_drift_ppm = 0;
@@ -182,6 +184,7 @@ class Simulation {
 
     std::string name;
     std::string address;
+    std::string certificate_subject;
     bool server;
     HostState state = HostState::Off;
     uint32_t life = 0;

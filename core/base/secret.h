@@ -1,4 +1,5 @@
-// A text that only its owner may see: it can be compared, and neither printed nor read back.
+// A text that only its owner may see: it can be compared, and is never printed. reveal() is for the
+// one call that hands it to a library.
 #pragma once
 
 #include <string>
@@ -12,6 +13,7 @@ class Secret {
   Secret() = default;
   explicit Secret(std::string text) : text_(std::move(text)) {}
 
+  const std::string& reveal() const { return text_; }
   bool empty() const { return text_.empty(); }
   // Takes the same time wherever the two differ. False when nothing was kept.
   bool is(std::string_view text) const {

@@ -108,7 +108,9 @@ std::string data_log_dir_text(const Config& config) {
 std::string conf_lines(const AdminParts& parts, const DirSizes& sizes) {
   const Config& config = parts.config;
   std::string out;
-  put(out, "clientPort={}\nsecureClientPort=-1\n", config.admin.client_port);
+  const auto port = [](uint16_t number) { return number != 0 ? int{number} : -1; };
+  put(out, "clientPort={}\nsecureClientPort={}\n", port(config.admin.client_port),
+      port(config.admin.secure_client_port));
   put(out, "dataDir={}\ndataDirSize={}\n", data_dir_text(config), sizes.data);
   put(out, "dataLogDir={}\ndataLogSize={}\n", data_log_dir_text(config), sizes.log);
   put(out, "tickTime={}\nmaxClientCnxns={}\n", config.tick_ms, max_client_connections(config));
@@ -174,12 +176,10 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
   out.number("last_client_response_size", stats.responses.last);
   out.number("max_client_response_size", stats.responses.max);
   out.number("min_client_response_size", stats.responses.min);
-  // There are no throttle that drops connections and no TLS.
+  // There is no throttle that drops connections, and how clients came is not counted.
   out.decimal("connection_drop_probability", "0.0");
-  for (const std::string_view none :
-       {"outstanding_tls_handshake", "non_mtls_local_conn_count", "non_mtls_remote_conn_count"}) {
-    out.number(none, 0);
-  }
+  out.number("non_mtls_local_conn_count", 0);
+  out.number("non_mtls_remote_conn_count", 0);
   out.number("uptime", (parts.world.now() - stats.serving_since).ms());
   const ProcessFacts process = parts.world.process_facts();
   if (process.open_descriptors >= 0) {

@@ -37,6 +37,12 @@ ErrorCode add_identity(ByteView packet, std::string_view address, const Config& 
   if (auth->scheme == "ip") {
     return attach({"ip", std::string(address)}, ids) ? ErrorCode::Ok : ErrorCode::AuthFailed;
   }
+  if (auth->scheme == "x509") {
+    // TLS has seen to it already, or there is nothing that the packet could add.
+    const bool shown =
+        std::any_of(ids.begin(), ids.end(), [](const AuthId& id) { return id.scheme == "x509"; });
+    return shown ? ErrorCode::Ok : ErrorCode::AuthFailed;
+  }
   if (auth->scheme != "digest" || !config.digest_auth || auth->null_auth) {
     return ErrorCode::AuthFailed;
   }
@@ -44,6 +50,14 @@ ErrorCode add_identity(ByteView packet, std::string_view address, const Config& 
   if (!attach({"digest", id}, ids)) return ErrorCode::AuthFailed;
   if (config.super_digest.is(id) && !attach({"super", ""}, ids)) return ErrorCode::AuthFailed;
   return ErrorCode::Ok;
+}
+
+void add_certificate(std::string_view subject, const Config& config, std::vector<AuthId>& ids) {
+  if (subject.empty() || !config.x509_ids) return;
+  const std::string id(subject);
+  if (!attach({"x509", id}, ids)) return;
+  // As ZooKeeper, whose super by certificate has a name.
+  if (id == config.x509_super_user) (void)attach({"super", id}, ids);
 }
 
 std::string digest_id(ByteView user_and_password, DigestAlgorithm algorithm) {

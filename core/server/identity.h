@@ -18,6 +18,9 @@ namespace vivarium {
 ErrorCode add_identity(ByteView packet, std::string_view address, const Config& config,
                        std::vector<AuthId>& ids);
 
+// Attaches the subject of a certificate, and what its holder may do beyond that.
+void add_certificate(std::string_view subject, const Config& config, std::vector<AuthId>& ids);
+
 // "user:base64(hash of user:password)", as digest ACLs have it.
 std::string digest_id(ByteView user_and_password, DigestAlgorithm algorithm);
 

@@ -110,6 +110,7 @@ MetricTable gathered(const AdminParts& parts) {
   MetricTable table;
   for (const std::string_view name : kCounters) table.count(name, 0);
   for (const std::string_view name : kSummaries) table.sample(name, MetricSummary());
+  table.gauge("outstanding_tls_handshake", 0);
   if (const MetricTable* told = parts.world.metrics(); told != nullptr) {
     for (const auto& [name, value] : told->counters()) table.count(name, value);
     for (const auto& [name, value] : told->gauges()) table.gauge(name, value);

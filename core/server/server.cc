@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/server/admin_words.h"
+#include "core/server/identity.h"
 #include "core/server/requests.h"
 #include "core/zab/rules.h"
 
@@ -117,6 +118,7 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
   connection.stats.port = event.remote_port;
   connection.stats.established = parts.world.wall_now();
   connection.ids.push_back(AuthId{"ip", address});
+  add_certificate(event.certificate_subject, parts.config, connection.ids);
   connection.handshake_deadline =
       parts.world.now() + milliseconds(parts.config.handshake_deadline_ms);
   connection.credit = kHandshakeBytesMax;

@@ -17,6 +17,7 @@ namespace vivarium::sim {
 struct ScriptedHost {
   std::function<void(const Event&, World&)> react;
   std::vector<LinkId> accepted;
+  std::vector<std::string> subjects;  // of the certificates of those
   std::vector<LinkId> up;
   std::vector<LinkId> down;
   std::vector<LinkId> drained;
@@ -40,6 +41,7 @@ struct ScriptedHost {
     if (std::holds_alternative<StopRequested>(event)) stop_requested = true;
     if (const auto* e = std::get_if<LinkAccepted>(&event)) {
       accepted.push_back(e->link);
+      subjects.emplace_back(e->certificate_subject);
       if (credit != 0) world.give_credit(e->link, credit);
     }
     if (const auto* e = std::get_if<LinkUp>(&event)) up.push_back(e->link);
@@ -63,11 +65,15 @@ struct ScriptedHost {
 // `servers` hosts s1, s2, ... that run when the constructor returns.
 class Scripted : public Programs {
  public:
-  explicit Scripted(uint32_t servers, SimOptions options = {}) : sim(options), hosts(servers) {
+  // Those with a name in `subjects` show a certificate.
+  explicit Scripted(uint32_t servers, SimOptions options = {},
+                    const std::vector<std::string>& subjects = {})
+      : sim(options), hosts(servers) {
     for (uint32_t i = 0; i < servers; ++i) {
       HostOptions host;
       host.name = fmt::format("s{}", i + 1);
       host.server = true;
+      if (i < subjects.size()) host.certificate_subject = subjects[i];
       sim.start(sim.add_host(host));
     }
     sim.run_for(*this, microseconds(1));

@@ -40,6 +40,15 @@ TEST(SimNetwork, BytesArriveInOrderAndCutAnywhere) {
   EXPECT_GT(sizes.size(), 20U) << "pieces of many sizes";
 }
 
+TEST(SimNetwork, LinksCarryTheCertificateOfWhoConnected) {
+  Scripted s(3, {}, {"CN=one", "", "CN=three"});
+  s.connect(0, 1);
+  s.connect(2, 1, kClientPort);
+  s.connect(1, 0);
+  EXPECT_EQ(s[1].subjects, (std::vector<std::string>{"CN=one", "CN=three"}));
+  EXPECT_EQ(s[0].subjects, std::vector<std::string>{""});
+}
+
 TEST(SimNetwork, DelaysArePerDirectionAndDrawnPerPacket) {
   SimOptions options;
   options.net.split_per_1024 = 0;

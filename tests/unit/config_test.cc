@@ -312,8 +312,6 @@ TEST(ServerFile, IgnoredKeysAreNamed) {
 }
 
 TEST(ServerFile, RefusedKeysSayWhy) {
-  EXPECT_EQ(refusal(kMinimal + "secureClientPort=2281"),
-            "secureClientPort=2281: TLS for clients is not supported");
   EXPECT_EQ(refusal(kMinimal + "weight.1=2"), "weight.1=2: hierarchical quorums are not supported");
   EXPECT_EQ(refusal(kMinimal + "electionAlg=0"),
             "electionAlg=0: there is only election algorithm 3");

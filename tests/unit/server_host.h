@@ -212,14 +212,14 @@ class ServerHost final : public Replication {
   SessionTracker& tracker() { return tracker_; }
 
   // --- the clients' side
-  LinkId open(std::string_view address = "10.0.0.1") {
+  LinkId open(std::string_view address = "10.0.0.1", std::string_view certificate_subject = {}) {
     LinkId link{next_slot_, ++generation_};
     for (const auto& [old, l] : world.links_) {
       if (old.slot == next_slot_ && l.end == LinkEnd::Open) ++link.slot;
     }
     next_slot_ = link.slot + 1;
     world.links_[link];
-    deliver(LinkAccepted{link, Door::Client, address});
+    deliver(LinkAccepted{link, Door::Client, address, 0, certificate_subject});
     return link;
   }
   void send(LinkId link, ByteView bytes) {

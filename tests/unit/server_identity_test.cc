@@ -19,8 +19,9 @@ Bytes auth(std::string_view scheme, std::string_view data) {
 
 class ServerIdentity : public testing::Test {
  protected:
-  LinkId connected(std::string_view address = "10.0.0.1") {
-    const LinkId link = host.open(address);
+  LinkId connected(std::string_view address = "10.0.0.1",
+                   std::string_view certificate_subject = {}) {
+    const LinkId link = host.open(address, certificate_subject);
     host.send_frame(link, connect_request());
     host.settle();
     host.received(link);
@@ -96,6 +97,49 @@ TEST_F(ServerIdentity, TheSuperUserIsWhoTheOperatorSays) {
   reply_to(link, auth("digest", "super:test"));
   EXPECT_EQ(who_am_i(link).back(), "super ");
   EXPECT_EQ(reply_to(link, set_data(1, "/zookeeper/config", "x")).error, ErrorCode::Ok);
+}
+
+TEST_F(ServerIdentity, ACertificateIsAnIdOfItsHolder) {
+  Config config = ServerHost::default_config();
+  config.x509_ids = true;
+  host = ServerHost(config);
+  const LinkId alice = connected("10.0.0.1", "CN=alice,O=x");
+  const LinkId bob = connected("10.0.0.1", "CN=bob,O=x");
+  const LinkId plain = connected();
+  EXPECT_EQ(who_am_i(alice), (std::vector<std::string>{"ip 10.0.0.1", "x509 CN=alice,O=x"}));
+  EXPECT_EQ(who_am_i(plain), std::vector<std::string>{"ip 10.0.0.1"});
+  const Acl acl = {{kPermAll, "x509", "CN=alice,O=x"}};
+  EXPECT_EQ(reply_to(bob, create(1, "/a", "", CreateFlag::Persistent, acl)).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(bob, read(2, Op::GetData, "/a")).error, ErrorCode::NoAuth);
+  EXPECT_EQ(reply_to(plain, set_data(2, "/a", "y")).error, ErrorCode::NoAuth);
+  EXPECT_EQ(reply_to(alice, set_data(2, "/a", "x")).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(alice, read(3, Op::GetData, "/a")).error, ErrorCode::Ok);
+  // "auth" in a list stands for it.
+  EXPECT_EQ(
+      reply_to(alice, create(4, "/b", "", CreateFlag::Persistent, {{kPermAll, "auth", ""}})).error,
+      ErrorCode::Ok);
+  EXPECT_EQ(reply_to(bob, read(5, Op::GetData, "/b")).error, ErrorCode::NoAuth);
+  // A packet adds nothing to what TLS knows.
+  EXPECT_EQ(reply_to(alice, auth("x509", "")).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(plain, auth("x509", "CN=alice,O=x")).error, ErrorCode::AuthFailed);
+}
+
+TEST_F(ServerIdentity, TheSuperUserMayBeACertificate) {
+  Config config = ServerHost::default_config();
+  config.x509_ids = true;
+  config.x509_super_user = "CN=root";
+  host = ServerHost(config);
+  const LinkId root = connected("10.0.0.1", "CN=root");
+  EXPECT_EQ(who_am_i(root),
+            (std::vector<std::string>{"ip 10.0.0.1", "x509 CN=root", "super CN=root"}));
+  EXPECT_EQ(reply_to(root, set_data(1, "/zookeeper/config", "x")).error, ErrorCode::Ok);
+  const LinkId other = connected("10.0.0.1", "CN=root,O=x");
+  EXPECT_EQ(reply_to(other, set_data(1, "/zookeeper/config", "x")).error, ErrorCode::NoAuth);
+}
+
+TEST_F(ServerIdentity, WithoutTheSchemeACertificateIsNoId) {
+  const LinkId link = connected("10.0.0.1", "CN=alice");
+  EXPECT_EQ(who_am_i(link), std::vector<std::string>{"ip 10.0.0.1"});
 }
 
 TEST_F(ServerIdentity, NobodyIsSuperWithoutADigest) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/checkers/atomic.h"
 #include "sim/checkers/barrier.h"
 #include "sim/checkers/ephemerals.h"
 #include "sim/checkers/fifo.h"
@@ -13,6 +14,7 @@
 #include "sim/checkers/no_expire.h"
 #include "sim/checkers/results.h"
 #include "sim/checkers/sequence.h"
+#include "sim/checkers/sequence_names.h"
 #include "sim/checkers/session.h"
 #include "sim/checkers/watch_once.h"
 #include "sim/checkers/watch_order.h"
@@ -378,6 +380,8 @@ void Cluster::check_clients() {
   check_sequence(past, verdict_);
   check_monotone(past, verdict_);
   check_barrier(past, verdict_);
+  check_atomic(past, verdict_);
+  check_sequence_names(past, verdict_);
   check_sessions(past, verdict_);
   check_ephemerals(past, trees, verdict_);
   check_no_expire(past, verdict_);

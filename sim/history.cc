@@ -144,6 +144,14 @@ History history_of(const std::vector<Zxid>& order, const std::vector<SimTime>& d
     entry.type = txn->header.type;
     entry.delivered = delivered[i];
     entry.error = error_of(txn->body);
+    if (const auto* multi = std::get_if<MultiTxn>(&txn->body)) {
+      entry.parts = multi->parts.size();
+      const auto failed = [](const MultiTxn::Part& part) { return part.type == TxnType::Error; };
+      const auto begin = multi->parts.begin();
+      const auto end = multi->parts.end();
+      entry.failed_parts = static_cast<size_t>(std::count_if(begin, end, failed));
+      entry.first_failed_part = static_cast<size_t>(std::find_if(begin, end, failed) - begin);
+    }
     add_steps(entry.type, txn->body, entry.steps);
     history.add(std::move(entry));
   }

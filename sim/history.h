@@ -34,7 +34,10 @@ struct HistoryTxn {
   int32_t cxid = 0;
   TxnType type{};
   ErrorCode error{};
-  SimTime delivered{};          // by the first server
+  SimTime delivered{};      // by the first server
+  size_t parts = 0;         // multi
+  size_t failed_parts = 0;  // 0: it was carried out
+  size_t first_failed_part = 0;
   std::vector<Step> steps;      // in their order; none of a failed multi
   std::vector<Change> changes;  // in firing order, made from the steps
 };

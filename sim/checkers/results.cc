@@ -158,7 +158,7 @@ class HistoryCheck {
     return ErrorCode::Ok;
   }
 
-  // K-ATOMIC: a part for each operation, and all of them or none.
+  // A part for each operation, as the model has it.
   void check_parts(const ClientOp& op, const Due& due, const MultiTxn& multi) {
     if (multi.parts.size() != op.parts.size()) return wrong(op, "has another number of parts");
     for (size_t i = 0; i < multi.parts.size(); ++i) {

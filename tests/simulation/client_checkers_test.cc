@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "sim/checkers/atomic.h"
 #include "sim/checkers/barrier.h"
 #include "sim/checkers/ephemerals.h"
 #include "sim/checkers/fifo.h"
 #include "sim/checkers/monotone.h"
 #include "sim/checkers/no_expire.h"
 #include "sim/checkers/sequence.h"
+#include "sim/checkers/sequence_names.h"
 #include "sim/checkers/session.h"
 #include "sim/checkers/watch_once.h"
 #include "sim/checkers/watch_order.h"
@@ -70,6 +72,15 @@ class Story {
   }
   Story& with_number(int32_t number) {
     log_.ops.back().version = number;
+    return *this;
+  }
+  Story& with_flag(CreateFlag flag) {
+    log_.ops.back().flags = static_cast<int32_t>(flag);
+    return *this;
+  }
+  // The errors that the parts of the last operation, a multi, were answered with.
+  Story& with_parts(const std::vector<ErrorCode>& errors) {
+    for (const ErrorCode error : errors) log_.ops.back().parts.emplace_back().error = error;
     return *this;
   }
   Story& told(WatchEvent event, std::string path, int64_t zxid) {
@@ -131,6 +142,18 @@ class Txns {
   }
   Txns& remove(std::string path) {
     return add(TxnType::Delete, {{TxnType::Delete, std::move(path)}});
+  }
+  Txns& multi(size_t parts, size_t failed_parts, size_t first_failed, int32_t cxid = 1) {
+    HistoryTxn txn;
+    txn.zxid = Zxid{++zxid_};
+    txn.session = kSession;
+    txn.cxid = cxid;
+    txn.type = TxnType::Multi;
+    txn.parts = parts;
+    txn.failed_parts = failed_parts;
+    txn.first_failed_part = first_failed;
+    history_.add(std::move(txn));
+    return *this;
   }
   const History& history() const { return history_; }
 
@@ -317,6 +340,55 @@ TEST(ClientCheckers, Sync) {
   expect_well(check_barrier, Checker::Sync, txns, synced(5));
   expect_violation(check_barrier, Checker::Sync, txns, synced(4),
                    "sync answered at 4, and 5 had been shown");
+}
+
+TEST(ClientCheckers, Atomic) {
+  const Checker atomic = Checker::Atomic;
+  const auto answered = [](const std::vector<ErrorCode>& errors) {
+    return Story().attached(kSession).did(Op::Multi, "", 1).with_parts(errors);
+  };
+  const ErrorCode ok = ErrorCode::Ok;
+  const ErrorCode no = ErrorCode::NoNode;
+  expect_well(check_atomic, atomic, Txns().multi(2, 0, 2), answered({ok, ok}));
+  expect_well(check_atomic, atomic, Txns().multi(2, 1, 1), answered({ok, no}));
+  expect_violation(check_atomic, atomic, Txns().multi(3, 1, 1), Story(),
+                   "goes on behind its part 1, which failed");
+  expect_violation(check_atomic, atomic, Txns().multi(2, 0, 2), answered({ok, no}),
+                   "answered as one that failed");
+  expect_violation(check_atomic, atomic, Txns().multi(2, 1, 1), answered({ok, ok}),
+                   "answered as one that was carried out");
+  expect_violation(check_atomic, atomic, Txns().multi(3, 0, 3), answered({ok, ok}),
+                   "a multi of 2 parts");
+}
+
+TEST(ClientCheckers, SequenceNames) {
+  const Checker names = Checker::SeqName;
+  const auto numbered = [](const std::string& path) {
+    return Story()
+        .attached(kSession)
+        .did(Op::Create, path, 0)
+        .with_flag(CreateFlag::PersistentSequential)
+        .did(Op::Create, path, 0)
+        .with_flag(CreateFlag::EphemeralSequential);
+  };
+  const auto made = [](const char* first, const char* second) {
+    Txns txns;
+    txns.create("/p").create(first, false, kSession, 1).create(second, false, kSession, 2);
+    return txns;
+  };
+  const Story story = numbered("/p/s-");
+  expect_well(check_sequence_names, names, made("/p/s-0000000000", "/p/s-0000000001"), story);
+  expect_violation(check_sequence_names, names, made("/p/s-0000000004", "/p/s-0000000003"), story,
+                   "after number 4");
+  expect_violation(check_sequence_names, names, made("/p/s-0000000004", "/p/s-0000000004"), story,
+                   "after number 4");
+  // Another life of the parent begins anew; and of the root's children too it is asked.
+  Txns twice;
+  twice.create("/p").create("/p/s-0000000004", false, kSession, 1).remove("/p/s-0000000004");
+  twice.remove("/p").create("/p").create("/p/s-0000000000", false, kSession, 2);
+  expect_well(check_sequence_names, names, twice, story);
+  expect_violation(check_sequence_names, names, made("/s-0000000004", "/s-0000000003"),
+                   numbered("/s-"), "after number 4");
 }
 
 TEST(ClientCheckers, Session) {

@@ -13,7 +13,7 @@
 namespace vivarium::ctl {
 namespace {
 
-constexpr int64_t kForeverMs = 3600 * 1000;
+constexpr int64_t kForeverMs = int64_t{3600} * 1000;
 constexpr int64_t kCloseMs = 2000;
 constexpr int32_t kAuthFailed = -115;
 

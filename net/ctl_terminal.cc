@@ -151,7 +151,8 @@ Terminal::Terminal(Hooks hooks) : impl_(std::make_unique<Impl>()) {
   el_set(self.edit, EL_SIGNAL, 0);
   el_set(self.edit, EL_HIST, ::history, self.history);
   el_set(self.edit, EL_GETCFN, &Impl::read_character);
-  el_set(self.edit, EL_ADDFN, "complete", "Complete the word", &Impl::complete);
+  // Its twin for narrow strings would copy and never free them.
+  el_wset(self.edit, EL_ADDFN, L"complete", L"Complete the word", &Impl::complete);
   el_set(self.edit, EL_BIND, "^I", "complete", nullptr);
   el_set(self.edit, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_source(self.edit, nullptr);
@@ -167,6 +168,8 @@ Terminal::Got Terminal::read_line(std::string& line) {
   self.prompt = self.hooks.prompt();
   self.interrupted = false;
   el_resize(self.edit);  // the window may be another size by now
+  // Before the prompt: a Ctrl-D typed at the sight of it would be lost between the two modes.
+  el_set(self.edit, EL_PREP_TERM, 1);
   int count = 0;
   const char* text = el_gets(self.edit, &count);
   if (self.interrupted) {

@@ -551,8 +551,14 @@ class Person:
     def end(self):
         """The exit code."""
         with contextlib.suppress(OSError):
-            while data := os.read(self.terminal, 65536):
+            while select.select([self.terminal], [], [], PATIENCE_S)[0] and (data := os.read(self.terminal, 65536)):
                 self.seen += data.decode(errors="replace")
+        ended = lambda: os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+        try:
+            wait_until(ended, "the end of vivctl")
+        finally:
+            if not ended():
+                os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.terminal)
         return os.waitstatus_to_exitcode(status)

@@ -13,10 +13,10 @@ SEEDS ?= 1:100000
 PACKAGES := \
   g++ cmake ninja-build ccache \
   libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev libedit-dev \
-  libssl-dev openssl \
+  libssl-dev openssl libsasl2-dev libsasl2-modules \
   libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
-  python3 python3-kazoo zookeeper
+  python3 python3-kazoo python3-pure-sasl zookeeper
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 

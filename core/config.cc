@@ -287,7 +287,8 @@ class ServerFileParser {
     }
     for (const auto step :
          {&ServerFileParser::finish_directories, &ServerFileParser::finish_members,
-          &ServerFileParser::finish_tls, &ServerFileParser::finish_client_address}) {
+          &ServerFileParser::finish_tls, &ServerFileParser::finish_auth,
+          &ServerFileParser::finish_client_address}) {
       if (const auto error = (this->*step)()) return tl::unexpected(*error);
     }
     AdminConfig& admin = file_.config.admin;
@@ -308,6 +309,9 @@ class ServerFileParser {
   Failure take(std::string_view key, std::string_view value) {
     key = without_property_prefix(key);
     if (const auto taken = tls_keys_.take(key, value, file_.warnings)) {
+      return *taken ? std::nullopt : Failure(taken->error());
+    }
+    if (const auto taken = auth_keys_.take(key, value)) {
       return *taken ? std::nullopt : Failure(taken->error());
     }
     if (const auto taken = take_admin_key(key, value, file_.config.admin)) {
@@ -491,6 +495,18 @@ class ServerFileParser {
     return std::nullopt;
   }
 
+  Failure finish_auth() {
+    file_.sasl = auth_keys_.sasl_file();
+    std::vector<std::string_view> available = {"ip"};
+    if (file_.config.digest_auth) available.emplace_back("digest");
+    if (file_.tls.enabled()) available.emplace_back("x509");
+    if (!file_.sasl.path.empty()) available.emplace_back("sasl");
+    Result<AuthConfig> auth = auth_keys_.finish(available);
+    if (!auth) return auth.error();
+    file_.config.auth = std::move(*auth);
+    return std::nullopt;
+  }
+
   // The own server line may name the client's address instead of clientPort; both must agree.
   Failure finish_client_address() {
     Address& client = file_.client;
@@ -526,6 +542,7 @@ class ServerFileParser {
   std::string_view my_id_;
   ServerFile file_;
   TlsKeys tls_keys_;
+  AuthKeys auth_keys_;
   std::optional<Member> own_;
   std::optional<bool> peer_is_observer_;
   bool standalone_enabled_ = true;

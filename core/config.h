@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/admin_config.h"
+#include "core/auth_settings.h"
 #include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/base/secret.h"
@@ -64,6 +65,7 @@ struct Config {
   bool x509_ids = false;
   std::string x509_super_user;  // the subject whose holder may do everything; empty: nobody
   std::string any_sasl_user;    // letAnySaslUserDoX
+  AuthConfig auth;
 
   // What writes may do.
   bool extended_types = false;  // extendedTypesEnabled: TTL nodes
@@ -109,6 +111,7 @@ struct ServerFile {
   std::string data_log_dir;  // equals data_dir unless set
   Address client;            // host empty: all interfaces; port 0: TLS only
   TlsSettings tls;
+  SaslFile sasl;
   std::vector<std::string> warnings;  // one line per key that was read and ignored
 };
 

@@ -57,6 +57,14 @@ struct ProcessFacts {
   int64_t cpu_ms = -1;
 };
 
+// What SASL makes of a client's token.
+struct SaslAnswer {
+  enum class State : uint8_t { NotSetUp, Continue, Done, Failed };
+  State state = State::NotSetUp;
+  Bytes token;       // for the client
+  std::string user;  // Done: who it is
+};
+
 class MetricTable;
 
 class World {
@@ -83,6 +91,10 @@ class World {
   // Ends the link after what was sent has left (`drain`, best effort) or at once. No event of this
   // link arrives afterwards.
   virtual void close(LinkId link, bool drain) = 0;
+
+  // The next step of a client's authentication by SASL, whose mechanisms are the World's. It
+  // computes and waits for nothing; what is under way is kept for the link until it ends.
+  virtual SaslAnswer sasl(LinkId, ByteView) { return {}; }
 
   // --- files, by plain name inside a directory.
   virtual FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane,

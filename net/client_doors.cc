@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
+
+#include "net/whole_file.h"
 
 namespace vivarium {
 namespace {
@@ -15,6 +18,32 @@ std::string_view demand(ClientAuth auth) {
       return "may show one";
     case ClientAuth::Need:
       return "have to show one";
+  }
+  return {};
+}
+
+// Reads the JAAS file when one is named.
+Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
+  if (sasl.path.empty()) return {};
+  const Result<std::string> text = read_whole_file(sasl.path);
+  if (!text) return tl::unexpected<Error>(text.error());
+  Result<std::optional<SaslUsers>> users = parse_jaas(*text, sasl.section);
+  if (!users) return fail(fmt::format("{}: {}", sasl.path, users.error().message));
+  // As ZooKeeper, but aloud: a file for other programs may be named here too.
+  if (!users->has_value()) {
+    if (options.log) {
+      options.log(LogLevel::Warn,
+                  fmt::format("{} has no section {}: no SASL", sasl.path, sasl.section));
+    }
+    return {};
+  }
+  const size_t count = (*users)->size();
+  Result<std::unique_ptr<SaslServer>> server = SaslServer::make(std::move(**users));
+  if (!server) return tl::unexpected<Error>(server.error());
+  options.sasl = std::move(*server);
+  if (options.log) {
+    options.log(LogLevel::Info,
+                fmt::format("SASL for clients: DIGEST-MD5, {} users of {}", count, sasl.path));
   }
   return {};
 }
@@ -45,7 +74,12 @@ Result<void> add_client_doors(const ServerFile& file, LoopOptions& options) {
   if (tls.secure_client.port != 0) {
     options.doors.push_back({Door::Client, tls.secure_client, false, DoorTls::Tls});
   }
-  return {};
+  if (Result<void> done = add_sasl(file.sasl, options); !done) return done;
+  const std::vector<std::string>& demanded = file.config.auth.demanded;
+  const bool wants_sasl = std::find(demanded.begin(), demanded.end(), "sasl") != demanded.end();
+  if (!wants_sasl || options.sasl != nullptr) return {};
+  return fail(fmt::format("authentication by 'sasl' is demanded, and {} has no section {}",
+                          file.sasl.path, file.sasl.section));
 }
 
 }  // namespace vivarium

@@ -1,4 +1,5 @@
-// The client doors that the settings ask for: plain, TLS, or both on one port.
+// The client doors that the settings ask for: plain, TLS, or both on one port; and SASL behind
+// them.
 #pragma once
 
 #include "core/base/result.h"
@@ -7,7 +8,7 @@
 
 namespace vivarium {
 
-// Reads key and trust stores when there is TLS; the error names the file or the key.
+// Reads the stores of TLS and the users of SASL; the error names the file or the key.
 Result<void> add_client_doors(const ServerFile& file, LoopOptions& options);
 
 }  // namespace vivarium

@@ -148,6 +148,8 @@ void EpollLoop::act(const std::function<void(World&)>& action) {
 void EpollLoop::step(const Event& event) {
   if (stopping_) return;
   CHECK(!in_step_);
+  const auto* down = std::get_if<LinkDown>(&event);
+  if (down != nullptr && options_.sasl != nullptr) options_.sasl->forget(down->link);
   read_clocks();
   ++delivered_;
   in_step_ = true;
@@ -313,7 +315,13 @@ void EpollLoop::send_shared(LinkId link, SharedBytes bytes) {
 }
 uint64_t EpollLoop::unsent(LinkId link) const { return links_.unsent(link); }
 void EpollLoop::give_credit(LinkId link, uint64_t bytes) { links_.give_credit(link, bytes); }
-void EpollLoop::close(LinkId link, bool drain) { links_.close(link, drain, now_); }
+void EpollLoop::close(LinkId link, bool drain) {
+  if (options_.sasl != nullptr) options_.sasl->forget(link);
+  links_.close(link, drain, now_);
+}
+SaslAnswer EpollLoop::sasl(LinkId link, ByteView token) {
+  return options_.sasl != nullptr ? options_.sasl->step(link, token) : SaslAnswer();
+}
 
 FileId EpollLoop::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) {
   return disk_->open(dir, name, mode, lane, on_error);

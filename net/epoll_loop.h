@@ -18,6 +18,7 @@
 #include "disk/fd.h"
 #include "disk/file_disk.h"
 #include "net/logging.h"
+#include "net/sasl_server.h"
 #include "net/tcp_links.h"
 #include "net/tls_reloader.h"
 
@@ -35,6 +36,7 @@ struct LoopOptions {
   bool take_signals = false;  // SIGTERM and SIGINT become StopRequested; with TLS SIGHUP reloads
   LogSink log;                // unset: lines are dropped
   std::shared_ptr<const TlsContext> tls;  // needed by doors with TLS
+  std::shared_ptr<SaslServer> sasl;       // none: clients cannot authenticate by SASL
   Duration handshake_deadline = milliseconds(10'000);
 };
 
@@ -76,6 +78,7 @@ class EpollLoop final : public World {
   uint64_t unsent(LinkId link) const override;
   void give_credit(LinkId link, uint64_t bytes) override;
   void close(LinkId link, bool drain) override;
+  SaslAnswer sasl(LinkId link, ByteView token) override;
   FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) override;
   void write(FileId file, uint64_t offset, ByteView bytes) override;
   void write_shared(FileId file, uint64_t offset, SharedBytes bytes) override;

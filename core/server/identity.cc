@@ -52,6 +52,20 @@ ErrorCode add_identity(ByteView packet, std::string_view address, const Config& 
   return ErrorCode::Ok;
 }
 
+bool add_sasl_user(std::string_view user, const Config& config, std::vector<AuthId>& ids) {
+  if (!attach({"sasl", std::string(user)}, ids)) return false;
+  const std::vector<std::string>& supers = config.auth.sasl_super_users;
+  if (std::find(supers.begin(), supers.end(), user) == supers.end()) return true;
+  return attach({"super", ""}, ids);
+}
+
+bool satisfies_demands(std::span<const AuthId> ids, const AuthConfig& auth) {
+  if (auth.demanded.empty()) return true;
+  return std::any_of(ids.begin(), ids.end(), [&](const AuthId& id) {
+    return std::find(auth.demanded.begin(), auth.demanded.end(), id.scheme) != auth.demanded.end();
+  });
+}
+
 void add_certificate(std::string_view subject, const Config& config, std::vector<AuthId>& ids) {
   if (subject.empty() || !config.x509_ids) return;
   const std::string id(subject);

@@ -18,6 +18,12 @@ namespace vivarium {
 ErrorCode add_identity(ByteView packet, std::string_view address, const Config& config,
                        std::vector<AuthId>& ids);
 
+// Attaches who SASL says it is. False: more ids than a connection may have.
+bool add_sasl_user(std::string_view user, const Config& config, std::vector<AuthId>& ids);
+
+// Whether a connection with these ids may do more than identify itself.
+bool satisfies_demands(std::span<const AuthId> ids, const AuthConfig& auth);
+
 // Attaches the subject of a certificate, and what its holder may do beyond that.
 void add_certificate(std::string_view subject, const Config& config, std::vector<AuthId>& ids);
 

@@ -34,6 +34,14 @@ void append_reply(const ReplyHeader& header, ByteView body, Bytes& out) {
   finish_frame(begin, out);
 }
 
+void append_sasl_failure(const ReplyHeader& header, Bytes& out) {
+  CHECK(header.error != ErrorCode::Ok);
+  const size_t begin = begin_frame(out);
+  encode(header, out);
+  JuteWriter(out).null_buffer();
+  finish_frame(begin, out);
+}
+
 void append_connect_response(const ConnectResponse& response, Bytes& out) {
   CHECK(response.password.size() == kPasswordBytes);
   const size_t begin = begin_frame(out);

@@ -18,6 +18,8 @@ namespace vivarium {
 inline constexpr int64_t kNoEventZxid = -1;
 
 void append_reply(const ReplyHeader& header, ByteView body, Bytes& out);
+// Of a failed step of SASL: a token of nothing stands behind the error.
+void append_sasl_failure(const ReplyHeader& header, Bytes& out);
 void append_connect_response(const ConnectResponse& response, Bytes& out);
 // All zero but for the presence of the readOnly byte: the client is told that its session has
 // expired.

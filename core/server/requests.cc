@@ -111,6 +111,11 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
   request.kind = operation.kind;
   request.since = parts.world.now();
   request.ids = static_cast<uint32_t>(connection.ids.size());
+  if (request.kind != RequestClass::Identify &&
+      !satisfies_demands(connection.ids, parts.config.auth)) {
+    refuse_stranger(connection, std::move(request), parts);
+    return;
+  }
   const bool submits =
       operation.kind == RequestClass::Write || operation.kind == RequestClass::Barrier;
   if (submits && read_only_ && operation.op != Op::CloseSession) {
@@ -190,15 +195,55 @@ void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t 
 // Requests read from here on have the new ids; those before it keep what they had.
 void Server::identify(ClientConnection& connection, PendingRequest& request, ByteView body,
                       ServerParts& parts) {
-  if (request.op == Op::Sasl) {  // no mechanism is set up: a token of nothing (section 11)
-    JuteWriter(request.body).null_buffer();
-    return;
-  }
+  if (request.op == Op::Sasl) return identify_by_sasl(connection, request, body, parts);
   request.error = add_identity(body, connection.address, parts.config, connection.ids);
   if (request.error == ErrorCode::Ok) return;
   parts.world.count("auth_failed_count", 1);
   parts.world.audit("auth refused from " + connection.address);
   connection.phase = Phase::Ending;
+}
+
+void Server::identify_by_sasl(ClientConnection& connection, PendingRequest& request, ByteView body,
+                              ServerParts& parts) {
+  const AuthConfig& auth = parts.config.auth;
+  JuteReader in(body);
+  const ByteView token = in.buffer();
+  SaslAnswer answer{SaslAnswer::State::Failed, {}, {}};
+  if (in.ok()) answer = parts.world.sasl(connection.link, token);
+  JuteWriter reply(request.body);
+  if (answer.state == SaslAnswer::State::Done &&
+      !add_sasl_user(answer.user, parts.config, connection.ids)) {
+    answer.state = SaslAnswer::State::Failed;
+  }
+  switch (answer.state) {
+    case SaslAnswer::State::Continue:
+    case SaslAnswer::State::Done:
+      reply.buffer(answer.token);
+      return;
+    case SaslAnswer::State::NotSetUp:  // a token of nothing (section 11)
+      reply.null_buffer();
+      return;
+    case SaslAnswer::State::Failed:
+      reply.null_buffer();
+      break;
+  }
+  parts.world.count("auth_failed_count", 1);
+  parts.world.audit("sasl refused from " + connection.address);
+  if (auth.stays_after_failed_sasl && !auth.sasl_demanded) return;
+  request.error =
+      auth.sasl_demanded ? ErrorCode::SessionClosedRequireSaslAuth : ErrorCode::AuthFailed;
+  connection.phase = Phase::Ending;
+}
+
+// A request of a connection that has not said who it is, where that is demanded.
+void Server::refuse_stranger(ClientConnection& connection, PendingRequest request,
+                             ServerParts& parts) {
+  parts.world.audit("a request without authentication refused from " + connection.address);
+  request.kind = RequestClass::Identify;
+  request.error = ErrorCode::SessionClosedRequireSaslAuth;
+  connection.phase = Phase::Ending;
+  if (connection.queue.empty()) return answer(connection, request, {}, parts);
+  enqueue(connection, std::move(request));
 }
 
 void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body,
@@ -304,7 +349,11 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
       }
       return;
     case RequestClass::Identify:
-      append_reply({request.xid, kIdentifyZxid, request.error}, request.body, out);
+      if (request.op == Op::Sasl && request.error != ErrorCode::Ok) {
+        append_sasl_failure({request.xid, kIdentifyZxid, request.error}, out);
+      } else {
+        append_reply({request.xid, kIdentifyZxid, request.error}, request.body, out);
+      }
       if (request.error != ErrorCode::Ok) close(connection, End::Drain, parts);
       return;
     case RequestClass::Refused:

@@ -173,6 +173,9 @@ class Server {
               ServerParts& parts);
   void identify(ClientConnection& connection, PendingRequest& request, ByteView body,
                 ServerParts& parts);
+  void identify_by_sasl(ClientConnection& connection, PendingRequest& request, ByteView body,
+                        ServerParts& parts);
+  void refuse_stranger(ClientConnection& connection, PendingRequest request, ServerParts& parts);
   void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);
   void advance(ClientConnection& connection, ServerParts& parts);
   void reply(ClientConnection& connection, const PendingRequest& request, ByteView body,

@@ -60,6 +60,7 @@ enum class ErrorCode : int32_t {
   SessionExpired = -112,
   InvalidAcl = -114,
   AuthFailed = -115,
+  SessionClosedRequireSaslAuth = -124,
   SessionMoved = -118,
   NotReadOnly = -119,
   EphemeralOnLocalSession = -120,

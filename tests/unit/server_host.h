@@ -47,6 +47,16 @@ class FakeWorld final : public World {
   uint64_t random() override { return 4; }
   void set_timer(Instant) override {}
 
+  // A mechanism of one word: "?" is answered by a question, a name in capitals is whose it is.
+  SaslAnswer sasl(LinkId, ByteView token) override {
+    const std::string_view text = as_text(token);
+    if (!has_sasl_) return {};
+    if (text == "?") return {SaslAnswer::State::Continue, Bytes{'w', 'h', 'o'}, {}};
+    const bool known = !text.empty() && text.front() >= 'A' && text.front() <= 'Z';
+    if (!known) return {SaslAnswer::State::Failed, {}, {}};
+    return {SaslAnswer::State::Done, Bytes{'o', 'k'}, std::string(text)};
+  }
+
   LinkId connect(const Address&) override { return {}; }
   void send(LinkId link, ByteView bytes) override {
     FakeLink& l = open_link(link);
@@ -96,6 +106,7 @@ class FakeWorld final : public World {
   std::map<LinkId, FakeLink> links_;
   std::map<std::string, int64_t> counts_;
   std::vector<std::string> audit_;
+  bool has_sasl_ = false;
   std::vector<std::pair<Dir, uint64_t>> lists_;  // asked for and not answered
   std::vector<std::string> lines_;
   size_t sends_ = 0;

@@ -142,6 +142,68 @@ TEST_F(ServerIdentity, WithoutTheSchemeACertificateIsNoId) {
   EXPECT_EQ(who_am_i(link), std::vector<std::string>{"ip 10.0.0.1"});
 }
 
+Bytes sasl(std::string_view token) {
+  Bytes body;
+  JuteWriter(body).buffer(as_bytes(token));
+  return request(7, Op::Sasl, body);
+}
+
+TEST_F(ServerIdentity, SaslTakesItsStepsAndAddsAnId) {
+  host.world.has_sasl_ = true;
+  host.config.auth.sasl_super_users = {"ROOT"};
+  const LinkId link = connected();
+  EXPECT_EQ(reply_to(link, sasl("?")).error, ErrorCode::Ok);
+  EXPECT_EQ(body_, (Bytes{0, 0, 0, 3, 'w', 'h', 'o'}));
+  EXPECT_EQ(who_am_i(link), std::vector<std::string>{"ip 10.0.0.1"});
+  const ReplyHeader done = reply_to(link, sasl("BOB"));
+  EXPECT_EQ(done.error, ErrorCode::Ok);
+  EXPECT_EQ(done.zxid, 0);
+  EXPECT_EQ(body_, (Bytes{0, 0, 0, 2, 'o', 'k'}));
+  EXPECT_EQ(who_am_i(link), (std::vector<std::string>{"ip 10.0.0.1", "sasl BOB"}));
+  EXPECT_EQ(reply_to(link, sasl("ROOT")).error, ErrorCode::Ok);
+  EXPECT_EQ(who_am_i(link).back(), "super ");
+}
+
+TEST_F(ServerIdentity, SaslThatFailsEndsTheConnectionUnlessItMayStay) {
+  host.world.has_sasl_ = true;
+  const LinkId link = connected();
+  const ReplyHeader reply = reply_to(link, sasl("nobody"));
+  EXPECT_EQ(reply.error, ErrorCode::AuthFailed);
+  EXPECT_EQ(body_, (Bytes{0xff, 0xff, 0xff, 0xff}));
+  EXPECT_EQ(host.end_of(link), LinkEnd::Drained);
+  const LinkId garbled = connected();
+  EXPECT_EQ(reply_to(garbled, request(7, Op::Sasl, Bytes(2))).error, ErrorCode::AuthFailed);
+  host.config.auth.stays_after_failed_sasl = true;
+  const LinkId staying = connected();
+  EXPECT_EQ(reply_to(staying, sasl("nobody")).error, ErrorCode::Ok);
+  EXPECT_EQ(who_am_i(staying), std::vector<std::string>{"ip 10.0.0.1"});
+  host.config.auth.sasl_demanded = true;
+  const LinkId demanded = connected();
+  EXPECT_EQ(reply_to(demanded, sasl("nobody")).error, ErrorCode::SessionClosedRequireSaslAuth);
+  EXPECT_EQ(host.end_of(demanded), LinkEnd::Drained);
+}
+
+TEST_F(ServerIdentity, WhoHasToSayWhoItIsMayDoNothingBefore) {
+  host.config.auth.demanded = {"digest", "sasl"};
+  host.world.has_sasl_ = true;
+  for (const Bytes& first : {read(1, Op::GetData, "/"), create(1, "/a"), sync(1, "/"),
+                             request(kXidPing, Op::Ping), request(1, Op::CloseSession)}) {
+    const LinkId link = connected();
+    const ReplyHeader reply = reply_to(link, first);
+    EXPECT_EQ(reply.error, ErrorCode::SessionClosedRequireSaslAuth);
+    EXPECT_EQ(reply.zxid, 0);
+    EXPECT_EQ(host.end_of(link), LinkEnd::Drained);
+  }
+  EXPECT_EQ(host.tree.node_count(), ServerHost().tree.node_count());
+  const LinkId by_digest = connected();
+  EXPECT_EQ(reply_to(by_digest, auth("digest", "a:b")).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(by_digest, create(1, "/a")).error, ErrorCode::Ok);
+  const LinkId by_sasl = connected();
+  EXPECT_EQ(reply_to(by_sasl, sasl("?")).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(by_sasl, sasl("BOB")).error, ErrorCode::Ok);
+  EXPECT_EQ(reply_to(by_sasl, read(2, Op::GetData, "/a")).error, ErrorCode::Ok);
+}
+
 TEST_F(ServerIdentity, NobodyIsSuperWithoutADigest) {
   const LinkId link = connected();
   for (const std::string_view secret : {"", ":", "super:", "super:test"}) {

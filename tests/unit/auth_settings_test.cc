@@ -1,0 +1,137 @@
+// Keys about clients that have to say who they are, and JAAS files.
+#include "core/auth_settings.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <string>
+
+#include "core/config.h"
+
+namespace vivarium {
+namespace {
+
+const std::string kPlain = "dataDir=/d\nclientPort=2181\n";
+
+ServerFile parsed(const std::string& text) {
+  const Result<ServerFile> file = parse_server_file(text, "");
+  EXPECT_TRUE(file) << file.error().message;
+  return file ? *file : ServerFile();
+}
+
+std::string refusal(const std::string& text) {
+  const Result<ServerFile> file = parse_server_file(text, "");
+  EXPECT_FALSE(file);
+  return file ? "" : file.error().message;
+}
+
+TEST(AuthKeys, WhatIsDemanded) {
+  EXPECT_TRUE(parsed(kPlain).config.auth.demanded.empty());
+  EXPECT_EQ(parsed(kPlain + "enforce.auth.enabled=true\nenforce.auth.schemes=digest, ip")
+                .config.auth.demanded,
+            (std::vector<std::string>{"digest", "ip"}));
+  EXPECT_TRUE(parsed(kPlain + "enforce.auth.enabled=false\nenforce.auth.schemes=digest")
+                  .config.auth.demanded.empty());
+  const ServerFile sasl =
+      parsed(kPlain +
+             "sessionRequireClientSASLAuth=true\njava.security.auth.login.config=/jaas.conf\n"
+             "sasl.serverconfig=Zk\nsuperUser=ann\nsuperUser.2=bob\n");
+  EXPECT_EQ(sasl.config.auth.demanded, std::vector<std::string>{"sasl"});
+  EXPECT_TRUE(sasl.config.auth.sasl_demanded);
+  EXPECT_FALSE(sasl.config.auth.stays_after_failed_sasl);
+  EXPECT_EQ(sasl.config.auth.sasl_super_users, (std::vector<std::string>{"ann", "bob"}));
+  EXPECT_EQ(sasl.sasl.path, "/jaas.conf");
+  EXPECT_EQ(sasl.sasl.section, "Zk");
+  EXPECT_TRUE(parsed(kPlain + "allowSaslFailedClients=true").config.auth.stays_after_failed_sasl);
+}
+
+TEST(AuthKeys, OptionsOfTheProcessCountToo) {
+  const Result<ServerFile> file =
+      parse_server_file({kPlain + "secureClientPort=2281\nssl.clientAuth=none\n", "", "",
+                         "-Dzookeeper.sessionRequireClientSASLAuth=true "
+                         "-Djava.security.auth.login.config=/jaas.conf "
+                         "-Dzookeeper.ssl.keyStore.location=/k.pem"});
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->config.auth.demanded, std::vector<std::string>{"sasl"});
+  EXPECT_EQ(file->sasl.path, "/jaas.conf");
+  EXPECT_EQ(file->tls.key_store.location, "/k.pem");
+  EXPECT_TRUE(file->warnings.empty());
+}
+
+TEST(AuthKeys, WhatCannotBeDemanded) {
+  EXPECT_EQ(refusal(kPlain + "enforce.auth.enabled=true"),
+            "enforce.auth.enabled is true but enforce.auth.schemes is not set");
+  EXPECT_EQ(refusal(kPlain + "enforce.auth.enabled=true\nenforce.auth.schemes=x509"),
+            "authentication by 'x509' is demanded and not set up");
+  EXPECT_EQ(refusal(kPlain + "sessionRequireClientSASLAuth=true"),
+            "authentication by 'sasl' is demanded and not set up");
+  EXPECT_EQ(refusal(kPlain + "enforce.auth.enabled=true\nenforce.auth.schemes=digest\n"
+                             "DigestAuthenticationProvider.enabled=false"),
+            "authentication by 'digest' is demanded and not set up");
+}
+
+const std::string kModule = "org.apache.zookeeper.server.auth.DigestLoginModule";
+
+SaslUsers users(const std::string& text, std::string_view section = "Server") {
+  const auto found = parse_jaas(text, section);
+  EXPECT_TRUE(found && *found) << (found ? "no section" : found.error().message);
+  return found && *found ? **found : SaslUsers();
+}
+
+std::string complaint(const std::string& text) {
+  const auto found = parse_jaas(text, "Server");
+  EXPECT_FALSE(found);
+  return found ? "" : found.error().message;
+}
+
+TEST(Jaas, UsersOfASection) {
+  const SaslUsers found = users(
+      "// users\nClient { com.sun.security.auth.module.Krb5LoginModule required; };\n"
+      "/* ours */ Server {\n  " +
+      kModule + " required\n user_bob=\"se\\\"cret\"\n  # and\n  user_ann='x y' debug=true;\n};\n");
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_EQ(found[0].first, "bob");
+  EXPECT_TRUE(found[0].second.is("se\"cret"));
+  EXPECT_EQ(found[1].first, "ann");
+  EXPECT_TRUE(found[1].second.is("x y"));
+  EXPECT_EQ(users("A{m required;};B{" + kModule + " required user_u=p;};", "B").size(), 1U);
+}
+
+TEST(Jaas, ASectionThatIsNotThereIsNoError) {
+  for (const std::string text : {"", "// nothing\n", "Client { m required; };"}) {
+    const auto found = parse_jaas(text, "Server");
+    ASSERT_TRUE(found);
+    EXPECT_FALSE(*found) << text;
+  }
+}
+
+TEST(Jaas, WhatIsNoJaasFileIsOneLine) {
+  EXPECT_EQ(complaint("Server { com.sun.security.auth.module.Krb5LoginModule required; };"),
+            "Server: com.sun.security.auth.module.Krb5LoginModule is not supported, only " +
+                kModule + " is");
+  EXPECT_EQ(complaint("Server { " + kModule + " required; };"),
+            "Server: there are no users (user_NAME=\"...\")");
+  EXPECT_EQ(complaint("Server " + kModule), "Server: expected '{'");
+  EXPECT_EQ(complaint("Server { " + kModule + " required user_a;"),
+            kModule + ": expected option=value or ';'");
+  EXPECT_EQ(complaint("Server { " + kModule + " required user_a=\"x"),
+            "a quoted text does not end");
+  EXPECT_EQ(complaint("Server { /* "), "a comment does not end");
+  EXPECT_EQ(complaint("Server { " + kModule + " required user_a=x; }"),
+            "Server: expected ';' behind '}'");
+  EXPECT_EQ(complaint("Server {"), "Server: expected '}'");
+}
+
+TEST(Jaas, WhateverTheTextThereIsAnAnswer) {
+  rc::check("any text is users, nobody, or one line", [](const std::string& noise) {
+    const std::string whole = "Server { " + kModule + " required user_a=\"x\"; };";
+    const auto at = *rc::gen::inRange<size_t>(0, whole.size());
+    for (const std::string& text : {noise, whole.substr(0, at) + noise, whole.substr(0, at)}) {
+      const auto found = parse_jaas(text, "Server");
+      RC_ASSERT(found || !found.error().message.empty());
+    }
+  });
+}
+
+}  // namespace
+}  // namespace vivarium

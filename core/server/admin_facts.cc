@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-
 #include "core/server/admin_text.h"
 #include "core/zab/membership.h"
 
@@ -12,7 +10,7 @@ namespace {
 
 template <class... Args>
 void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  fmt::format_to(std::back_inserter(out), format, std::forward<Args>(args)...);
+  out += fmt::format(format, std::forward<Args>(args)...);
 }
 
 std::string version_dir(const std::string& dir) { return dir + "/version-2"; }

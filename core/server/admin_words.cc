@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "core/base/check.h"
@@ -41,10 +40,10 @@ class MonitorLines final : public FactWriter {
  public:
   explicit MonitorLines(std::string& out) : out_(out) {}
   void text(std::string_view name, std::string_view value) override {
-    fmt::format_to(std::back_inserter(out_), "zk_{}\t{}\n", name, value);
+    out_ += fmt::format("zk_{}\t{}\n", name, value);
   }
   void number(std::string_view name, int64_t value) override {
-    fmt::format_to(std::back_inserter(out_), "zk_{}\t{}\n", name, value);
+    out_ += fmt::format("zk_{}\t{}\n", name, value);
   }
   void decimal(std::string_view name, std::string_view value) override { text(name, value); }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 
 #include "core/metrics.h"
 #include "core/server/admin_text.h"
@@ -30,15 +29,15 @@ class PrometheusLines final : public FactWriter {
   void text(std::string_view, std::string_view) override {}
   void number(std::string_view name, int64_t value) override {
     type(name, "gauge");
-    fmt::format_to(std::back_inserter(out_), "{} {}\n", name, value);
+    out_ += fmt::format("{} {}\n", name, value);
   }
   void decimal(std::string_view name, std::string_view value) override {
     type(name, "gauge");
-    fmt::format_to(std::back_inserter(out_), "{} {}\n", name, value);
+    out_ += fmt::format("{} {}\n", name, value);
   }
   void counter(std::string_view name, int64_t value) {
     type(name, "counter");
-    fmt::format_to(std::back_inserter(out_), "{} {}\n", name, value);
+    out_ += fmt::format("{} {}\n", name, value);
   }
   void summary(std::string_view name, const MetricSummary& summary) {
     type(name, "summary");
@@ -47,17 +46,15 @@ class PrometheusLines final : public FactWriter {
       quantile(name, "0.9", summary.quantile(900));
       quantile(name, "0.99", summary.quantile(990));
     }
-    fmt::format_to(std::back_inserter(out_), "{}_count {}\n{}_sum {}\n", name, summary.count(),
-                   name, summary.sum());
+    out_ += fmt::format("{}_count {}\n{}_sum {}\n", name, summary.count(), name, summary.sum());
   }
 
  private:
   void type(std::string_view name, std::string_view kind) {
-    fmt::format_to(std::back_inserter(out_), "# HELP {} {}\n# TYPE {} {}\n", name, name, name,
-                   kind);
+    out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, name, name, kind);
   }
   void quantile(std::string_view name, std::string_view of, int64_t value) {
-    fmt::format_to(std::back_inserter(out_), "{}{{quantile=\"{}\",}} {}\n", name, of, value);
+    out_ += fmt::format("{}{{quantile=\"{}\",}} {}\n", name, of, value);
   }
 
   std::string& out_;

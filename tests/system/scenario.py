@@ -1,0 +1,118 @@
+"""What the scenarios with other people's clients share: one server or three, and strikes under way.
+
+With VIVARIUM_SCENARIOS=apache the same tests run against Debian's ZooKeeper: a scenario that fails there
+too asks for more than ZooKeeper gives.
+"""
+
+import os
+import pathlib
+import re
+import socket
+import threading
+
+from tests.system.apache_test import ApacheServer
+from tests.system.harness import HOST, PATIENCE_S, Ensemble, ServerTest, configured, wait_until
+
+CLIENTS = pathlib.Path(__file__).parent / "clients"
+APACHE = os.environ.get("VIVARIUM_SCENARIOS") == "apache"
+
+
+def mode(server):
+    """What the server calls itself in its answer to srvr; None when it does not serve."""
+    try:
+        with socket.create_connection((HOST, server.port), timeout=2) as link:
+            link.sendall(b"srvr")
+            answer = b""
+            while chunk := link.recv(65536):
+                answer += chunk
+    except OSError:
+        return None
+    found = re.search(rb"^Mode: (.*)$", answer, re.MULTILINE)
+    return found.group(1).decode() if found else None
+
+
+class Scenario(ServerTest):
+    """A test against `size` servers, started with `keys` in their zoo.cfg."""
+
+    size = 1
+    keys = {}
+
+    def setUp(self):
+        super().setUp()
+        if self.size == 1:
+            self.servers = [configured(self.folder / "one", **self.keys)]
+        else:
+            self.servers = list(Ensemble(self.folder, self.size, **self.keys))
+        if APACHE:
+            self.servers = [ApacheServer(old.folder, old.arguments, old.port) for old in self.servers]
+        self.hosts = ",".join(server.address for server in self.servers)
+        for server in self.servers:
+            self.own(server).start()
+        for server in self.servers:
+            server.wait_serving(2 * PATIENCE_S)
+
+    def who(self, *modes):
+        """The server that says that it is one of these."""
+        def found():
+            return next((server for server in self.servers if server.running() and mode(server) in modes), None)
+        return wait_until(found, f"a server that is {' or '.join(modes)}")
+
+    def strike(self):
+        """kill -9 of the one server, or of the leader and then of a follower, under whatever goes on."""
+        for role in ["standalone"] if self.size == 1 else ["leader", "follower"]:
+            victim = self.who(role)
+            victim.kill()
+            if self.size > 1:
+                self.who("leader")
+            victim.start()
+            wait_until(lambda: mode(victim) is not None, "the killed one among the others")
+
+    def lose_quorum(self):
+        """Kills all but one server, which is returned."""
+        last = self.who("follower")
+        for server in self.servers:
+            if server is not last:
+                server.kill()
+        return last
+
+    def restart_dead(self):
+        for server in self.servers:
+            if not server.running():
+                server.start()
+
+
+class Crew:
+    """Threads that end with the `with` block; what one of them raised fails the test."""
+
+    def __init__(self):
+        self.threads = []
+        self.raised = []
+        self.stopping = threading.Event()
+
+    def go(self, work, *arguments):
+        def guarded():
+            try:
+                work(*arguments)
+            except BaseException as error:  # pylint: disable=broad-except
+                self.raised.append(error)
+        thread = threading.Thread(target=guarded, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+        return thread
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(PATIENCE_S)
+            if self.raised:
+                raise self.raised[0]
+            if thread.is_alive():
+                raise AssertionError("a client never came to its end")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stopping.set()
+        if kind is None:
+            self.join()
+        return False

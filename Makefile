@@ -16,7 +16,7 @@ PACKAGES := \
   libssl-dev openssl libsasl2-dev libsasl2-modules \
   libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
-  python3 python3-kazoo python3-pure-sasl zookeeper
+  python3 python3-kazoo python3-pure-sasl zookeeper libcurator-recipes-java default-jdk-headless libzookeeper-mt-dev
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 

@@ -1,7 +1,7 @@
 # What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps run build test test-all format check-format tidy clean
+.PHONY: help deps deps-all run build test test-all format check-format tidy clean
 
 PORT ?= 2181
 DATA ?= ./data
@@ -18,6 +18,9 @@ PACKAGES := \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
   python3 python3-kazoo python3-pure-sasl zookeeper libcurator-recipes-java default-jdk-headless libzookeeper-mt-dev
 
+# What `make test-all` needs beyond that, for clients in other languages.
+PACKAGES_ALL := golang-go golang-github-samuel-go-zookeeper-dev
+
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 
 help:
@@ -27,7 +30,8 @@ help:
 	@echo 'make build     the release preset alone, programs in build/release/bin'
 	@echo 'make deps      the Debian packages; make format, tidy, clean'
 
-deps:
+deps-all: PACKAGES += $(PACKAGES_ALL)
+deps deps-all:
 	@missing=$$(for package in $(PACKAGES); do \
 	    [ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2>/dev/null)" = installed ] \
 	      || echo "$$package"; done); \
@@ -52,7 +56,7 @@ run: deps
 test: deps
 	tests/run
 
-test-all: deps
+test-all: deps-all
 	FUZZ_SECONDS=$(FUZZ_SECONDS) SEEDS=$(SEEDS) tests/run all
 
 format:

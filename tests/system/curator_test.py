@@ -21,24 +21,8 @@ class Curator(Scenario):
         classes = pathlib.Path(self.folder) / "classes"
         subprocess.run(["javac", "-nowarn", "-XDignore.symbol.file", "-d", classes, "-cp", JARS, source], check=True,
                        timeout=120, capture_output=True)
-        program = subprocess.Popen(
-            ["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{JARS}", "CuratorScenario", self.hosts,
-             str(int(SESSION_S * 1000))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-        self.addCleanup(program.kill)
-        done, printed = [], []
-        for line in program.stdout:
-            printed.append(line.rstrip())
-            if line == "strike\n":
-                self.strike()
-                program.stdin.write("\n")
-                program.stdin.flush()
-            elif line.startswith("ok "):
-                done.append(line[len("ok "):].strip())
-        status = program.wait()
-        program.stdin.close()
-        program.stdout.close()
-        self.assertEqual((status, done), (0, SCENARIOS), "\n".join(printed[-30:]))
+        self.run_program(["java", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{classes}:{JARS}", "CuratorScenario",
+                          self.hosts, str(int(SESSION_S * 1000))], SCENARIOS)
 
 
 class CuratorOfThree(Curator):

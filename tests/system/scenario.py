@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import socket
+import subprocess
 import threading
 
 from tests.system.apache_test import ApacheServer
@@ -79,6 +80,27 @@ class Scenario(ServerTest):
         for server in self.servers:
             if not server.running():
                 server.start()
+
+    def run_program(self, command, wanted, actions=None):
+        """A client's program: carries out what its lines ask for, until it has said "ok" of all that is `wanted`."""
+        actions = {"strike": self.strike, **(actions or {})}
+        running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, bufsize=1)
+        self.addCleanup(running.kill)
+        done, printed = [], []
+        for line in running.stdout:
+            printed.append(line.rstrip())
+            action = actions.get(line.strip())
+            if action is not None:
+                action()
+                running.stdin.write("\n")
+                running.stdin.flush()
+            elif line.startswith("ok "):
+                done.append(line[len("ok "):].strip())
+        status = running.wait()
+        running.stdin.close()
+        running.stdout.close()
+        self.assertEqual((status, done), (0, wanted), "\n".join(printed[-30:]))
 
 
 class Crew:

@@ -209,6 +209,7 @@ void server_stats(const HttpRequest&, const DirSizes& sizes, AdminParts& parts, 
     put_sizes("proposal_stats", leader->proposal_sizes(), json);
   }
   json.number("node_count", static_cast<int64_t>(parts.tree.node_count() + 1));
+  reply.error = log_waiting_text(parts);
 }
 
 void stats(const HttpRequest& request, const DirSizes& sizes, AdminParts& parts,

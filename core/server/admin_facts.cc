@@ -8,6 +8,8 @@
 namespace vivarium {
 namespace {
 
+constexpr int64_t kLogWaitsLongMs = 5000;
+
 template <class... Args>
 void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
   out += fmt::format(format, std::forward<Args>(args)...);
@@ -66,6 +68,19 @@ void reset_statistics(AdminParts& parts) {
 }
 
 bool serving(const AdminParts& parts) { return parts.zab.serving() || parts.server.read_only(); }
+
+int64_t log_waiting_ms(const AdminParts& parts) {
+  const Instant since = parts.storage.waiting_since();
+  return since == Instant::never() ? 0 : (parts.world.now() - since).ms();
+}
+
+std::string log_waiting_text(const AdminParts& parts) {
+  const bool no_room = parts.storage.no_room_since() != Instant::never();
+  const int64_t waiting = log_waiting_ms(parts);
+  if (!no_room && waiting < kLogWaitsLongMs) return {};
+  return fmt::format("writes have been waiting for {} the disk of the log for {} ms",
+                     no_room ? "room on" : "a sync of", waiting);
+}
 
 std::string_view server_state(const AdminParts& parts) {
   if (parts.server.read_only()) return "read-only";
@@ -179,6 +194,7 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
   out.number("non_mtls_local_conn_count", 0);
   out.number("non_mtls_remote_conn_count", 0);
   out.number("uptime", (parts.world.now() - stats.serving_since).ms());
+  out.number("log_waiting_ms", log_waiting_ms(parts));
   const ProcessFacts process = parts.world.process_facts();
   if (process.open_descriptors >= 0) {
     out.number("open_file_descriptor_count", process.open_descriptors);

@@ -40,6 +40,11 @@ void reset_statistics(AdminParts& parts);
 
 // Are clients served, be it for reads alone?
 bool serving(const AdminParts& parts);
+// How long writes have been waiting for the disk of the log, in ms: for a sync, or for room, even
+// when none has come yet that would need it.
+int64_t log_waiting_ms(const AdminParts& parts);
+// What is to be said about that when it is more than a busy disk; empty: nothing.
+std::string log_waiting_text(const AdminParts& parts);
 // "standalone", "leader", "follower", "observer", "read-only".
 std::string_view server_state(const AdminParts& parts);
 

@@ -54,6 +54,7 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
                    fmt::format("the snapshot of zxid {:x} could not be written", zxid_.value));
     disk.world.count("snapshot_error_count", 1);
     cancel(disk);
+    failed_ = true;
     return true;
   }
   if (const auto* synced = std::get_if<FileSynced>(&event)) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
@@ -25,6 +26,8 @@ class SnapshotTaker {
   bool step(const Event& event, Disk& disk);
   // The snapshot that has become durable under its name since the last call.
   std::optional<Zxid> take_finished();
+  // One could not be written since the last call.
+  bool take_failed() { return std::exchange(failed_, false); }
 
  private:
   enum class State : uint8_t { Idle, Writing, Naming };
@@ -35,6 +38,7 @@ class SnapshotTaker {
   uint64_t token_ = 0;
   Instant started_;
   std::optional<Zxid> finished_;
+  bool failed_ = false;
 };
 
 class SnapshotReceiver {

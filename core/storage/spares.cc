@@ -50,11 +50,28 @@ void Spares::drop(Disk& disk) {
 }
 
 void Spares::failed(Disk& disk) {
-  disk.world.log(LogLevel::Error,
-                 fmt::format("no room for a log file of {} bytes; trying again", spare_.size));
+  const Instant now = disk.world.now();
+  if (full_since_ == Instant::never()) {
+    full_since_ = now;
+    silent_until_ = now;
+  }
+  if (now >= silent_until_) {
+    disk.world.log(LogLevel::Error,
+                   fmt::format("no room for a log file of {} bytes for {} s; trying again",
+                               spare_.size, (now - full_since_).ms() / 1000));
+    silent_until_ = now + kBetweenFullLines;
+  }
   drop(disk);
   state_ = State::Full;
-  retry_at_ = disk.world.now() + kRetryFullDisk;
+  retry_at_ = now + kRetryFullDisk;
+}
+
+void Spares::has_room(Disk& disk) {
+  if (full_since_ == Instant::never()) return;
+  const Duration wanting = disk.world.now() - full_since_;
+  disk.world.log(LogLevel::Info, fmt::format("room for a log file of {} bytes again, after {} s",
+                                             spare_.size, wanting.ms() / 1000));
+  full_since_ = Instant::never();
 }
 
 bool Spares::step(const Event& event, Disk& disk) {
@@ -95,6 +112,7 @@ bool Spares::step(const Event& event, Disk& disk) {
     if (state_ == State::Opening) {
       CHECK(opened->size == spare_.size);
       state_ = State::Ready;
+      has_room(disk);
     }
     return true;
   }

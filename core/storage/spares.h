@@ -23,6 +23,7 @@ struct Spare {
 class Spares {
  public:
   static constexpr Duration kRetryFullDisk = milliseconds(1000);
+  static constexpr Duration kBetweenFullLines = milliseconds(10'000);
 
   // `next_number` is above that of any spare that may be on the disk.
   void start(uint64_t next_number, uint64_t bytes);
@@ -39,6 +40,8 @@ class Spares {
   bool idle() const { return state_ == State::None || state_ == State::Ready; }
   // There is no room for one; tried again from time to time.
   bool waits_for_room() const { return state_ == State::Full; }
+  // Since when there has been none, attempts included; Instant::never(): there is.
+  Instant full_since() const { return full_since_; }
   // Closes and removes what there is.
   void drop(Disk& disk);
 
@@ -50,6 +53,7 @@ class Spares {
   enum class State : uint8_t { None, Filling, Syncing, Opening, Ready, Full };
 
   void failed(Disk& disk);
+  void has_room(Disk& disk);
 
   State state_ = State::None;
   Spare spare_;
@@ -57,6 +61,8 @@ class Spares {
   uint64_t bytes_ = 0;
   uint64_t token_ = 0;
   Instant retry_at_ = Instant::never();
+  Instant full_since_ = Instant::never();
+  Instant silent_until_;  // no further line about it before
 };
 
 }  // namespace vivarium

@@ -102,6 +102,7 @@ bool Storage::step(const Event& event, World& world, DataTree& tree) {
 
 void Storage::advance(Disk& disk) {
   if (const std::optional<Zxid> taken = taker_.take_finished()) on_snapshot_taken(disk, *taken);
+  if (taker_.take_failed()) on_snapshot_failed(disk.world);
   epochs_.advance(disk, last_durable(), busy());
   switch (task_) {
     case Task::None:
@@ -146,12 +147,18 @@ void Storage::end_turn(World& world, const DataTree& tree) {
   advance(d);
 }
 
-Instant Storage::deadline() const { return std::min(frontier_.deadline(), log_.deadline()); }
+Instant Storage::deadline() const {
+  return std::min({frontier_.deadline(), log_.deadline(), snapshot_retry_});
+}
 
 void Storage::on_deadline(World& world) {
   frontier_.on_deadline(world);
   Disk d = disk(world);
   log_.prepare_spare(d);
+  if (world.now() >= snapshot_retry_) {
+    snapshot_retry_ = Instant::never();
+    snapshot_again_ = true;
+  }
 }
 
 bool Storage::quiesced(World& world) {
@@ -432,6 +439,7 @@ void Storage::end_install(Disk& disk) {
   add_snapshot(zxid);
   txns_since_snapshot_ = 0;
   snapshot_due_ = false;
+  snapshot_again_ = false;
   recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
   start_log(disk, start);
 }
@@ -465,16 +473,23 @@ void Storage::choose_snapshot_interval(World& world) {
 
 void Storage::maybe_snapshot(World& world, const DataTree& tree) {
   if (busy() || installing() || taker_.running() || !log_.started()) return;
+  if (snapshot_retry_ != Instant::never()) return;
   if (snapshot_after_txns_ == 0) choose_snapshot_interval(world);
-  if (!snapshot_due_ && txns_since_snapshot_ < snapshot_after_txns_) return;
+  const bool due = snapshot_due_ || snapshot_again_;
+  if (!due && txns_since_snapshot_ < snapshot_after_txns_) return;
   const Zxid zxid = tree.last_applied();
   if (zxid > last_durable()) return;
   if (!snapshots_.empty() && snapshots_.back().zxid >= zxid && !snapshot_due_) return;
   choose_snapshot_interval(world);
   txns_since_snapshot_ = 0;
-  snapshot_due_ = false;
+  snapshot_again_ = false;
   Disk d = disk(world);
   taker_.start(d, tree);
+}
+
+void Storage::on_snapshot_failed(World& world) {
+  snapshot_retry_ = world.now() + snapshot_pause_;
+  snapshot_pause_ = std::min(snapshot_pause_ + snapshot_pause_, kSnapshotPauseMax);
 }
 
 void Storage::add_snapshot(Zxid zxid) {
@@ -490,6 +505,8 @@ void Storage::stop_snapshot(Disk& disk) {
 
 void Storage::on_snapshot_taken(Disk& disk, Zxid zxid) {
   add_snapshot(zxid);
+  snapshot_due_ = false;
+  snapshot_pause_ = kSnapshotPauseMin;
   log_.roll();
   purge(disk.world);
 }

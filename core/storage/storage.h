@@ -38,6 +38,9 @@ namespace vivarium {
 
 class Storage {
  public:
+  static constexpr Duration kSnapshotPauseMin = milliseconds(1000);
+  static constexpr Duration kSnapshotPauseMax = milliseconds(64'000);
+
   Storage() = default;
   explicit Storage(const Config& config);
 
@@ -102,6 +105,11 @@ class Storage {
   const History& history() const { return history_; }
   // Bytes appended and not yet durable: back-pressure for the pipeline.
   uint64_t unsynced_bytes() const { return log_.unsynced_bytes(); }
+  // Writes wait, or would have to, because the log's disk has had no room since then;
+  // Instant::never(): they need not.
+  Instant no_room_since() const { return log_.no_room_since(); }
+  // The same, or because a sync takes so long.
+  Instant waiting_since() const { return log_.waiting_since(); }
   const Frontier& frontier() const { return frontier_.value(); }
 
   // --- commands
@@ -143,7 +151,8 @@ class Storage {
 
   // Takes a snapshot of `tree` (exact, at tree.last_applied() <= last_durable()) when enough txns
   // were appended since the last one and none is running; rolls the log and purges afterwards. Only
-  // committed state may be given (hazards S20).
+  // committed state may be given (hazards S20). One that could not be written is tried again after
+  // a pause, which doubles from failure to failure.
   void maybe_snapshot(World& world, const DataTree& tree);
 
   // Everything issued so far becomes durable, then the frontier (graceful stop). True when done.
@@ -177,6 +186,7 @@ class Storage {
   void end_install(Disk& disk);
   void finish_founding(Disk& disk);
   void on_snapshot_taken(Disk& disk, Zxid zxid);
+  void on_snapshot_failed(World& world);
   void add_snapshot(Zxid zxid);
   void stop_snapshot(Disk& disk);
   void choose_snapshot_interval(World& world);
@@ -209,6 +219,9 @@ class Storage {
   uint64_t txns_since_snapshot_ = 0;
   uint64_t snapshot_after_txns_ = 0;  // 0: to be chosen
   bool snapshot_due_ = false;         // whatever the count
+  Duration snapshot_pause_ = kSnapshotPauseMin;
+  Instant snapshot_retry_ = Instant::never();  // none before, after one that failed
+  bool snapshot_again_ = false;                // that time has come
 };
 
 }  // namespace vivarium

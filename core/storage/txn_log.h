@@ -4,6 +4,7 @@
 // that its mere existence under a log's name says so (RULES 3).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <vector>
@@ -65,6 +66,15 @@ class TxnLog {
   // What is left waits for room on the disk: it was never written, nor acknowledged.
   bool waits_for_room() const {
     return !pending_.empty() && flights_.empty() && spares_.waits_for_room();
+  }
+  // Since when the next write would have to wait for room, or does; Instant::never(): it need not.
+  Instant no_room_since() const {
+    const bool wanted = started_ && (!pending_.empty() || !file_.valid());
+    return wanted ? spares_.full_since() : Instant::never();
+  }
+  // Since when the oldest sync is under way, or there is no room; Instant::never(): neither.
+  Instant waiting_since() const {
+    return flights_.empty() ? no_room_since() : std::min(flights_.front().issued, no_room_since());
   }
   // The epoch of the first record that waits, 0 when none does.
   Epoch waiting_epoch() const { return pending_.empty() ? 0 : pending_.front().zxid.epoch(); }

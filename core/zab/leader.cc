@@ -766,6 +766,18 @@ void Leader::reap(Parts& parts) {
 
 // --- time
 
+void Leader::tell_of_stuck_log(Parts& parts) {
+  constexpr Duration kBetweenLines = milliseconds(10'000);
+  const Instant now = parts.world.now();
+  // Of a disk without room the log tells itself.
+  if (parts.storage.no_room_since() != Instant::never() || now < stuck_silent_until_) return;
+  stuck_silent_until_ = now + kBetweenLines;
+  const Instant since = std::min(parts.storage.waiting_since(), samples_.front().at);
+  parts.world.log(LogLevel::Error,
+                  fmt::format("the log of this server is stuck: writes have waited for {} s",
+                              (now - since).ms() / 1000));
+}
+
 void Leader::check_liveness(Parts& parts) {
   const Instant now = parts.world.now();
   const Duration sync_limit = parts.config.tick() * parts.config.sync_limit_ticks;
@@ -776,7 +788,9 @@ void Leader::check_liveness(Parts& parts) {
   }
   samples_.push_back({now, last_proposed_});
   if (established() && must_have.counter() != 0 && parts.storage.last_durable() < must_have) {
-    return over("the log of this server is stuck");
+    if (!parts.config.standalone()) return over("the log of this server is stuck");
+    // Nobody could do better: reads go on, and so do writes when the disk does.
+    tell_of_stuck_log(parts);
   }
   for (Peer& peer : peers_) {
     if (peer.dropped) continue;

@@ -165,6 +165,7 @@ class Leader {
   void queue_sync(LinkId link, uint64_t ticket);
   void send_pings(Parts& parts);
   void check_liveness(Parts& parts);
+  void tell_of_stuck_log(Parts& parts);
   void expire_sessions(Parts& parts);
   void reap(Parts& parts);
   void tell_of_quota(std::string_view line, Parts& parts);
@@ -201,6 +202,7 @@ class Leader {
     Zxid proposed;
   };
   std::deque<Sample> samples_;
+  Instant stuck_silent_until_;  // standalone: no further line about a stuck log before
 
   PendingChanges pending_;
   SessionTracker sessions_;

@@ -66,5 +66,41 @@ TEST(StorageLife, WhatIsAppendedIsFoundAgain) {
   EXPECT_EQ(next.storage().frontier().boots, 2U);
 }
 
+// A snapshot fails for want of room more often than not, and the room comes back.
+TEST(StorageLife, ASnapshotThatFailedIsTriedAgainAfterAPauseThatGrows) {
+  Config config = StorageHost::small_config();
+  config.snapshot_every_txns = 30;
+  StorageHost host(sim::SimDisk{}, config);
+  host.found();
+  host.storage().save_accepted_epoch(host.world(), 1);
+  host.storage().save_current_epoch(host.world(), 1);
+  host.run();
+  host.append_run(1, 1, 30);
+  host.run();
+  host.apply();
+  Storage& storage = host.storage();
+  const auto attempt = [&] {
+    storage.maybe_snapshot(host.world(), host.tree());
+    const bool begun = host.world().pending();
+    while (host.step()) continue;
+    return begun;
+  };
+  Duration pause = Storage::kSnapshotPauseMin;
+  for (int failures = 0; failures < 3; ++failures) {
+    host.world().fail_sync_of("taking.");
+    ASSERT_TRUE(attempt());
+    EXPECT_EQ(storage.newest_snapshot(), Zxid{});
+    EXPECT_FALSE(attempt()) << "not before the pause is over";
+    EXPECT_EQ(storage.deadline(), host.world().now() + pause);
+    host.world().pass(pause);
+    storage.on_deadline(host.world());
+    pause = pause + pause;
+  }
+  // No txn has come meanwhile.
+  ASSERT_TRUE(attempt());
+  EXPECT_EQ(storage.newest_snapshot(), Zxid(1, 30));
+  EXPECT_FALSE(attempt());
+}
+
 }  // namespace
 }  // namespace vivarium::storage_test

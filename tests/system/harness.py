@@ -78,6 +78,7 @@ class Server:
         self.port = port
         self.address = f"{HOST}:{port}"
         self.output = self.folder / "output"
+        self.environment = {}  # besides that of the test
         self.process = None
         self.output_before = 0
 
@@ -86,7 +87,8 @@ class Server:
         self.output_before = self.output.stat().st_size if self.output.exists() else 0
         with open(self.output, "ab") as out:
             self.process = subprocess.Popen([program("vivariumd"), *self.arguments], stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=subprocess.STDOUT)
+                                            stdout=out, stderr=subprocess.STDOUT,
+                                            env={**os.environ, **self.environment})
         return self
 
     def running(self):

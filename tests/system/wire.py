@@ -15,9 +15,10 @@ def text(value):
 class RawSession:
     """One connection with a session. Every read has a deadline; None stands for a closed connection."""
 
-    def __init__(self, port, timeout_ms=1000, session=0, password=b"\0" * 16, host="127.0.0.1", wait=True):
+    def __init__(self, port, timeout_ms=1000, session=0, password=b"\0" * 16, host="127.0.0.1", wait=True,
+                 source=None):
         """`wait=False`: established() has to follow, so that many can be opened at once."""
-        self.socket = socket.create_connection((host, port), timeout=20)
+        self.socket = socket.create_connection((host, port), timeout=20, source_address=source and (source, 0))
         self.xid = 0
         self.send(struct.pack(">iqiq", 0, 0, timeout_ms, session) + struct.pack(">i", len(password)) + password + b"\0")
         if wait:

@@ -37,6 +37,7 @@ class Scenario(ServerTest):
 
     size = 1
     keys = {}
+    strikes = 0
 
     def setUp(self):
         super().setUp()
@@ -59,14 +60,14 @@ class Scenario(ServerTest):
         return wait_until(found, f"a server that is {' or '.join(modes)}")
 
     def strike(self):
-        """kill -9 of the one server, or of the leader and then of a follower, under whatever goes on."""
-        for role in ["standalone"] if self.size == 1 else ["leader", "follower"]:
-            victim = self.who(role)
-            victim.kill()
-            if self.size > 1:
-                self.who("leader")
-            victim.start()
-            wait_until(lambda: mode(victim) is not None, "the killed one among the others")
+        """kill -9 of the one server, or of the leader and, the next time, of a follower, under whatever goes on."""
+        victim = self.who("standalone" if self.size == 1 else ["leader", "follower"][self.strikes % 2])
+        self.strikes += 1
+        victim.kill()
+        if self.size > 1:
+            self.who("leader")
+        victim.start()
+        wait_until(lambda: mode(victim) is not None, "the killed one among the others")
 
     def lose_quorum(self):
         """Kills all but one server, which is returned."""

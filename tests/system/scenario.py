@@ -42,9 +42,9 @@ class Scenario(ServerTest):
     def setUp(self):
         super().setUp()
         if self.size == 1:
-            self.servers = [configured(self.folder / "one", **self.keys)]
+            self.servers = [configured(self.folder / "one", preAllocSize=1024, **self.keys)]
         else:
-            self.servers = list(Ensemble(self.folder, self.size, **self.keys))
+            self.servers = list(Ensemble(self.folder, self.size, preAllocSize=1024, **self.keys))
         if APACHE:
             self.servers = [ApacheServer(old.folder, old.arguments, old.port) for old in self.servers]
         self.hosts = ",".join(server.address for server in self.servers)

@@ -94,6 +94,7 @@ void Cluster::build() {
         static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 100, i, 0}, 2000)) - 1000;
     host.clock_drift_ppm =
         static_cast<int64_t>(sim_.choices().below({ChoiceKind::Topology, 101, i, 0}, 200)) - 100;
+    host.logs_apart = sim_.choices().chance({ChoiceKind::Topology, 104, i, 0}, 1, 3);
     const HostId id = sim_.add_host(host);
     CHECK(id.value == i);
     sim_.files(id).set_slowness(profile_.slowness(i));

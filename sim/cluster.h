@@ -60,7 +60,8 @@ class Cluster final : public Programs, public Observer {
   HostId server_host(ServerIndex server) const { return HostId{server}; }
   std::optional<ServerIndex> leader() const;
   // Killed, and its directories are empty when it starts again.
-  void wipe(ServerIndex server, Duration down);
+  // `logs_only`: of a server whose log has a directory of its own, that one alone.
+  void wipe(ServerIndex server, Duration down, bool logs_only = false);
   void wipe_all(Duration down);
   // Power is lost, and what is acknowledged in its log is damaged before it starts again.
   void rot(ServerIndex server, uint64_t fault, Duration down);

@@ -82,9 +82,10 @@ bool Cluster::may_wipe(ServerIndex server) const {
   return profile_.voters() > 1 && missing <= (profile_.voters() - 1) / 2 && !wiped_[server];
 }
 
-void Cluster::wipe(ServerIndex server, Duration down) {
+void Cluster::wipe(ServerIndex server, Duration down, bool logs_only) {
   sim_.kill(server_host(server), *this);
-  sim_.disk(server_host(server)).wipe();
+  SimDisk& disk = sim_.disk(server_host(server));
+  if (!logs_only || !disk.wipe_logs()) disk.wipe();
   wiped_[server] = true;
   forgotten_[server].reset();
   ledger_.installed(server, Zxid{});
@@ -237,7 +238,8 @@ void Cluster::apply(const Fault& fault) {
       break;
     case FaultKind::Wipe:
       if (!may_wipe(fault.target)) return;
-      wipe(fault.target, fault.lasts);
+      wipe(fault.target, fault.lasts,
+           sim_.choices().chance({ChoiceKind::Fault, fault.id, 14, 0}, 1, 2));
       break;
     case FaultKind::Rot:
       if (!may_wipe(fault.target)) return;

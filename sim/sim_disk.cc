@@ -217,6 +217,14 @@ void SimDisk::wipe() {
   capacity_ = capacity;
 }
 
+bool SimDisk::wipe_logs() {
+  if (!logs_apart_) return false;
+  for (const Image image : {Image::Cached, Image::Durable}) {
+    for (const DirEntry& entry : list(Dir::Logs, image)) erase(Dir::Logs, entry.name);
+  }
+  return true;
+}
+
 bool SimDisk::flip_bit(Dir dir, std::string_view name, uint64_t bit, bool durable_only) {
   SimFile* file = lookup(dir, name);
   if (file == nullptr) return false;

@@ -112,6 +112,8 @@ class SimDisk {
   void put(Dir dir, std::string_view name, ByteView bytes);
   bool erase(Dir dir, std::string_view name);
   void wipe();
+  // All of one directory. False: it is not a directory of its own.
+  bool wipe_logs();
   // `durable_only`: the cache still shows the old content, until power is lost.
   bool flip_bit(Dir dir, std::string_view name, uint64_t bit, bool durable_only = false);
   bool zero_sector(Dir dir, std::string_view name, uint64_t sector, bool durable_only = false);

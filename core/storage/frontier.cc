@@ -1,6 +1,7 @@
 #include "core/storage/frontier.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "core/base/check.h"
 
@@ -8,6 +9,8 @@ namespace vivarium {
 namespace {
 
 constexpr size_t kFileBytes = kFrontierSlotStride + kFrontierSlotBytes;
+constexpr std::string_view kMarkText =
+    "The log directory belongs to this one and holds a frontier.\n";
 
 bool all_zero(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](Byte b) { return b == 0; });
@@ -64,6 +67,20 @@ void FrontierFile::create(World& world) {
   creating_ = Creating::Content;
 }
 
+void FrontierFile::make_mark(World& world) {
+  CHECK(exists_ && !marked_);
+  creating_ = Creating::Mark;
+  mark_ = world.open(Dir::Snapshots, kFrontierMarkName, OpenMode::Create, Lane::Log, OnError::Stop);
+  world.write(mark_, 0, as_bytes(kMarkText));
+  world.sync(mark_, kFrontierMarkToken);
+}
+
+void FrontierFile::made_durable(World& world) {
+  durable_revision_ = syncing_revision_;
+  syncing_revision_ = 0;
+  pump(world);
+}
+
 void FrontierFile::put_slot(World& world) {
   CHECK(exists_ && file_.valid() && syncing_revision_ == 0);
   ++value_.sequence;
@@ -78,7 +95,8 @@ void FrontierFile::pump(World& world) {
     if (creating_ == Creating::No) create(world);
     return;
   }
-  if (syncing_revision_ != 0) return;
+  if (syncing_revision_ != 0 || creating_ != Creating::No) return;
+  if (!marked_ && wanted_revision_ > durable_revision_) return make_mark(world);
   if (written_revision_ < revision_) put_slot(world);
   if (wanted_revision_ > durable_revision_) {
     syncing_revision_ = written_revision_;
@@ -105,6 +123,14 @@ uint64_t FrontierFile::save(World& world) {
 
 bool FrontierFile::step(const Event& event, World& world) {
   if (const auto* synced = std::get_if<FileSynced>(&event)) {
+    if (mark_.valid() && synced->file == mark_) {
+      CHECK(creating_ == Creating::Mark);
+      creating_ = Creating::MarkName;
+      world.close(mark_);
+      mark_ = FileId{};
+      world.sync_dir(Dir::Snapshots, kFrontierMarkToken, Lane::Log);
+      return true;
+    }
     if (!file_.valid() || synced->file != file_) return false;
     CHECK(synced->token == syncing_revision_);
     if (creating_ == Creating::Content) {
@@ -113,31 +139,43 @@ bool FrontierFile::step(const Event& event, World& world) {
       world.sync_dir(Dir::Logs, kFrontierDirToken, Lane::Log);
       return true;
     }
-    durable_revision_ = syncing_revision_;
-    syncing_revision_ = 0;
     durable_slot_ = 1 - durable_slot_;
-    pump(world);
+    made_durable(world);
     return true;
   }
   if (const auto* synced = std::get_if<DirSynced>(&event)) {
+    if (synced->token == kFrontierMarkToken) {
+      CHECK(creating_ == Creating::MarkName);
+      creating_ = Creating::No;
+      marked_ = true;
+      if (syncing_revision_ != 0) {
+        made_durable(world);  // of a frontier that was created
+      } else {
+        pump(world);
+      }
+      return true;
+    }
     if (synced->token != kFrontierDirToken) return false;
     CHECK(creating_ == Creating::Name);
     creating_ = Creating::No;
     exists_ = true;
     durable_slot_ = 0;
-    durable_revision_ = syncing_revision_;
-    syncing_revision_ = 0;
-    pump(world);
+    if (marked_) {
+      made_durable(world);
+    } else {
+      make_mark(world);
+    }
     return true;
   }
   if (const auto* opened = std::get_if<FileOpened>(&event)) {
-    return file_.valid() && opened->file == file_;
+    return (file_.valid() && opened->file == file_) || (mark_.valid() && opened->file == mark_);
   }
   return false;
 }
 
 Instant FrontierFile::deadline() const {
-  const bool waiting = exists_ && syncing_revision_ == 0 && revision_ > durable_revision_;
+  const bool free = syncing_revision_ == 0 && creating_ == Creating::No;
+  const bool waiting = exists_ && free && revision_ > durable_revision_;
   if (!waiting) return Instant::never();
   return std::min(last_written_at_ + kSyncIdle, first_unsynced_at_ + kSyncLatest);
 }

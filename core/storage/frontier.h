@@ -2,14 +2,17 @@
 // never touched: a new value goes into the other one, which counts once a sync has covered it
 // (RULES 2).
 //
-//   write(): the value leaves for the file at once; a sync follows off the acknowledgement path (5
-//   ms
-//            idle, 100 ms at most), or with the next save().
+//   write(): the value leaves for the file at once; a sync follows off the acknowledgement path
+//            (5 ms idle, 100 ms at most), or with the next save().
 //   touch(): the value leaves at the latest with that sync, which becomes due: for what changes
 //            often and may come late.
 //   save():  durable when durable(result). The first save of a directory creates the file under
-//   another
-//            name, so that `frontier` exists only with a whole value in it.
+//            another name, so that `frontier` exists only with a whole value in it.
+//
+// The frontier lies beside the log. Who loses the log directory loses both, and what is left looks
+// like Apache's; so the directory of the snapshots has a mark, which says that there was a
+// frontier. No save is durable before the mark is, and the mark is made after the first frontier is
+// durable.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +26,13 @@
 
 namespace vivarium {
 
-// The one token of DirSynced that is not drawn from Disk::next_token.
+// The tokens of DirSynced that are not drawn from Disk::next_token.
 inline constexpr uint64_t kFrontierDirToken = 1;
+inline constexpr uint64_t kFrontierMarkToken = 2;
 // The file on its way; never taken for the frontier.
 inline constexpr const char* kFrontierNewName = "frontier.new";
+// Beside the snapshots: there is, or was, a frontier. Apache ignores it.
+inline constexpr const char* kFrontierMarkName = "frontier.mark";
 
 class FrontierFile {
  public:
@@ -37,6 +43,8 @@ class FrontierFile {
   bool load(ByteView file);
   // A slot that is neither empty nor valid was seen by load(): something has damaged it.
   bool slot_damaged() const { return slot_damaged_; }
+  // The mark is there.
+  void found_mark() { marked_ = true; }
   // Opens a loaded file for writing.
   void open(World& world);
 
@@ -59,17 +67,21 @@ class FrontierFile {
   void on_deadline(World& world);
 
  private:
-  enum class Creating : uint8_t { No, Content, Name };
+  enum class Creating : uint8_t { No, Content, Name, Mark, MarkName };
 
   void create(World& world);
+  void make_mark(World& world);
+  void made_durable(World& world);
   void put_slot(World& world);
   void pump(World& world);
 
   Frontier value_;
   bool exists_ = false;
   bool slot_damaged_ = false;
+  bool marked_ = false;
   Creating creating_ = Creating::No;
   FileId file_;
+  FileId mark_;
   uint32_t durable_slot_ = 1;
   // Revisions count changes of the value within this life.
   uint64_t revision_ = 0;

@@ -77,6 +77,8 @@ void Recovery::on_name(Dir dir, const std::string& name) {
   }
   if (const std::optional<Zxid> zxid = parse_snapshot_name(name)) {
     snapshots_.push_back({*zxid, false, *zxid});
+  } else if (name == kFrontierMarkName) {
+    facts_.mark_file = true;
   } else if (name == kAcceptedName) {
     small_files_.emplace_back(Small::Accepted, name);
   } else if (name == kCurrentName) {
@@ -132,8 +134,11 @@ bool Recovery::apache_after_intent() const {
 
 void Recovery::after_small_files(Disk& disk) {
   small_files_done_ = true;
+  if (first_ && facts_.mark_file) disk.frontier.found_mark();
   if (first_ && facts_.frontier_valid && facts_.frontier.intent != Intent::None) {
     if (apache_after_intent()) {
+      // The intent has lowered the frontier and begun a new generation; nothing of it was done.
+      intent_void_ = true;
       disk.world.log(LogLevel::Warn, "Apache ZooKeeper has run since an operation was begun here");
     } else if (facts_.frontier.intent == Intent::Truncation) {
       limit_ = facts_.frontier.intent_zxid;

@@ -116,8 +116,10 @@ class Recovery {
   bool follows(const ScannedRecord& record, Zxid last) const;
   bool resumes(const ScannedRecord& record, Zxid last) const;
   bool is_stale(const ScannedRecord& record) const;
-  // The truncation generation; 0 when no frontier tells.
-  uint32_t generation() const { return facts_.frontier_valid ? facts_.frontier.generation : 0; }
+  // The truncation generation; 0 when no frontier tells, or one that Apache has overtaken.
+  uint32_t generation() const {
+    return facts_.frontier_valid && !intent_void_ ? facts_.frontier.generation : 0;
+  }
   void note_evidence(const ScannedRecord& record);
   void remember(const ScannedRecord& record, History& history);
   void note_unvouched(const ScannedRecord& record);
@@ -157,6 +159,7 @@ class Recovery {
   std::vector<std::pair<Small, std::string>> small_files_;
   Bytes small_content_;
   bool small_files_done_ = false;
+  bool intent_void_ = false;
 
   FileReader reader_;
   DiskScript script_;

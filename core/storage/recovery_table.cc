@@ -34,6 +34,9 @@ bool apache_epochs_agree(const Facts& f) {
   return f.accepted_file.value_or(last) >= current;
 }
 
+// Something here says that there was a frontier.
+bool frontier_lost(const Facts& f) { return !f.frontier_file && (f.ours || f.mark_file); }
+
 bool claims_more(const Facts& f) { return f.frontier.zxid > f.last; }
 
 struct Row {
@@ -46,14 +49,15 @@ struct Row {
 // The names are what people read when a server stands aside or stops.
 constexpr Row kRows[] = {
     // --- what is there at all
-    Row{"an empty directory", [](const Facts& f) { return !f.data && !f.frontier_file; },
+    Row{"an empty directory",
+        [](const Facts& f) { return !f.data && !f.frontier_file && !frontier_lost(f); },
         Found::Blank, false},
     Row{"the frontier file is unreadable: what was promised and acknowledged is forgotten",
         [](const Facts& f) { return f.frontier_file && !f.frontier_valid; }, Found::Amnesia, false},
     Row{"a directory without data", [](const Facts& f) { return !f.data && promises_nothing(f); },
         Found::Blank, false},
     Row{"the frontier file is missing: what was promised and acknowledged is forgotten",
-        [](const Facts& f) { return !f.frontier_file && f.ours; }, Found::Amnesia, false},
+        frontier_lost, Found::Amnesia, false},
     Row{"the frontier file is younger than the data: what was acknowledged is forgotten",
         [](const Facts& f) { return promises_nothing(f) && !foreign_era(f); }, Found::Amnesia,
         false},
@@ -138,10 +142,12 @@ const char* to_string(Found found) {
 
 bool foreign_era(const Facts& f) {
   if (!f.data) return false;
-  if (!f.frontier_file && !f.ours) return true;
-  if (f.foreign_tail) return true;
-  return f.frontier_valid && (newer(f.accepted_file, f.frontier.accepted_epoch) ||
-                              newer(f.current_file, f.frontier.current_epoch));
+  if (frontier_lost(f)) return false;
+  if (!f.frontier_file || f.foreign_tail) return true;
+  // A server without peers has no epochs to go by: what files say of them is not Apache's doing.
+  return f.frontier_valid && !f.standalone &&
+         (newer(f.accepted_file, f.frontier.accepted_epoch) ||
+          newer(f.current_file, f.frontier.current_epoch));
 }
 
 Verdict decide(const Facts& f) {

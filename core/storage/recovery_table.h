@@ -39,6 +39,7 @@ struct RecoveryFacts {
   bool data = false;           // a record, a bad place, or a snapshot above zxid 0
   bool frontier_file = false;  // there is one
   bool frontier_valid = false;
+  bool mark_file = false;  // beside the snapshots: there was a frontier
   Frontier frontier;
   std::optional<Epoch> accepted_file;  // Apache's files
   std::optional<Epoch> current_file;

@@ -193,7 +193,7 @@ class Storage {
   void purge(World& world);
 
   Config config_;
-  uint64_t next_token_ = kFrontierDirToken + 1;
+  uint64_t next_token_ = kFrontierMarkToken + 1;
   FrontierFile frontier_;
   Recovery recovery_;
   bool recovering_ = false;

@@ -68,6 +68,34 @@ TEST(StorageTable, ALostFrontierIsAmnesia) {
   EXPECT_EQ(found(f), Found::Amnesia) << "created after the data";
 }
 
+// The frontier lies beside the log: a lost log directory takes it along, and what is left looks
+// like Apache's, or like nothing.
+TEST(StorageTable, AMarkBesideTheSnapshotsTellsOfALostFrontier) {
+  RecoveryFacts f = whole();
+  f.frontier_file = f.frontier_valid = f.ours = false;
+  EXPECT_EQ(found(f), Found::Foreign) << "snapshots and epochs, and no word of ours";
+  f.mark_file = true;
+  EXPECT_EQ(found(f), Found::Amnesia);
+  EXPECT_FALSE(foreign_era(f));
+  f.foreign_tail = true;
+  EXPECT_EQ(found(f), Found::Amnesia);
+  RecoveryFacts empty;
+  empty.mark_file = true;
+  EXPECT_EQ(found(empty), Found::Amnesia);
+  RecoveryFacts well = whole();
+  well.mark_file = true;
+  EXPECT_EQ(found(well), Found::Whole);
+}
+
+TEST(StorageTable, WithoutPeersNoEpochFileTellsOfApache) {
+  RecoveryFacts f = whole();
+  f.last = Zxid(1, 2);  // the frontier says 1:4
+  f.accepted_file = 3;
+  EXPECT_EQ(found(f), Found::Foreign) << "Apache may have cut the log and gone on";
+  f.standalone = true;
+  EXPECT_EQ(found(f), Found::Damaged);
+}
+
 TEST(StorageTable, WholeAndTorn) {
   EXPECT_EQ(found(whole()), Found::Whole);
   EXPECT_FALSE(decide(whole()).cut);

@@ -31,7 +31,7 @@ struct CampaignResult {
 
 struct CampaignOptions {
   uint64_t first = 1;
-  uint64_t count = 1;
+  uint64_t count = 1;  // the last seed is first + count - 1, and a number of 64 bits
   uint32_t jobs = 1;
   uint64_t failures_max = 20;  // then the campaign ends early
   // Called from one thread at a time: after each schedule, and with each failure.

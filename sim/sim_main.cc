@@ -35,14 +35,15 @@ std::optional<SeedRange> parse_range(const std::string& text) {
   if (!first) return std::nullopt;
   if (colon == std::string::npos) return SeedRange{*first, 1};
   const std::optional<uint64_t> count = parse_number(text.substr(colon + 1));
-  if (!count || *count == 0) return std::nullopt;
+  if (!count || *count == 0 || *count - 1 > UINT64_MAX - *first) return std::nullopt;
   return SeedRange{*first, *count};
 }
 
 int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max) {
   const std::optional<SeedRange> range = parse_range(seeds);
   if (!range) {
-    fmt::print(stderr, "vivsim: --seeds takes FIRST:COUNT, two numbers, not \"{}\"\n", seeds);
+    fmt::print(stderr, "vivsim: run takes --seed SEED or --seeds FIRST:COUNT, below 2^64{}\n",
+               seeds.empty() ? "" : fmt::format(", not \"{}\"", seeds));
     return 2;
   }
   const bool terminal = isatty(STDERR_FILENO) != 0;
@@ -109,6 +110,9 @@ int main_of(int argc, char** argv) {
       "vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
   app.set_version_flag("--version", "vivsim " VIVARIUM_VERSION);
   app.require_subcommand(1);
+  app.failure_message([](const CLI::App*, const CLI::Error& error) {
+    return fmt::format("vivsim: {} (see --help)\n", error.what());
+  });
   std::string seeds;
   uint64_t one_seed = 0;
   uint32_t jobs = 1;

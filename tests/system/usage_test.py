@@ -1,5 +1,7 @@
 """What a person meets at the command line: help, mistakes, and things that are in the way."""
 
+import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -101,6 +103,48 @@ class Usage(ServerTest):
         done = run("--data-dir", self.folder / "file" / "data", "--client-port", free_port(), "--listen", HOST)
         self.assertIn(done.returncode, (1, 2), done)
         self.assertIn("file", done.stderr)
+
+
+class Simulator(unittest.TestCase):
+    """vivsim's own mistakes: one line, and nothing that grows with the number of seeds."""
+
+    def run_it(self, *arguments):
+        return subprocess.run([program("vivsim"), *arguments], text=True, timeout=PATIENCE_S,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_wrong_usage(self):
+        for arguments, pattern in [
+                ([], "subcommand"),
+                (["run"], "--seeds FIRST:COUNT"),
+                (["run", "--seeds"], "--seeds"),
+                (["run", "--seeds", "1:0"], '"1:0"'),
+                (["run", "--seeds", "18446744073709551615:2"], '"18446744073709551615:2"'),
+                (["run", "--seeds", "18446744073709551616:1"], '"18446744073709551616:1"'),
+                (["run", "--seed", "many"], "many"),
+                (["run", "--seeds", "1:1", "--jobs", "0"], "--jobs"),
+                (["run", "--no-such-flag"], "no-such-flag"),
+                (["replay"], "SEED"),
+                (["replay", "x"], '"x"')]:
+            with self.subTest(arguments):
+                done = self.run_it(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertRegex(done.stderr, r"\Avivsim: [^\n]*" + re.escape(pattern) + r"[^\n]*\n\Z")
+
+    def test_a_range_without_end_runs(self):
+        """Far more seeds than anything could be kept of each; the last one there is among them."""
+        with subprocess.Popen([program("vivsim"), "run", "--seeds", "1:18446744073709551615"], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
+            try:
+                ticks = os.sysconf("SC_CLK_TCK")
+
+                def cpu_s():
+                    fields = pathlib.Path(f"/proc/{running.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+                    return (int(fields[11]) + int(fields[12])) / ticks
+                wait_until(lambda: running.poll() is not None or cpu_s() > 0.5, "schedules that run")
+                self.assertIsNone(running.poll())
+            finally:
+                running.kill()
+        self.assertEqual(self.run_it("run", "--seeds", "18446744073709551615:1").returncode, 0)
 
 
 class Stopping(ServerTest):

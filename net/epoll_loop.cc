@@ -44,6 +44,23 @@ sigset_t stop_signals() {
   return set;
 }
 
+// In front of what is wrong with a door: the port alone tells few people whose it is.
+const char* whose(Door door) {
+  switch (door) {
+    case Door::Client:
+      return "clientPort or secureClientPort: ";
+    case Door::Election:
+      return "the electionPort: ";
+    case Door::Quorum:
+      return "the quorumPort: ";
+    case Door::Admin:
+      return "AdminServer (admin.serverPort, admin.enableServer=false): ";
+    case Door::Metrics:
+      return "metricsProvider.httpPort: ";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<EpollLoop>> EpollLoop::make(LoopOptions options,
@@ -103,8 +120,10 @@ Result<void> EpollLoop::open_all() {
   }
   for (const LoopDoor& door : options_.doors) {
     const Result<void> done = links_.listen(door.door, door.address, door.tls);
-    if (!done && !door.may_fail) return done;
-    if (!done) log(LogLevel::Warn, done.error().message);
+    if (done) continue;
+    const std::string line = fmt::format("{}{}", whose(door.door), done.error().message);
+    if (!door.may_fail) return fail(line);
+    log(LogLevel::Warn, line);
   }
   return {};
 }

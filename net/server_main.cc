@@ -44,7 +44,8 @@ LoopOptions loop_options(const ServerFile& file, const LogSink& log) {
   options.log = log;
   const AdminConfig& admin = file.config.admin;
   if (admin.server) {
-    options.doors.push_back({Door::Admin, {admin.host, admin.port}, !admin.server_wanted});
+    const bool optional = !admin.server_wanted || !file.config.standalone();  // as in ZooKeeper
+    options.doors.push_back({Door::Admin, {admin.host, admin.port}, optional});
   }
   if (admin.metrics) {
     options.doors.push_back({Door::Metrics, {admin.metrics_host, admin.metrics_port}});

@@ -142,7 +142,7 @@ class OneServer(ServerTest):
     def test_the_usual_port_may_be_taken(self):
         """Two servers with no word about the AdminServer: the second says so, and serves."""
         both = [self.own(standalone(self.folder / name)).start().wait_serving() for name in ("first", "second")]
-        self.assertTrue(any(server.said(r"cannot bind .*8080") for server in both) or not is_open(8080))
+        self.assertTrue(any(server.said(r"AdminServer.*cannot bind .*8080") for server in both) or not is_open(8080))
         for server in both:
             self.assertIn("Mode: standalone", ask(server.port, "srvr"))
 
@@ -150,9 +150,19 @@ class OneServer(ServerTest):
         other = configured(self.folder / "other", **{"admin.serverPort": self.admin})
         self.own(other).start()
         self.assertEqual(other.exit_code(), 1)
+        self.assertTrue(other.said(rf"AdminServer.*cannot bind .*{self.admin}"), other.lines())
 
 
 class ThreeServers(ServerTest):
+    def test_a_member_starts_without_its_admin_server(self):
+        """As ZooKeeper's, though the port was asked for: a warning that names it, and a majority more."""
+        with socket.create_server((HOST, 0)) as taken:
+            port = taken.getsockname()[1]
+            ensemble = self.own(Ensemble(self.folder, **{"admin.serverAddress": HOST, "admin.serverPort": port}))
+            ensemble.start().wait_serving()
+            for server in ensemble.servers.values():
+                self.assertTrue(server.said(rf"warning.*AdminServer.*cannot bind .*{port}"), server.lines())
+
     def test_roles(self):
         ports = {}
         ensemble = self.own(Ensemble(self.folder, **{"4lw.commands.whitelist": "*"}))

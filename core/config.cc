@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/config_keys.h"
 #include "core/config_sources.h"
 #include "core/properties.h"
@@ -60,7 +61,7 @@ constexpr NumberKey kNumberKeys[] = {
      [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
     {"requestThrottleLimit", 0, INT32_MAX,  // the name in ZooKeeper's guide
      [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
-    {"jute.maxbuffer", 1024, 1 << 30,
+    {"jute.maxbuffer", 1024, int64_t{kPacketBytesMax},
      [](Config& c, int64_t v) { c.packet_bytes_max = static_cast<uint32_t>(v); }},
     {"nio.sessionlessCnxnTimeout", 1, kMsMax,
      [](Config& c, int64_t v) { c.handshake_deadline_ms = v; }},
@@ -260,12 +261,13 @@ std::string_view dynamic_file_of(const Properties& properties) {
 }
 
 // The lines of the dynamic file join those of the file that names it.
-Result<Properties> with_dynamic_file(Properties properties, std::string_view dynamic) {
+Result<Properties> with_dynamic_file(Properties properties, std::string_view dynamic,
+                                     std::vector<std::string>& repeated) {
   for (const auto& [key, value] : properties) {
     if (!is_membership_key(key)) continue;
     return fail(fmt::format("{}: belongs into dynamicConfigFile, since there is one", key));
   }
-  const Result<Properties> lines = parse_properties(dynamic);
+  const Result<Properties> lines = parse_properties(dynamic, &repeated);
   if (!lines) return tl::unexpected<Error>(lines.error());
   for (const auto& [key, value] : *lines) {
     if (key == "version") continue;  // of the lines, which are read once
@@ -563,7 +565,7 @@ std::optional<Error> check_ranges(const Config& c) {
                              c.min_session_timeout(), c.max_session_timeout())};
   }
   if (c.max_session_timeout() > kMsMax) return Error{"maxSessionTimeout is out of range"};
-  if (c.packet_bytes_max < 64 || c.packet_bytes_max > (1U << 30)) {
+  if (c.packet_bytes_max < 64 || c.packet_bytes_max > kPacketBytesMax) {
     return Error{"the largest packet is out of range"};
   }
   if (c.container_check_ms < 1 || c.container_removals_per_minute < 1 ||
@@ -639,10 +641,11 @@ Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_
 }
 
 Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
-  Result<Properties> properties = parse_properties(texts.zoo_cfg);
+  std::vector<std::string> repeated;
+  Result<Properties> properties = parse_properties(texts.zoo_cfg, &repeated);
   if (!properties) return tl::unexpected<Error>(properties.error());
   if (!dynamic_file_of(*properties).empty()) {
-    properties = with_dynamic_file(std::move(*properties), texts.dynamic);
+    properties = with_dynamic_file(std::move(*properties), texts.dynamic, repeated);
     if (!properties) return tl::unexpected<Error>(properties.error());
   }
   // A key of the file counts, whatever the options say. As ZooKeeper, which sets its properties by
@@ -658,6 +661,11 @@ Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
   }
   Result<ServerFile> file = ServerFileParser(texts.my_id).parse(*properties);
   if (!file) return file;
+  std::sort(repeated.begin(), repeated.end());
+  repeated.erase(std::unique(repeated.begin(), repeated.end()), repeated.end());
+  for (const std::string& key : repeated) {
+    file->warnings.push_back(fmt::format("{} is set more than once: the last line counts", key));
+  }
   for (const std::string& option : ignored) {
     file->warnings.push_back(fmt::format("{} of JVMFLAGS is ignored", option));
   }

@@ -126,7 +126,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-Result<std::map<std::string, std::string>> parse_properties(std::string_view text) {
+Result<std::map<std::string, std::string>> parse_properties(std::string_view text,
+                                                            std::vector<std::string>* repeated) {
   std::map<std::string, std::string> properties;
   while (!text.empty()) {
     const std::string line = take_logical_line(text);
@@ -136,7 +137,9 @@ Result<std::map<std::string, std::string>> parse_properties(std::string_view tex
     if (!key) return tl::unexpected<Error>(key.error());
     const Result<std::string> value = unescaped(value_of(line, key_end));
     if (!value) return tl::unexpected<Error>(value.error());
-    properties[std::string(trimmed(*key))] = trimmed(*value);
+    const auto [place, first] =
+        properties.insert_or_assign(std::string(trimmed(*key)), std::string(trimmed(*value)));
+    if (!first && repeated != nullptr) repeated->push_back(place->first);
   }
   return properties;
 }

@@ -6,13 +6,15 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 
 namespace vivarium {
 
-// Errors: a broken \u escape.
-Result<std::map<std::string, std::string>> parse_properties(std::string_view text);
+// Errors: a broken \u escape. `repeated` takes the keys that stand there again, each time they do.
+Result<std::map<std::string, std::string>> parse_properties(
+    std::string_view text, std::vector<std::string>* repeated = nullptr);
 
 // Without blanks at both ends.
 std::string_view trimmed(std::string_view text);

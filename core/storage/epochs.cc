@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 
 namespace vivarium {
 
@@ -22,7 +23,7 @@ std::optional<Epoch> parse_epoch_text(ByteView text) {
   Epoch value = 0;
   const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (end.ec != std::errc{} || end.ptr != digits.data() + digits.size()) return std::nullopt;
-  if (value > INT32_MAX) return std::nullopt;
+  if (value >= kEpochEnd) return std::nullopt;
   return value;
 }
 

@@ -22,7 +22,8 @@ inline constexpr const char* kCurrentName = "currentEpoch";
 inline constexpr const char* kCurrentTmpName = "currentEpoch.tmp";
 inline constexpr const char* kCurrentNextName = "currentEpoch.next";
 
-// The decimal text of an epoch file and back. Nullopt: no epoch (31 bits, RULES 20).
+// The decimal text of an epoch file and back. Nullopt: no epoch, or one that no leadership can
+// have (kEpochEnd, RULES 20).
 Bytes epoch_text(Epoch epoch);
 std::optional<Epoch> parse_epoch_text(ByteView text);
 

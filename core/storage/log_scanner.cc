@@ -5,14 +5,12 @@
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/limits.h"
 #include "core/wire/txn.h"
 
 namespace vivarium {
 namespace {
 
-// Above any packet that a server could be configured for; Apache calls such lengths unreasonable
-// too.
-constexpr uint64_t kRecordBytesMax = 64 << 20;
 // Read ahead of a record's head: enough to judge a torn one by its first two sectors.
 constexpr uint64_t kLookAhead = 2 * kSectorBytes + kRecordHeadBytes;
 constexpr size_t kZxidAt = 12;  // within a TxnHeader

@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/hash.h"
+#include "core/base/limits.h"
 #include "core/storage/record.h"
 #include "core/wire/fixed.h"
 #include "core/wire/jute.h"
@@ -15,8 +16,8 @@ namespace {
 constexpr int64_t kOpenAclId = -1;  // world:anyone with all permissions, never in the table
 constexpr size_t kSnapshotHeaderBytes = 16;
 constexpr size_t kStatBytes = 60;
-constexpr size_t kElementBytesMax = 256 << 20;
-constexpr int32_t kAclEntriesMax = 1 << 16;
+constexpr size_t kAclEntryBytesMin = 12;  // permissions, and the lengths of scheme and id
+constexpr int32_t kAclEntriesMax = kElementBytesMax / kAclEntryBytesMin;
 // Three seals, a digest of the oldest form and the last zxid fit easily.
 constexpr size_t kSealsBytesMax = 1024;
 

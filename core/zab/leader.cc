@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/storage/snapshot.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/peer_extension.h"
@@ -25,8 +26,6 @@ constexpr size_t kStrangerBytesMax = 1024;
 constexpr size_t kPingsMax = 100'000;
 // A learner further behind than this in what the network has taken from us is dropped (hazards L1).
 constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
-// Epochs have 31 bits; nobody reaches half of them by elections (RULES 20).
-constexpr Epoch kEpochMax = Epoch{1} << 30;
 // A promise further ahead of everything known here is no promise of this ensemble: elections fail
 // one at a time, and one forged number must not use up the epochs there are.
 constexpr Epoch kEpochJumpMax = Epoch{1} << 20;
@@ -214,7 +213,7 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
     return drop(peer, "a learner older than ZooKeeper 3.4", parts);
   }
   const Epoch promised = Zxid::from_wire(packet.zxid).epoch();
-  if (promised > highest_own_epoch(parts) + kEpochJumpMax || promised >= kEpochMax - 1) {
+  if (promised > highest_own_epoch(parts) + kEpochJumpMax || promised >= kEpochEnd - 1) {
     return drop(peer, "its epoch is beyond all reason", parts);
   }
   for (Peer& other : peers_) {
@@ -228,11 +227,13 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (learners >= static_cast<std::ptrdiff_t>(kLearnersMax)) {
     return drop(peer, "there are too many learners", parts);
   }
-  // Learners send requests and touch tables: nothing above a client's frame and its identities.
-  peer.link.allow(2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
   peer.id = info->id;
   peer.follower = packet.type == PacketType::FollowerInfo;
   peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
+  // Learners send requests and touch tables, nothing above a client's frame and its identities;
+  // voters also what is in their logs, when this server has to be filled (one link each).
+  peer.link.allow(peer.voter ? kRecordBytesMax
+                             : 2 * size_t{parts.config.packet_bytes_max} + (1 << 20));
   peer.accepted_epoch = promised;
   // It may not follow an epoch below its promise: only a later epoch brings it back.
   if (epoch_chosen_ && peer.voter && peer.accepted_epoch > epoch_) {
@@ -265,8 +266,15 @@ void Leader::choose_epoch(Parts& parts) {
   for (const Peer& peer : peers_) {
     if (peer.voter && !peer.dropped) highest = std::max(highest, peer.accepted_epoch);
   }
+  // By what was read from the own disk, or after very many forged promises.
+  if (highest >= kEpochEnd - 1) {
+    return over(fmt::format(
+        "there is no epoch left: {} is promised here, {} is the last one; a server whose data or "
+        "acceptedEpoch say so wrongly has to begin with an empty directory",
+        highest, kEpochEnd - 1));
+  }
   epoch_ = highest + 1;
-  CHECK(epoch_ > parts.storage.accepted_epoch() && epoch_ < kEpochMax);
+  CHECK(epoch_ > parts.storage.accepted_epoch() && epoch_ < kEpochEnd);
   epoch_chosen_ = true;
   parts.storage.save_accepted_epoch(parts.world, epoch_);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/base/limits.h"
 #include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
 #include "core/zab/refill.h"
@@ -16,13 +17,9 @@ constexpr int kConnectAttemptsMax = 5;
 constexpr Duration kConnectPause = milliseconds(100);
 // Ids of servers aside: above every id of a configuration, so that nobody counts them (RULES 10).
 constexpr int64_t kAsideIdBase = int64_t{1} << 40;
-// A proposal may be larger than the request it came from.
-constexpr size_t kPacketExtraBytes = 1 << 20;
 // Received and not yet durable: beyond this nothing is read, and the leader feels it.
 constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
 
-// As in leader.cc.
-constexpr Epoch kEpochMax = Epoch{1} << 30;
 constexpr std::string_view kSnapSignature = "BenWasHere";
 
 Bytes epoch_bytes(int32_t epoch) {
@@ -54,8 +51,8 @@ void Learner::connect(Parts& parts) {
   ++attempts_;
   retry_at_ = Instant::never();
   phase_ = Phase::Connecting;
-  link_ = QuorumLink(parts.world.connect(member->quorum),
-                     2 * size_t{parts.config.packet_bytes_max} + kPacketExtraBytes);
+  // Whatever the leader's jute.maxbuffer, and that of leaders before it.
+  link_ = QuorumLink(parts.world.connect(member->quorum), kRecordBytesMax);
   linked_ = true;
 }
 
@@ -307,7 +304,7 @@ void Learner::finish_search(Parts& parts) {
 // NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
 void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   epoch_ = Zxid::from_wire(packet.zxid).epoch();
-  if (epoch_ == 0 || epoch_ >= kEpochMax) return over("an epoch beyond all reason");
+  if (epoch_ == 0 || epoch_ >= kEpochEnd) return over("an epoch beyond all reason");
   const bool no_claim = claims_nothing();
   const int64_t last = no_claim ? kNoZxidWire : parts.storage.claimed().wire();
   leader_is_ours_ = decode_peer_extension(behind_i32(packet.data)).has_value();

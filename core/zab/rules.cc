@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include "core/base/check.h"
+#include "core/base/limits.h"
+#include "core/storage/record.h"
+
 namespace vivarium {
 
 AclRules acl_rules(const Config& config) {
@@ -17,13 +21,15 @@ AclRules acl_rules(const Config& config) {
 WriteRules write_rules(const Config& config) {
   // Apache reads records and packets of up to twice jute.maxbuffer: a txn must fit with its
   // trailer.
-  constexpr size_t kRecordExtraBytes = 1024;
+  static_assert(kTrailerBytes <= kRecordExtraBytes);
+  CHECK(config.packet_bytes_max <= kPacketBytesMax);
   const size_t read_max = std::max(2 * size_t{config.packet_bytes_max}, 2 * kRecordExtraBytes);
   WriteRules rules;
   rules.acl = acl_rules(config);
   rules.extended_types = config.extended_types;
   rules.enforce_quota = config.enforce_quota;
   rules.entry_bytes_max = read_max - kRecordExtraBytes;
+  CHECK(rules.entry_bytes_max + kRecordExtraBytes <= kRecordBytesMax);
   return rules;
 }
 

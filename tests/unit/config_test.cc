@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include "core/base/limits.h"
 #include "core/config_keys.h"
 #include "core/properties.h"
 
@@ -209,9 +210,20 @@ TEST(ServerFile, TheOwnLineMayNameTheClientPort) {
 }
 
 TEST(ServerFile, LaterKeysWin) {
-  EXPECT_EQ(parsed(kMinimal + "tickTime=100\ntickTime=300").config.tick_ms, 300);
+  const ServerFile thrice = parsed(kMinimal + "tickTime=100\ntickTime=200\ntickTime=300");
+  EXPECT_EQ(thrice.config.tick_ms, 300);
+  EXPECT_EQ(thrice.warnings,
+            std::vector<std::string>{"tickTime is set more than once: the last line counts"});
   const ServerFile file = parsed(kEnsemble + "server.3=other:2888:3888");
   EXPECT_EQ(file.config.find(ServerId{3})->quorum.host, "other");
+  EXPECT_EQ(file.warnings,
+            std::vector<std::string>{"server.3 is set more than once: the last line counts"});
+}
+
+TEST(ServerFile, FramesThatCouldNotBeReadBackAreRefused) {
+  EXPECT_EQ(parsed(kMinimal + "jute.maxbuffer=67108864").config.packet_bytes_max, kPacketBytesMax);
+  EXPECT_EQ(refusal(kMinimal + "jute.maxbuffer=67108865"),
+            "jute.maxbuffer: '67108865' is not a whole number from 1024 to 67108864");
 }
 
 TEST(ServerFile, EnsembleNeedsItsKeysAndItsMyid) {

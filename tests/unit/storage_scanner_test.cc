@@ -3,8 +3,10 @@
 #include <rapidcheck/gtest.h>
 
 #include "core/base/hash.h"
+#include "core/base/limits.h"
 #include "core/storage/log_scanner.h"
 #include "core/wire/txn.h"
+#include "core/zab/rules.h"
 
 namespace vivarium {
 namespace {
@@ -113,6 +115,16 @@ TEST(StorageScanner, ReadsOursAndApaches) {
   const LogFile apaches = LogFile(0).apaches({1, 1}).apaches({1, 2});
   EXPECT_EQ(scan(apaches.bytes).zxids.size(), 2U);
   EXPECT_EQ(scan(apaches.bytes).facts.bad, BadPlace::None) << "no zeros are needed at the end";
+}
+
+TEST(StorageScanner, TheLargestTxnThatMayBeAcknowledgedIsRead) {
+  Config config;
+  config.packet_bytes_max = kPacketBytesMax;
+  const size_t largest = write_rules(config).entry_bytes_max;
+  const LogFile file = LogFile().ours(Zxid(1, 1), largest).ours(Zxid(1, 2)).zeros(5000);
+  const Scan all = scan(file.bytes, 1 << 20);
+  EXPECT_EQ(all.zxids, (std::vector<Zxid>{Zxid(1, 1), Zxid(1, 2)}));
+  EXPECT_EQ(all.facts.bad, BadPlace::None);
 }
 
 TEST(StorageScanner, EmptyFiles) {

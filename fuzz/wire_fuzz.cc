@@ -1,4 +1,4 @@
-// libFuzzer over every decoder of core/wire and over zoo.cfg. The first byte selects the decoder.
+// libFuzzer over the decoders of core/wire and over zoo.cfg. The first byte selects the decoder.
 // What decodes must encode to bytes that decode to the same encoding; stream decoders must not
 // change their verdict when more bytes arrive.
 #include <cstddef>
@@ -8,6 +8,7 @@
 #include "core/config.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/multi.h"
+#include "core/wire/peer_extension.h"
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
 
@@ -87,6 +88,26 @@ void check_packet(ByteView bytes) {
   });
 }
 
+// The packets with which a damaged leader is filled.
+template <class T, class Decode, class Encode>
+void check_fill(ByteView bytes, PacketType type, Decode decode, Encode encode_again) {
+  QuorumPacket packet;
+  size_t used = 0;
+  if (decode_quorum_packet(bytes, kDataBytesMax, packet, used) != Decoded::Ok) return;
+  packet.type = type;
+  const std::optional<T> record = decode(packet);
+  if (!record) return;
+  Bytes once;
+  encode_again(*record, once);
+  CHECK(decode_quorum_packet(once, kDataBytesMax, packet, used) == Decoded::Ok);
+  CHECK(packet.type == type && used == once.size());
+  const std::optional<T> back = decode(packet);
+  CHECK(back);
+  Bytes twice;
+  encode_again(*back, twice);
+  CHECK(once == twice);
+}
+
 // A bare id of an old peer is no hello that could be encoded.
 void check_hello(ByteView bytes) {
   check_stream<ElectionHello>(bytes, decode_election_hello);
@@ -138,7 +159,7 @@ void check_multi(ByteView bytes, Op op) {
 }
 
 void run(uint8_t decoder, ByteView bytes) {
-  switch (decoder % 25) {
+  switch (decoder % 28) {
     case 0:
       return check_stable(bytes, decode_txn);
     case 1:
@@ -189,6 +210,13 @@ void run(uint8_t decoder, ByteView bytes) {
       return check_multi(bytes, Op::Multi);
     case 24:
       return check_multi(bytes, Op::MultiRead);
+    case 25:
+      return check_stable(bytes, decode_peer_extension);
+    case 26:
+      return check_fill<ZxidRange>(bytes, kFillAsk, decode_fill_ask, encode_fill_ask);
+    case 27:
+      return check_fill<FillEnd>(bytes, kFillEnd, decode_fill_end,
+                                 [](const FillEnd& end, Bytes& out) { encode(end, out); });
   }
 }
 

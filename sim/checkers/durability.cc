@@ -118,7 +118,10 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
     });
   }
   // Recovery makes durable what it found, but for who stands aside and claims nothing.
-  const bool aside = after.standing == Standing::Aside || after.standing == Standing::Blank;
+  // Nor does an observer whose frontier is lost or whose log is damaged: it has no promise to keep.
+  const bool forgetful = after.standing == Standing::Observer && after.unsettled;
+  const bool aside =
+      after.standing == Standing::Aside || after.standing == Standing::Blank || forgetful;
   if (aside && before.role == ZabRole::Recovering) return;
   // What was claimed durable is so; checked whenever the claim moves.
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&

@@ -1,21 +1,14 @@
 #include "disk/worker.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <iterator>
 #include <utility>
+
+#include "disk/quiet_thread.h"
 
 namespace vivarium {
 
 Worker::Worker(RunBatch run_batch) : run_batch_(std::move(run_batch)) {
-  // The new thread inherits the mask: no signal handler and no signalfd surprise on it.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = quiet_thread([this] { run(); });
 }
 
 Worker::~Worker() {

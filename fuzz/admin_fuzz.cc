@@ -8,6 +8,7 @@
 
 #include "core/base/check.h"
 #include "core/server/http.h"
+#include "fuzz/input.h"
 #include "tests/unit/admin_host.h"
 
 namespace vivarium::server_test {
@@ -16,23 +17,6 @@ namespace {
 constexpr size_t kLinks = 4;
 constexpr Door kDoors[] = {Door::Admin, Door::Metrics, Door::Client};
 constexpr size_t kHeldMax = kHttpHeadMax + kHttpBodyMax;
-
-class Input {
- public:
-  explicit Input(ByteView bytes) : bytes_(bytes) {}
-  bool empty() const { return at_ == bytes_.size(); }
-  Byte byte() { return empty() ? Byte{0} : bytes_[at_++]; }
-  ByteView take(size_t n) {
-    const size_t available = std::min(n, bytes_.size() - at_);
-    at_ += available;
-    return bytes_.subspan(at_ - available, available);
-  }
-  ByteView rest() const { return bytes_.subspan(at_); }
-
- private:
-  ByteView bytes_;
-  size_t at_ = 0;
-};
 
 void check_parser(std::string_view text) {
   HttpRequest request;
@@ -117,7 +101,7 @@ extern "C" const char* __asan_default_options() { return "detect_leaks=0"; }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using vivarium::ByteView;
-  using vivarium::server_test::Input;
+  using vivarium::Input;
   if (size == 0) return 0;
   Input input({data, size});
   if (input.byte() % 2 == 0) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/base/check.h"
+#include "fuzz/input.h"
 #include "tests/unit/server_host.h"
 
 namespace vivarium::server_test {
@@ -12,22 +13,6 @@ namespace {
 
 constexpr size_t kClients = 4;
 constexpr uint64_t kHeldBeforeSessionMax = 1024;
-
-class Input {
- public:
-  explicit Input(ByteView bytes) : bytes_(bytes) {}
-  bool empty() const { return at_ == bytes_.size(); }
-  Byte byte() { return empty() ? Byte{0} : bytes_[at_++]; }
-  ByteView take(size_t n) {
-    const size_t available = std::min(n, bytes_.size() - at_);
-    at_ += available;
-    return bytes_.subspan(at_ - available, available);
-  }
-
- private:
-  ByteView bytes_;
-  size_t at_ = 0;
-};
 
 void converse(Input& input) {
   Config config = ServerHost::default_config();
@@ -112,7 +97,7 @@ void converse(Input& input) {
 }  // namespace vivarium::server_test
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  vivarium::server_test::Input input({data, size});
+  vivarium::Input input({data, size});
   vivarium::server_test::converse(input);
   return 0;
 }

@@ -1,13 +1,11 @@
 #include "net/resolver.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
-#include <thread>
 #include <utility>
 
 #include "core/base/check.h"
+#include "disk/quiet_thread.h"
 
 namespace vivarium {
 namespace {
@@ -39,12 +37,7 @@ void Resolver::ask(LinkId link, const Address& address) {
     }
   }
   if (full) return post(inbox_->wake);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([inbox = inbox_, link, address] { look_up(inbox, link, address); }).detach();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  quiet_thread([inbox = inbox_, link, address] { look_up(inbox, link, address); }).detach();
 }
 
 void Resolver::look_up(const std::shared_ptr<Inbox>& inbox, LinkId link, const Address& address) {

@@ -1,12 +1,12 @@
 #include "net/tls_reloader.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <utility>
 
 #include "core/base/check.h"
+#include "disk/quiet_thread.h"
 
 namespace vivarium {
 namespace {
@@ -20,13 +20,7 @@ TlsReloader::TlsReloader(const TlsContext& in_force)
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       loaded_(in_force.marks()) {
   CHECK(wake_.valid());
-  // Signals are the loop's.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = quiet_thread([this] { run(); });
 }
 
 TlsReloader::~TlsReloader() {

@@ -92,32 +92,28 @@ bool AdminWords::make_room(AdminParts& parts) {
   return false;
 }
 
-void AdminWords::accept(const LinkAccepted& event, AdminParts& parts) {
+bool AdminWords::add(LinkId link, std::string_view address, uint16_t port, AdminParts& parts) {
   if (!make_room(parts)) {
-    parts.world.close(event.link, false);
-    return;
+    parts.world.close(link, false);
+    return false;
   }
   Asker asker;
-  asker.link = event.link;
-  asker.address = event.remote_address;
-  asker.port = event.remote_port;
+  asker.link = link;
+  asker.address = address;
+  asker.port = port;
   asker.deadline = parts.world.now() + kPatience;
   askers_.push_back(std::move(asker));
-  parts.world.give_credit(event.link, kHeadCredit);
+  return true;
+}
+
+void AdminWords::accept(const LinkAccepted& event, AdminParts& parts) {
+  if (add(event.link, event.remote_address, event.remote_port, parts)) {
+    parts.world.give_credit(event.link, kHeadCredit);
+  }
 }
 
 void AdminWords::take(const Server::WordAsked& asked, AdminParts& parts) {
-  if (!make_room(parts)) {
-    parts.world.close(asked.link, false);
-    return;
-  }
-  Asker asker;
-  asker.link = asked.link;
-  asker.address = asked.address;
-  asker.port = asked.port;
-  asker.deadline = parts.world.now() + kPatience;
-  askers_.push_back(std::move(asker));
-  ask(asked.link, asked.word, parts);
+  if (add(asked.link, asked.address, asked.port, parts)) ask(asked.link, asked.word, parts);
 }
 
 bool AdminWords::step(const Event& event, AdminParts& parts) {

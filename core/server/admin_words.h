@@ -65,6 +65,8 @@ class AdminWords {
 
   Asker* find(LinkId link);
   bool make_room(AdminParts& parts);
+  // False: there is no room, and the link is closed.
+  bool add(LinkId link, std::string_view address, uint16_t port, AdminParts& parts);
   void receive(LinkId link, ByteView bytes, AdminParts& parts);
   void ask(LinkId link, uint32_t word, AdminParts& parts);
   void answer(Asker& asker, const DirSizes& sizes, AdminParts& parts);

@@ -347,18 +347,7 @@ class RecordedFollowers {
       op = Op::Delete;
       encode(PathVersionRequest{"/nope", -1}, body);
     }
-    Bytes data;
-    encode(ForwardedRequest{header.session, header.cxid, op, body}, data);
-    QuorumPacket request;
-    request.type = PacketType::Request;
-    request.zxid = kNoZxidWire;
-    request.null_data = false;
-    request.data = data;
-    request.null_auth = op == Op::CreateSession;
-    if (!request.null_auth) request.auth = {AuthId{"ip", "127.0.0.1"}};
-    Bytes packet;
-    encode(request, packet);
-    host_.tell("2", packet);
+    host_.tell("2", request_packet({header.session, header.cxid, op, body}, "127.0.0.1"));
   }
 
   void collect() {

@@ -12,34 +12,10 @@
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
 #include "tests/unit/golden_data.h"
+#include "tests/unit/packet_names.h"
 
 namespace vivarium::zab_test {
 namespace {
-
-const std::map<PacketType, std::string>& names() {
-  static const std::map<PacketType, std::string> table = {
-      {PacketType::Request, "REQUEST"},
-      {PacketType::Proposal, "PROPOSAL"},
-      {PacketType::Ack, "ACK"},
-      {PacketType::Commit, "COMMIT"},
-      {PacketType::Ping, "PING"},
-      {PacketType::Revalidate, "REVALIDATE"},
-      {PacketType::Sync, "SYNC"},
-      {PacketType::Inform, "INFORM"},
-      {PacketType::CommitAndActivate, "COMMITANDACTIVATE"},
-      {PacketType::NewLeader, "NEWLEADER"},
-      {PacketType::FollowerInfo, "FOLLOWERINFO"},
-      {PacketType::UpToDate, "UPTODATE"},
-      {PacketType::Diff, "DIFF"},
-      {PacketType::Trunc, "TRUNC"},
-      {PacketType::Snap, "SNAP"},
-      {PacketType::ObserverInfo, "OBSERVERINFO"},
-      {PacketType::LeaderInfo, "LEADERINFO"},
-      {PacketType::AckEpoch, "ACKEPOCH"},
-      {PacketType::InformAndActivate, "INFORMANDACTIVATE"},
-  };
-  return table;
-}
 
 Acl anyone() { return {AclEntry{kPermAll, "world", "anyone"}}; }
 
@@ -80,19 +56,8 @@ Bytes request_of(const Words& words, size_t at) {
   const Op op = by_number.empty() ? op_of(words.at(at + 2)) : static_cast<Op>(std::stoi(by_number));
   Bytes body = request_body(op, words, at + 3);
   if (!by_number.empty()) body = golden::from_hex(option(words, "body", ""));
-  Bytes data;
   const auto cxid = static_cast<int32_t>(number(words, "cxid", 1));
-  encode(ForwardedRequest{SessionId{number(words, "session", 0)}, cxid, op, body}, data);
-  QuorumPacket packet;
-  packet.type = PacketType::Request;
-  packet.zxid = kNoZxidWire;
-  packet.null_data = false;
-  packet.data = data;
-  packet.null_auth = op == Op::CreateSession;
-  if (!packet.null_auth) packet.auth = {AuthId{"ip", "10.0.0.9"}};
-  Bytes out;
-  encode(packet, out);
-  return out;
+  return request_packet({SessionId{number(words, "session", 0)}, cxid, op, body}, "10.0.0.9");
 }
 
 Bytes learner_info_of(const Words& words) {
@@ -175,6 +140,21 @@ std::string text_of_body(const QuorumPacket& packet) {
 }
 
 }  // namespace
+
+Bytes request_packet(const ForwardedRequest& request, const std::string& address) {
+  Bytes data;
+  encode(request, data);
+  QuorumPacket packet;
+  packet.type = PacketType::Request;
+  packet.zxid = kNoZxidWire;
+  packet.null_data = false;
+  packet.data = data;
+  packet.null_auth = request.op == Op::CreateSession;
+  if (!packet.null_auth) packet.auth = {AuthId{"ip", address}};
+  Bytes out;
+  encode(packet, out);
+  return out;
+}
 
 Words split(const std::string& text) {
   std::istringstream in(text);
@@ -268,9 +248,9 @@ std::string text_of(const Txn& txn) {
 
 Bytes packet_of(const Words& words, size_t at) {
   const std::string& name = words.at(at);
-  const auto found = std::find_if(names().begin(), names().end(),
+  const auto found = std::find_if(packet_names().begin(), packet_names().end(),
                                   [&](const auto& row) { return row.second == name; });
-  if (found == names().end()) throw std::runtime_error("which packet? " + name);
+  if (found == packet_names().end()) throw std::runtime_error("which packet? " + name);
   const PacketType type = found->first;
   const std::string first = words.size() > at + 1 ? words[at + 1] : "";
   const bool zxid_given = first == "-1" || first.find(':') != std::string::npos;
@@ -310,9 +290,10 @@ Bytes packet_of(const Words& words, size_t at) {
 }
 
 std::string text_of(const QuorumPacket& packet) {
-  const auto found = names().find(packet.type);
-  std::string out = found == names().end() ? fmt::format("packet {}", static_cast<int>(packet.type))
-                                           : found->second;
+  const auto found = packet_names().find(packet.type);
+  std::string out = found == packet_names().end()
+                        ? fmt::format("packet {}", static_cast<int>(packet.type))
+                        : found->second;
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   switch (packet.type) {
     case PacketType::FollowerInfo:

@@ -34,6 +34,9 @@ std::string text_of(const Txn& txn);
 // its name.
 Bytes packet_of(const Words& words, size_t at);
 std::string text_of(const QuorumPacket& packet);
+// REQUEST of a learner for a client at `address`; a createSession comes without ids, as Apache
+// sends it.
+Bytes request_packet(const ForwardedRequest& request, const std::string& address);
 
 // What stands behind SNAP: the state with these znodes at `zxid`, and the signature.
 Bytes snap_of(Zxid zxid, const Words& paths);

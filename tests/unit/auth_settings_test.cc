@@ -7,23 +7,10 @@
 #include <string>
 
 #include "core/config.h"
+#include "tests/unit/server_file.h"
 
 namespace vivarium {
 namespace {
-
-const std::string kPlain = "dataDir=/d\nclientPort=2181\n";
-
-ServerFile parsed(const std::string& text) {
-  const Result<ServerFile> file = parse_server_file(text, "");
-  EXPECT_TRUE(file) << file.error().message;
-  return file ? *file : ServerFile();
-}
-
-std::string refusal(const std::string& text) {
-  const Result<ServerFile> file = parse_server_file(text, "");
-  EXPECT_FALSE(file);
-  return file ? "" : file.error().message;
-}
 
 TEST(AuthKeys, WhatIsDemanded) {
   EXPECT_TRUE(parsed(kPlain).config.auth.demanded.empty());

@@ -6,25 +6,13 @@
 #include <string>
 
 #include "core/config.h"
+#include "tests/unit/server_file.h"
 
 namespace vivarium {
 namespace {
 
-const std::string kPlain = "dataDir=/d\nclientPort=2181\n";
 const std::string kSecure = kPlain + "secureClientPort=2281\nssl.keyStore.location=/k.pem\n" +
                             "ssl.trustStore.location=/t.p12\n";
-
-ServerFile parsed(const std::string& text) {
-  const Result<ServerFile> file = parse_server_file(text, "");
-  EXPECT_TRUE(file) << file.error().message;
-  return file ? *file : ServerFile();
-}
-
-std::string refusal(const std::string& text) {
-  const Result<ServerFile> file = parse_server_file(text, "");
-  EXPECT_FALSE(file);
-  return file ? "" : file.error().message;
-}
 
 TEST(TlsKeys, FiveLinesSwitchItOn) {
   const ServerFile file = parsed(

@@ -8,6 +8,7 @@
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
 #include "tests/unit/golden_data.h"
+#include "tests/unit/packet_names.h"
 
 namespace vivarium {
 namespace {
@@ -26,30 +27,6 @@ Bytes encoded(const T& record) {
 Bytes copy(ByteView view) { return Bytes(view.begin(), view.end()); }
 
 // --- golden transcripts
-
-const std::map<PacketType, std::string>& packet_names() {
-  static const std::map<PacketType, std::string> names = {
-      {PacketType::Request, "REQUEST"},
-      {PacketType::Proposal, "PROPOSAL"},
-      {PacketType::Ack, "ACK"},
-      {PacketType::Commit, "COMMIT"},
-      {PacketType::Ping, "PING"},
-      {PacketType::Revalidate, "REVALIDATE"},
-      {PacketType::Sync, "SYNC"},
-      {PacketType::Inform, "INFORM"},
-      {PacketType::CommitAndActivate, "COMMITANDACTIVATE"},
-      {PacketType::NewLeader, "NEWLEADER"},
-      {PacketType::FollowerInfo, "FOLLOWERINFO"},
-      {PacketType::UpToDate, "UPTODATE"},
-      {PacketType::Diff, "DIFF"},
-      {PacketType::Trunc, "TRUNC"},
-      {PacketType::Snap, "SNAP"},
-      {PacketType::ObserverInfo, "OBSERVERINFO"},
-      {PacketType::LeaderInfo, "LEADERINFO"},
-      {PacketType::AckEpoch, "ACKEPOCH"},
-      {PacketType::InformAndActivate, "INFORMANDACTIVATE"}};
-  return names;
-}
 
 class GoldenStream {
  public:

@@ -201,6 +201,53 @@ StorageHost with_history(uint32_t count) {
   return host;
 }
 
+// The frontier with the intent of a truncation to `keep`, durable, and nothing of it done.
+void intend_to_truncate(sim::SimDisk& disk, Zxid keep) {
+  Bytes file = *disk.content(Dir::Logs, kFrontierName, Image::Durable);
+  const auto slot = [&](size_t i) {
+    return decode_frontier(
+        ByteView(file).subspan(i * kFrontierSlotStride).first(kFrontierSlotBytes));
+  };
+  size_t newest = 0;
+  if (slot(1) && (!slot(0) || slot(1)->sequence > slot(0)->sequence)) newest = 1;
+  Frontier frontier = *slot(newest);
+  frontier.acknowledged = frontier.zxid;
+  frontier.zxid = frontier.intent_zxid = keep;
+  frontier.file_id = frontier.end_offset = 0;
+  frontier.entry_crc = 0;
+  frontier.intent = Intent::Truncation;
+  ++frontier.generation;
+  ++frontier.sequence;
+  Bytes bytes;
+  encode_frontier(frontier, bytes);
+  bytes.resize(kFrontierSlotBytes);
+  std::copy(bytes.begin(), bytes.end(),
+            file.begin() + static_cast<ptrdiff_t>((1 - newest) * kFrontierSlotStride));
+  disk.put(Dir::Logs, kFrontierName, file);
+}
+
+// Apache does not know of the intent and goes on from all that is there: what the truncation would
+// have removed is its history.
+TEST(StorageTurns, ApacheGoesOnFromAnIntentThatItCannotRead) {
+  for (const uint32_t written : {3U, 0U}) {
+    SCOPED_TRACE(written);
+    StorageHost host = with_history(20);
+    sim::SimDisk disk = host.disk();
+    intend_to_truncate(disk, {1, 17});
+    {
+      StorageHost alone = recovered(disk, StorageHost::small_config());
+      EXPECT_EQ(alone.storage().last_durable(), Zxid(1, 17)) << "without Apache it is carried out";
+    }
+    apache_turn(disk, host, {1, 20}, 2, written);
+    StorageHost ours = recovered(disk, StorageHost::small_config());
+    ASSERT_EQ(ours.storage().recovered().found, Found::Foreign)
+        << ours.storage().recovered().reason;
+    EXPECT_EQ(ours.storage().last_durable(), written == 0 ? Zxid(1, 20) : Zxid(2, written));
+    EXPECT_EQ(ours.tree().state_hash(), host.tree().state_hash());
+    EXPECT_EQ(ours.storage().frontier().intent, Intent::None);
+  }
+}
+
 TEST(StorageTurns, OursThenApacheThenOurs) {
   for (const uint32_t written : {3U, 0U}) {
     SCOPED_TRACE(written);

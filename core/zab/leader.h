@@ -148,6 +148,7 @@ class Leader {
   void begin_refill(std::vector<History::Item> items, Parts& parts);
   void stand_down(Parts& parts);
 
+  // --- leader_join.cc
   void choose_epoch(Parts& parts);
   void announce_epoch(Parts& parts);
   void begin_new_leader(Parts& parts);

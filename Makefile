@@ -1,7 +1,7 @@
 # What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-all run build test test-all format check-format tidy clean
+.PHONY: help deps deps-all run build test test-all fuzz format check-format tidy clean
 
 PORT ?= 2181
 DATA ?= ./data
@@ -27,6 +27,7 @@ help:
 	@echo 'make run       build, and serve on 127.0.0.1:$(PORT) with data in $(DATA)  (PORT=, DATA=)'
 	@echo 'make test      install what is missing, build, run the tests (under 25 minutes from nothing)'
 	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
+	@echo 'make fuzz      the fuzzers alone, each for $(FUZZ_SECONDS) s  (FUZZ_SECONDS=, or FUZZ_RUNS=10000000; FUZZERS=)'
 	@echo 'make build     the release preset alone, programs in build/release/bin'
 	@echo 'make deps      the Debian packages; make format, tidy, clean'
 
@@ -55,6 +56,9 @@ run: deps
 
 test: deps
 	tests/run
+
+fuzz: deps
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_RUNS=$(FUZZ_RUNS) FUZZERS='$(FUZZERS)' tests/run fuzz
 
 test-all: deps-all
 	FUZZ_SECONDS=$(FUZZ_SECONDS) SEEDS=$(SEEDS) tests/run all

@@ -10,6 +10,7 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/one_line.h"
 #include "core/config_keys.h"
 #include "core/config_sources.h"
 #include "core/properties.h"
@@ -640,7 +641,11 @@ Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_
   return parse_server_file(ConfigTexts{text, my_id, {}, {}});
 }
 
-Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
+namespace {
+
+Error in_one_line(const Error& error) { return Error{one_line(error.message)}; }
+
+Result<ServerFile> parse_texts(const ConfigTexts& texts) {
   std::vector<std::string> repeated;
   Result<Properties> properties = parse_properties(texts.zoo_cfg, &repeated);
   if (!properties) return tl::unexpected<Error>(properties.error());
@@ -672,15 +677,24 @@ Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
   return file;
 }
 
+}  // namespace
+
+Result<ServerFile> parse_server_file(const ConfigTexts& texts) {
+  Result<ServerFile> file = parse_texts(texts);
+  if (!file) return tl::unexpected<Error>(in_one_line(file.error()));
+  for (std::string& warning : file->warnings) warning = one_line(warning);
+  return file;
+}
+
 Result<std::string> parse_dynamic_file(std::string_view text) {
   const Result<Properties> properties = parse_properties(text);
-  if (!properties) return tl::unexpected<Error>(properties.error());
+  if (!properties) return tl::unexpected<Error>(in_one_line(properties.error()));
   return std::string(dynamic_file_of(*properties));
 }
 
 Result<std::string> parse_data_dir(std::string_view text) {
   const Result<Properties> properties = parse_properties(text);
-  if (!properties) return tl::unexpected<Error>(properties.error());
+  if (!properties) return tl::unexpected<Error>(in_one_line(properties.error()));
   const auto found = properties->find("dataDir");
   if (found == properties->end() || found->second.empty()) return fail("dataDir is not set");
   return found->second;

@@ -21,6 +21,7 @@ void converse(Input& input) {
   config.connections_per_address_max = 3;
   ServerHost host(config);
   host.commits_by_itself = false;
+  host.closes_words = true;
   LinkId links[kClients];
   SessionId sessions[kClients];
   while (!input.empty()) {

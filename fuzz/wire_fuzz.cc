@@ -1,11 +1,10 @@
-// libFuzzer over the decoders of core/wire and over zoo.cfg. The first byte selects the decoder.
+// libFuzzer over the decoders of core/wire. The first byte selects the decoder.
 // What decodes must encode to bytes that decode to the same encoding; stream decoders must not
 // change their verdict when more bytes arrive.
 #include <cstddef>
 #include <cstdint>
 
 #include "core/base/check.h"
-#include "core/config.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/multi.h"
 #include "core/wire/peer_extension.h"
@@ -135,17 +134,6 @@ void check_body(ByteView bytes) {
   CHECK(once == twice);
 }
 
-void check_config(ByteView bytes) {
-  const Result<ServerFile> file = parse_server_file(as_text(bytes), "1");
-  if (!file) {
-    CHECK(!file.error().message.empty());
-    return;
-  }
-  CHECK(!file->data_dir.empty());
-  CHECK(file->client.port != 0);
-  CHECK(checked(file->config).has_value());
-}
-
 void check_multi(ByteView bytes, Op op) {
   const auto ops = decode_multi_request(bytes, op);
   if (!ops) return;
@@ -159,7 +147,7 @@ void check_multi(ByteView bytes, Op op) {
 }
 
 void run(uint8_t decoder, ByteView bytes) {
-  switch (decoder % 28) {
+  switch (decoder % 27) {
     case 0:
       return check_stable(bytes, decode_txn);
     case 1:
@@ -199,7 +187,8 @@ void run(uint8_t decoder, ByteView bytes) {
     case 18:
       return check_stable(bytes, decode_watch_event);
     case 19:
-      return check_config(bytes);
+      return check_fill<FillEnd>(bytes, kFillEnd, decode_fill_end,
+                                 [](const FillEnd& end, Bytes& out) { encode(end, out); });
     case 20:
       return check_stable(bytes, decode_set_acl_request);
     case 21:
@@ -214,9 +203,6 @@ void run(uint8_t decoder, ByteView bytes) {
       return check_stable(bytes, decode_peer_extension);
     case 26:
       return check_fill<ZxidRange>(bytes, kFillAsk, decode_fill_ask, encode_fill_ask);
-    case 27:
-      return check_fill<FillEnd>(bytes, kFillEnd, decode_fill_end,
-                                 [](const FillEnd& end, Bytes& out) { encode(end, out); });
   }
 }
 

@@ -2,23 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "core/base/one_line.h"
 #include "core/wire/client_messages.h"
 
 namespace vivarium {
 namespace {
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\x{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 std::string_view type_of_flags(int32_t flags) {
   constexpr std::string_view kTypes[] = {
@@ -64,10 +52,10 @@ std::string line(const AuditActor& actor, std::string_view operation, std::strin
                  std::string_view znode_type, std::string_view acl, bool success) {
   std::string out = fmt::format("session=0x{:x}\tuser={}\tip={}\toperation={}",
                                 static_cast<uint64_t>(actor.session.value),
-                                escaped(users_text(actor.ids)), actor.address, operation);
-  if (!path.empty()) out += fmt::format("\tznode={}", escaped(path));
+                                one_line(users_text(actor.ids)), actor.address, operation);
+  if (!path.empty()) out += fmt::format("\tznode={}", one_line(path));
   if (!znode_type.empty()) out += fmt::format("\tznode_type={}", znode_type);
-  if (!acl.empty()) out += fmt::format("\tacl={}", escaped(acl));
+  if (!acl.empty()) out += fmt::format("\tacl={}", one_line(acl));
   out += success ? "\tresult=success" : "\tresult=failure";
   return out;
 }
@@ -143,12 +131,12 @@ std::string audit_line_of_ephemeral(SessionId session, std::string_view path,
   return fmt::format(
       "session=0x{:x}\tuser={}\toperation=ephemeralZNodeDeletionOnSessionCloseOrExpire\tznode={}\t"
       "result=success",
-      static_cast<uint64_t>(session.value), escaped(user), escaped(path));
+      static_cast<uint64_t>(session.value), one_line(user), one_line(path));
 }
 
 std::string audit_line_of_server(std::string_view user, std::string_view operation,
                                  std::string_view result) {
-  return fmt::format("user={}\toperation={}\tresult={}", escaped(user), operation, result);
+  return fmt::format("user={}\toperation={}\tresult={}", one_line(user), operation, result);
 }
 
 }  // namespace vivarium

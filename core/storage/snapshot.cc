@@ -325,6 +325,7 @@ Decoded SnapshotBodyReader::read_node(ByteView in, DataTree& tree, size_t& used)
   bool null_data = false;
   Decoded state = read_field(reader, path);
   if (state == Decoded::Ok && as_text(path) == "/") {
+    if (tree.find("") == DataTree::kNone) return bad("the snapshot has no root");
     part_ = Part::End;
     used = reader.position();
     return Decoded::Ok;

@@ -168,6 +168,7 @@ void ZabHost::read_packets() {
 }
 
 void ZabHost::check_promise(const QuorumPacket& packet) {
+  if (!checks_promises_) return;
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   const bool of_epoch = zxid.counter() == 0;
   const PacketType type = packet.type;
@@ -284,10 +285,14 @@ std::vector<Notification> ZabHost::take_notifications() {
   return std::exchange(notifications_, {});
 }
 
-void ZabHost::notify(ServerId from, const Notification& said) {
+bool ZabHost::can_notify(ServerId from) const {
   const auto at = elections_.find(from);
-  ASSERT_TRUE(at != elections_.end() && !world_->at(at->second).gone) << "no election connection";
-  encode_notification_frame(said, world_->at(at->second).coming);
+  return at != elections_.end() && !world_->at(at->second).gone;
+}
+
+void ZabHost::notify(ServerId from, const Notification& said) {
+  ASSERT_TRUE(can_notify(from)) << "no election connection";
+  encode_notification_frame(said, world_->at(elections_.at(from)).coming);
   settle();
 }
 
@@ -324,17 +329,18 @@ std::optional<ServerId> ZabHost::election_peer(const Address& to) const {
 }
 
 // The newest dial to the server: the node has forgotten older ones.
-LinkId ZabHost::dialled(const std::string& name) {
+LinkId ZabHost::dialled(const std::string& name) const {
   for (size_t slot = world_->link_count(); slot-- > 0;) {
     const LinkId id{static_cast<uint32_t>(slot), 1};
     const ZabWorld::Link& link = world_->at(id);
     if (quorum_peer(link.to) == ServerId{std::stoll(name)} && !link.gone && !link.up) return id;
   }
-  throw std::runtime_error("the server does not dial " + name);
+  return {};
 }
 
 void ZabHost::accept_dial(const std::string& name) {
   const LinkId id = dialled(name);
+  if (!id.valid()) throw std::runtime_error("the server does not dial " + name);
   world_->at(id).up = true;
   names_[name] = id;
   turn(LinkUp{id});
@@ -343,6 +349,7 @@ void ZabHost::accept_dial(const std::string& name) {
 
 void ZabHost::refuse_dial(const std::string& name) {
   const LinkId id = dialled(name);
+  if (!id.valid()) throw std::runtime_error("the server does not dial " + name);
   world_->at(id).gone = true;
   world_->at(id).told_gone = true;
   turn(LinkDown{id});

@@ -103,6 +103,8 @@ class ZabHost {
   // Whose quorum or election port it is.
   std::optional<ServerId> quorum_peer(const Address& to) const;
   std::optional<ServerId> election_peer(const Address& to) const;
+  // The node has dialled the server's quorum port and not been answered.
+  bool dials(const std::string& name) const { return dialled(name).valid(); }
   void accept_dial(const std::string& name);
   void refuse_dial(const std::string& name);
   void connect(const std::string& name, Door door);
@@ -111,11 +113,15 @@ class ZabHost {
   bool has_link(const std::string& name) const { return names_.count(name) > 0; }
   ZabWorld::Link& link(const std::string& name);
   const std::map<std::string, LinkId>& links() const { return names_; }
-  // Election: server `from` says it, over the connection that the two ids call for.
+  // Election: server `from` says it, over the connection that the two ids call for, if there is
+  // one.
+  bool can_notify(ServerId from) const;
   void notify(ServerId from, const Notification& said);
   // What the node has told anybody on the election port and not told before.
   std::vector<Notification> take_notifications();
 
+  // Whether each promise is compared with the disk, which costs a recovery (on by default).
+  void check_promises(bool on) { checks_promises_ = on; }
   // What the node has sent on links of the quorum port since the last call.
   struct Packet {
     LinkId link;
@@ -131,7 +137,7 @@ class ZabHost {
   void turn(const Event& event);
   void read_packets();
   void check_promise(const QuorumPacket& packet);
-  LinkId dialled(const std::string& name);
+  LinkId dialled(const std::string& name) const;  // invalid: it is not
   bool pump_link(size_t slot);
   void pump_election(size_t slot);
   void read_notifications(ZabWorld::Link& link);
@@ -139,6 +145,7 @@ class ZabHost {
   Config config_;
   sim::SimDisk disk_;
   Instant now_{1'000'000'000};
+  bool checks_promises_ = true;
   std::unique_ptr<ZabWorld> world_;
   std::unique_ptr<Node> node_;
   std::map<std::string, LinkId> names_;

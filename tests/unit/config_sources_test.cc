@@ -331,6 +331,12 @@ TEST(JvmFlags, WordsAndQuotes) {
                                    Pair("d", ""), Pair("e", "p qr")));
 }
 
+TEST(JvmFlags, AWarningIsOneLineWhateverIsWarnedOf) {
+  const ServerFile file = parsed({kMinimal, "", "", "'-Xrun\nWARN all is well'"});
+  EXPECT_THAT(file.warnings,
+              testing::Contains("-Xrun\\x0aWARN all is well of JVMFLAGS is ignored"));
+}
+
 TEST(JvmFlags, SetWhatTheFileDoesNot) {
   const ServerFile file = parsed({kMinimal + "maxCnxns=7\n", "", "",
                                   "-Xmx1g -Djute.maxbuffer=4194304 -Dzookeeper.maxCnxns=9 "

@@ -311,6 +311,8 @@ class ServerHost final : public Replication {
   // False: as on an observer behind a leader of Apache's, or a leader slow to propose.
   bool hears_of_proposals = true;
   bool tells_of_draining = true;
+  // Whoever asks a four-letter word is closed, where no AdminWords is there to take him over.
+  bool closes_words = false;
   size_t touches = 0;
   bool last_was_local = false;  // the last write was of a session that only the server knows
 
@@ -352,6 +354,8 @@ class ServerHost final : public Replication {
     l.credit -= n;
     l.arrived += n;
     deliver(LinkBytes{link, now});
+    if (!closes_words) return;
+    for (const Server::WordAsked& asked : server.take_words()) world.close(asked.link, false);
   }
   void apply(ByteView entry) {
     const auto txn = decode_txn(entry);

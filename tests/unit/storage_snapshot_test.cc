@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "core/base/hash.h"
 #include "core/base/limits.h"
+#include "core/wire/jute.h"
 #include "tests/unit/tree_support.h"
 
 namespace vivarium::tree_test {
@@ -53,6 +55,20 @@ TEST(StorageSnapshot, AnAclOfManyEntriesIsReadAgain) {
   const Result<DataTree> back = read_back(file);
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(*back->view(back->find("/a")).acl, txn.acl);
+}
+
+// An empty state is none, however well it is sealed: there is always a root.
+TEST(StorageSnapshot, AStateWithoutARootIsRefused) {
+  Bytes file;
+  encode_snapshot_header(file);
+  JuteWriter writer(file);
+  writer.i32(0);  // sessions
+  writer.i32(0);  // ACLs
+  writer.string("/");
+  encode_snapshot_seals(adler32(file), Zxid(1, 1), 0, file);
+  const Result<DataTree> back = read_back(file);
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().message, "the snapshot has no root");
 }
 
 }  // namespace

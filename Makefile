@@ -1,7 +1,7 @@
 # What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-all run build test test-all fuzz format check-format tidy clean
+.PHONY: help deps deps-all node-client run build test test-all fuzz format check-format tidy clean
 
 PORT ?= 2181
 DATA ?= ./data
@@ -18,8 +18,8 @@ PACKAGES := \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
   python3 python3-kazoo python3-pure-sasl zookeeper libcurator-recipes-java default-jdk-headless libzookeeper-mt-dev
 
-# What `make test-all` needs beyond that, for clients in other languages.
-PACKAGES_ALL := golang-go golang-github-samuel-go-zookeeper-dev
+# What `make test-all` needs beyond that, for clients in other languages. Node may be there from elsewhere.
+PACKAGES_ALL := golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm)
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 
@@ -29,7 +29,7 @@ help:
 	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
 	@echo 'make fuzz      the fuzzers alone, each for $(FUZZ_SECONDS) s  (FUZZ_SECONDS=, or FUZZ_RUNS=10000000; FUZZERS=)'
 	@echo 'make build     the release preset alone, programs in build/release/bin'
-	@echo 'make deps      the Debian packages; make format, tidy, clean'
+	@echo 'make deps      the Debian packages, deps-all what test-all needs beside them; make format, tidy, clean'
 
 deps-all: PACKAGES += $(PACKAGES_ALL)
 deps deps-all:
@@ -42,6 +42,16 @@ deps deps-all:
 	  $$sudo apt-get update && \
 	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	fi
+	@if [ $@ = deps-all ]; then $(MAKE) --no-print-directory node-client; fi
+
+# From npm, as the lock file pins it by checksums (docs/decisions.md, 60); scripts of packages are not run.
+NODE_CLIENT := tests/system/clients/node/package.json tests/system/clients/node/package-lock.json
+node-client: build/node/installed
+build/node/installed: $(NODE_CLIENT)
+	mkdir -p build/node
+	cp $(NODE_CLIENT) build/node
+	npm ci --prefix build/node --ignore-scripts --no-audit --no-fund
+	touch $@
 
 build: deps
 	cmake --preset release

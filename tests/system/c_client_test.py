@@ -4,17 +4,18 @@ import subprocess
 import unittest
 
 from tests.system.harness import SESSION_S
-from tests.system.scenario import CLIENTS, Scenario
+from tests.system.scenario import CLIENTS, READ_ONLY, Scenario
 from tests.system.vivctl_test import Passage
 
-SCENARIOS = ["operations", "transactions", "pipelining", "identities", "elections", "watches", "sessions", "chroot"]
+SCENARIOS = ["operations", "locks", "queues", "caches", "accounts", "transactions", "pipelining", "identities",
+             "elections", "watches", "sessions", "chroot"]
 
 
 class WithCClient(Scenario):
     def run_client(self, which, wanted, actions, *arguments):
         program = self.folder / "c_client"
         subprocess.run(["cc", "-std=gnu11", "-DTHREADED", "-Wall", "-Wextra", "-o", program, CLIENTS / "c_client.c",
-                        "-lzookeeper_mt", "-lpthread"], check=True, timeout=120)
+                        CLIENTS / "c_recipes.c", "-lzookeeper_mt", "-lpthread"], check=True, timeout=120)
         self.run_program([program, which, self.hosts, str(int(SESSION_S * 1000)), *arguments], wanted, actions)
 
 
@@ -32,7 +33,7 @@ class CClientOfThree(CClient):
 
 class CClientReads(WithCClient):
     size = 3
-    keys = {"readonlymode.enabled": "true", "localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}
+    keys = READ_ONLY
 
     def test_without_a_quorum(self):
         self.run_client("read-only", ["read-only"], {"alone": self.lose_quorum, "together": self.restart_dead})

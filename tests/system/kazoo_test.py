@@ -11,10 +11,10 @@ from kazoo.protocol.states import KeeperState
 from kazoo.recipe.barrier import DoubleBarrier
 from kazoo.recipe.cache import TreeCache, TreeEvent
 from kazoo.retry import KazooRetry
-from kazoo.security import make_digest_acl
+from kazoo.security import make_acl, make_digest_acl
 
 from tests.system.harness import HOST, PATIENCE_S, SESSION_S, end_client, wait_until
-from tests.system.scenario import Crew, Scenario
+from tests.system.scenario import READ_ONLY, Crew, Scenario, WithSasl, WithTls
 
 
 def patient():
@@ -64,16 +64,18 @@ class Sessions(WithKazoo):
         wait_until(lambda: other.exists("/live") is None, "the end of the ephemeral")
 
     def test_a_session_that_is_taken_over_and_closed_has_expired(self):
-        first, watcher = self.client(), self.client()
+        first, watcher = self.client(hosts=self.servers[0].address), self.client()
         first.create("/live", b"", ephemeral=True)
         gone = threading.Event()
         watcher.sync("/")
         watcher.exists("/live", watch=lambda event: gone.set() if event.type == "DELETED" else None)
         session = first.client_id
-        second = self.client(client_id=session)  # moves the session
+        self.send_away(first)  # or it would come back and take the session from the second again
+        second = self.client(client_id=session)
         self.assertEqual(second.client_id, session)
         second.stop()
         self.assertTrue(gone.wait(PATIENCE_S), "the ephemeral's end was not told")
+        first.set_hosts(self.hosts)
         self.assertTrue(first.lost.wait(PATIENCE_S), "the client does not know that its session is gone")
         wait_until(lambda: first.connected and first.client_id[0] != session[0], "a new session")
         self.assertIsNone(first.retry(first.exists, "/live"))
@@ -131,8 +133,9 @@ class Recipes(WithKazoo):
         counts = dict.fromkeys(clients, 0)
 
         def contend(client, crew):
+            session = str(client.client_id[0])
             while not crew.stopping.is_set():
-                with client.Lock("/lock", str(client.client_id[0])):
+                with client.Lock("/lock", session):
                     owner.append(client)
                     self.assertEqual(owner, [client], "two owners")
                     owner.remove(client)
@@ -411,6 +414,78 @@ class Transactions(WithKazoo):
         self.assertEqual(client.create("/with", b"data", include_data=True)[1].dataLength, 4)
 
 
+class Identified(WithKazoo):
+    """Clients whose connection says who they are; a subclass says how, in options(), and the servers' ids for them."""
+
+    def check_people(self):
+        ann, bob = (self.client(**self.options(name)) for name in ("ann", "bob"))
+        session = ann.client_id
+        ann.create("/anns", b"1", acl=[make_acl("auth", "", all=True)])
+        self.assertEqual([(entry.id.scheme, entry.id.id) for entry in ann.get_acls("/anns")[0]], [self.id_of("ann")])
+        ann.create("/open", b"1")
+        ann.create("/live", b"", ephemeral=True)
+        bob.sync("/")
+        self.assertRaises(NoAuthError, bob.get, "/anns")
+        seen = []
+        bob.DataWatch("/open", lambda value, _: seen.append(value))
+        wait_until(lambda: seen, "the first value")
+        with Crew() as crew:
+            for client in (ann, bob):
+                crew.go(self.contend, client, crew)
+            self.strike()
+            goal = len(self.sections) + 10
+            wait_until(lambda: crew.raised or len(self.sections) >= goal, "locks behind the strike")
+            crew.stopping.set()
+        self.assertEqual([result.version for result in ann.retry(self.set_both, ann, b"2")], [1, 1])
+        wait_until(lambda: seen[-1] == b"2", "the second value")
+        bob.retry(bob.sync, "/")
+        results = bob.retry(self.set_both, bob, b"3")
+        self.assertEqual([type(result) for result in results], [RolledBackError, NoAuthError])
+        self.assertEqual(bob.get("/open")[0], b"2")
+        self.assertEqual(bob.exists("/live").ephemeralOwner, session[0])
+        self.assertEqual(ann.client_id, session)
+        stranger = self.client()
+        stranger.sync("/")
+        self.assertRaises(NoAuthError, stranger.set, "/anns", b"4")
+        self.assert_kept(ann, bob)
+
+    def set_both(self, client, data):
+        transaction = client.transaction()
+        transaction.set_data("/open", data)
+        transaction.set_data("/anns", data)
+        return transaction.commit()
+
+    def setUp(self):
+        super().setUp()
+        self.sections, self.inside = [], []
+
+    def contend(self, client, crew):
+        while not crew.stopping.is_set():
+            with client.Lock("/lock"):
+                self.inside.append(client)
+                self.assertEqual(self.inside, [client], "two owners")
+                self.inside.remove(client)
+                self.sections.append(client)
+
+
+class Tls(WithTls, Identified):
+    def options(self, name):
+        key, certificate, _ = self.shown[name]
+        return {"use_ssl": True, "keyfile": str(key), "certfile": str(certificate), "ca": str(self.authority),
+                "verify_certs": True}
+
+    def test_certificates_hold_behind_a_strike(self):
+        self.check_people()
+
+
+class Sasl(WithSasl, Identified):
+    def options(self, name):
+        return {"sasl_options": {"mechanism": "DIGEST-MD5", "username": name, "password": self.passwords[name]}}
+
+    def test_passwords_hold_behind_a_strike(self):
+        self.check_people()
+
+
 def with_three(*cases):
     """The same tests against three servers."""
     for case in cases:
@@ -418,12 +493,12 @@ def with_three(*cases):
         globals()[name] = type(name, (case,), {"size": 3, "__module__": __name__})
 
 
-with_three(Sessions, Recipes, Caches, Transactions)
+with_three(Sessions, Recipes, Caches, Transactions, Tls, Sasl)
 
 
 class ReadOnly(WithKazoo):
     size = 3
-    keys = {"readonlymode.enabled": "true", "localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}
+    keys = READ_ONLY
 
     def test_reads_without_a_quorum_and_writes_with_one_again(self):
         client = self.client(read_only=True)
@@ -441,6 +516,20 @@ class ReadOnly(WithKazoo):
         self.restart_dead()
         wait_until(lambda: client.client_state == KeeperState.CONNECTED, "a server for writes", 2 * PATIENCE_S)
         client.retry(client.set, "/kept", b"2")
+
+
+class ReadOnlyOfOne(WithKazoo):
+    keys = READ_ONLY
+
+    def test_who_would_only_read_gets_all_of_a_single_server(self):
+        client = self.client(read_only=True)
+        for value in (b"1", b"2"):
+            self.assertEqual(client.client_state, KeeperState.CONNECTED)
+            client.retry(client.ensure_path, "/written")
+            client.retry(client.set, "/written", value)
+            self.strike()
+            wait_until(lambda: client.connected, "the client to be back")
+        self.assert_kept(client)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,16 @@ import re
 import socket
 import subprocess
 import threading
+import unittest
 
 from tests.system.apache_test import ApacheServer
 from tests.system.harness import HOST, PATIENCE_S, Ensemble, ServerTest, configured, wait_until
+from tests.system.tls_test import Authority
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
 APACHE = os.environ.get("VIVARIUM_SCENARIOS") == "apache"
+# What a server needs to serve reads without a quorum, and sessions without one.
+READ_ONLY = {"readonlymode.enabled": "true", "localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}
 
 
 def mode(server):
@@ -41,10 +45,11 @@ class Scenario(ServerTest):
 
     def setUp(self):
         super().setUp()
+        keys = {"preAllocSize": 1024, **self.server_keys()}
         if self.size == 1:
-            self.servers = [configured(self.folder / "one", preAllocSize=1024, **self.keys)]
+            self.servers = [configured(self.folder / "one", **keys)]
         else:
-            self.servers = list(Ensemble(self.folder, self.size, preAllocSize=1024, **self.keys))
+            self.servers = list(Ensemble(self.folder, self.size, **keys))
         if APACHE:
             self.servers = [ApacheServer(old.folder, old.arguments, old.port) for old in self.servers]
         self.hosts = ",".join(server.address for server in self.servers)
@@ -52,6 +57,10 @@ class Scenario(ServerTest):
             self.own(server).start()
         for server in self.servers:
             server.wait_serving(2 * PATIENCE_S)
+
+    def server_keys(self):
+        """The keys of this test; its folder is there for what they name."""
+        return self.keys
 
     def who(self, *modes):
         """The server that says that it is one of these."""
@@ -102,6 +111,55 @@ class Scenario(ServerTest):
         running.stdin.close()
         running.stdout.close()
         self.assertEqual((status, done), (0, wanted), "\n".join(printed[-30:]))
+
+
+@unittest.skipIf(APACHE, "Debian's ZooKeeper would need Netty for it")
+class WithTls(Scenario):
+    """Servers that take TLS on their ordinary port, from clients that show a certificate of our authority."""
+
+    people = ("ann", "bob")
+
+    def server_keys(self):
+        authority = Authority(self.folder, "Ours")
+        self.authority = authority.certificate
+        store = authority.issue("server", "/O=Example/CN=server")[2]
+        self.shown = {name: authority.issue(name, f"/O=Example/CN={name}") for name in self.people}
+        return {**self.keys, "client.portUnification": "true", "ssl.keyStore.location": store,
+                "ssl.trustStore.location": self.authority}
+
+    def id_of(self, name):
+        """What the server takes them for: scheme and id."""
+        return "x509", f"CN={name},O=Example"
+
+    def java_flags(self, name):
+        """The properties with which ZooKeeper's own client shows a certificate; it checks no names then."""
+        return {"zookeeper.client.secure": "true",
+                "zookeeper.clientCnxnSocket": "org.apache.zookeeper.ClientCnxnSocketNetty",
+                "zookeeper.ssl.keyStore.location": self.shown[name][2],
+                "zookeeper.ssl.trustStore.location": self.authority, "zookeeper.ssl.hostnameVerification": "false"}
+
+
+@unittest.skipIf(APACHE, "Debian's ZooKeeper would need its JAAS file from the command line")
+class WithSasl(Scenario):
+    """Servers that know people by their passwords, with DIGEST-MD5."""
+
+    passwords = {"ann": "ann's secret", "bob": "x"}
+
+    def server_keys(self):
+        login = "org.apache.zookeeper.server.auth.DigestLoginModule required"
+        users = "".join(f'\n  user_{name}="{password}"' for name, password in self.passwords.items())
+        clients = "".join(f'{name} {{\n  {login} username="{name}" password="{password}";\n}};\n'
+                          for name, password in self.passwords.items())
+        self.jaas = self.folder / "jaas.conf"
+        self.jaas.write_text(f"Server {{\n  {login}{users};\n}};\n{clients}")
+        return {**self.keys, "java.security.auth.login.config": self.jaas,
+                "authProvider.1": "org.apache.zookeeper.server.auth.SASLAuthenticationProvider"}
+
+    def id_of(self, name):
+        return "sasl", name
+
+    def java_flags(self, name):
+        return {"java.security.auth.login.config": self.jaas, "zookeeper.sasl.clientconfig": name}
 
 
 class Crew:

@@ -1,3 +1,4 @@
+import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -42,14 +43,17 @@ import org.apache.zookeeper.AddWatchMode;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.ZooDefs;
+import org.apache.zookeeper.client.ZKClientConfig;
 import org.apache.zookeeper.data.ACL;
 import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.data.Stat;
 import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 
 /**
- * Curator's recipes, as one program: CuratorScenario HOSTS SESSION_MS. It prints "strike" where the servers
- * shall be killed and started again, goes on under that, and waits for a line when it wants it to be over.
+ * Curator's recipes, as one program: CuratorScenario HOSTS SESSION_MS recipes, or HOSTS SESSION_MS read-only, or
+ * HOSTS SESSION_MS people SCHEME ID ANN BOB STRANGER, with the clients' properties in the files ANN, BOB and STRANGER.
+ * It prints "strike" where the servers shall be killed and started again ("alone" and "together" for the quorum), goes
+ * on under that, and waits for a line when it wants it to be over.
  * What it finds is "ok NAME" lines; the first thing that is wrong ends it with a stack trace and 1.
  */
 public final class CuratorScenario {
@@ -86,10 +90,12 @@ public final class CuratorScenario {
     return new String(data, StandardCharsets.UTF_8);
   }
 
-  private static CuratorFramework client(String hosts, int sessionMs, String auth) {
-    CuratorFrameworkFactory.Builder builder = CuratorFrameworkFactory.builder().connectString(hosts)
-        .sessionTimeoutMs(sessionMs).connectionTimeoutMs(sessionMs).retryPolicy(new RetryForever(20));
-    if (auth != null) builder.authorization("digest", bytes(auth));
+  private static CuratorFrameworkFactory.Builder builder(String hosts, int sessionMs) {
+    return CuratorFrameworkFactory.builder().connectString(hosts).sessionTimeoutMs(sessionMs)
+        .connectionTimeoutMs(sessionMs).retryPolicy(new RetryForever(20));
+  }
+
+  private static CuratorFramework started(CuratorFrameworkFactory.Builder builder) {
     CuratorFramework client = builder.build();
     client.getConnectionStateListenable().addListener((who, state) -> {
       if (state == ConnectionState.LOST) lost.set(true);
@@ -109,9 +115,13 @@ public final class CuratorScenario {
     System.out.println("strike");
   }
 
-  /** Waits until the strike is over. */
+  /** Waits until what was asked for is over. */
   private static void struck() throws Exception {
     check(System.in.read() == '\n', "the end of the strike");
+  }
+
+  private static long session(CuratorFramework client) throws Exception {
+    return client.getZookeeperClient().getZooKeeper().getSessionId();
   }
 
   private static <T> List<T> all(List<Callable<T>> work) throws Exception {
@@ -349,6 +359,18 @@ public final class CuratorScenario {
     sync(three.get(1));
     for (int i = 0; i < 5; ++i) check(text(far.take()).equals("" + i), "the queue's order");
     check(far.poll() == null, "an empty queue");
+    // What is in one queue, and who waits at another.
+    for (int i = 0; i < 5; ++i) queue.offer(bytes(i));
+    SimpleDistributedQueue awaited = new SimpleDistributedQueue(three.get(2), "/awaited");
+    Future<byte[]> waiting = threads.submit(() -> awaited.take());
+    await(() -> three.get(2).checkExists().forPath("/awaited") != null, "who waits");
+    strike();
+    struck();
+    sync(three.get(1));
+    for (int i = 0; i < 5; ++i) check(text(far.take()).equals("" + i), "the queue's order behind a strike");
+    check(!waiting.isDone(), "something out of nothing");
+    new SimpleDistributedQueue(three.get(0), "/awaited").offer(bytes("at last"));
+    check(text(waiting.get(PATIENCE_S, TimeUnit.SECONDS)).equals("at last"), "what was waited for");
   }
 
   private static void transactions(CuratorFramework client, CuratorFramework other) throws Exception {
@@ -369,6 +391,54 @@ public final class CuratorScenario {
       check(error.getResults().get(0) instanceof org.apache.zookeeper.OpResult.ErrorResult, error.getResults());
     }
     check(text(other.getData().forPath("/multi")).equals("b"), "half of a transaction");
+  }
+
+  private static int number(CuratorFramework client, String path, Stat stat) throws Exception {
+    return Integer.parseInt(text(client.getData().storingStatIn(stat).forPath(path)));
+  }
+
+  /** Each transaction takes from one account what it gives to the other. */
+  private static void accounts(List<CuratorFramework> three) throws Exception {
+    for (String path : List.of("/left", "/right")) three.get(0).create().forPath(path, bytes(100));
+    for (CuratorFramework client : three) sync(client);
+    AtomicInteger moved = new AtomicInteger();
+    AtomicBoolean stop = new AtomicBoolean();
+    List<Callable<Object>> work = new ArrayList<>();
+    for (CuratorFramework client : three) {
+      work.add(() -> {
+        while (!stop.get()) {
+          Stat left = new Stat();
+          Stat right = new Stat();
+          int from = number(client, "/left", left);
+          int to = number(client, "/right", right);
+          try {
+            client.transaction().forOperations(
+                client.transactionOp().setData().withVersion(left.getVersion()).forPath("/left", bytes(from - 1)),
+                client.transactionOp().setData().withVersion(right.getVersion()).forPath("/right", bytes(to + 1)));
+            moved.incrementAndGet();
+          } catch (KeeperException.BadVersionException another) {
+            // Somebody was quicker, or this transaction itself before its answer was cut off.
+          }
+        }
+        return null;
+      });
+    }
+    Future<List<Object>> done = threads.submit(() -> all(work));
+    await(() -> moved.get() > 20 || done.isDone(), "transactions");
+    strike();
+    struck();
+    int before = moved.get();
+    await(() -> moved.get() > before + 20 || done.isDone(), "transactions behind the strike");
+    stop.set(true);
+    done.get();
+    for (CuratorFramework client : three) {
+      sync(client);
+      Stat left = new Stat();
+      Stat right = new Stat();
+      int sum = number(client, "/left", left) + number(client, "/right", right);
+      check(sum == 200 && left.getVersion() == right.getVersion(), "half of a transaction: " + sum);
+      check(left.getVersion() >= moved.get(), "a transaction is gone");
+    }
   }
 
   private static void nodes(CuratorFramework client, CuratorFramework other) throws Exception {
@@ -429,26 +499,88 @@ public final class CuratorScenario {
     org.apache.zookeeper.ZooKeeper handle = victim.getZookeeperClient().getZooKeeper();
     long session = handle.getSessionId();
     check(!lost.get(), "a session was lost under the strikes");
-    // The same session from elsewhere, closed there.
-    CountDownLatch there = new CountDownLatch(1);
-    org.apache.zookeeper.ZooKeeper twin = new org.apache.zookeeper.ZooKeeper(
-        victim.getZookeeperClient().getCurrentConnectionString(), 4000, event -> {
-          if (event.getState() == org.apache.zookeeper.Watcher.Event.KeeperState.SyncConnected) there.countDown();
-        }, session, handle.getSessionPasswd());
-    check(there.await(PATIENCE_S, TimeUnit.SECONDS), "the session elsewhere");
-    twin.close();
-    await(second::hasLeadership, "the next leader");
+    // The same session from elsewhere, closed there; again if the victim has come back and taken it before that.
+    await(() -> {
+      if (second.hasLeadership()) return true;
+      CountDownLatch there = new CountDownLatch(1);
+      org.apache.zookeeper.ZooKeeper twin = new org.apache.zookeeper.ZooKeeper(
+          victim.getZookeeperClient().getCurrentConnectionString(), 4000, event -> there.countDown(), session,
+          handle.getSessionPasswd());
+      check(there.await(PATIENCE_S, TimeUnit.SECONDS), "the session elsewhere");
+      twin.close();
+      return false;
+    }, "the next leader");
     await(lost::get, "LOST");
-    await(() -> victim.getZookeeperClient().getZooKeeper().getSessionId() != session, "a new session");
+    await(() -> session(victim) != session, "a new session");
     check(!first.hasLeadership(), "the expired one leads still");
     first.close();
     second.close();
   }
 
-  public static void main(String[] arguments) throws Exception {
-    int sessionMs = Integer.parseInt(arguments[1]);
+  private static void refuse(CuratorFramework client, String path) throws Exception {
+    sync(client);
+    try {
+      client.setData().forPath(path, bytes("theirs"));
+      check(false, "somebody else writes");
+    } catch (KeeperException.NoAuthException expected) {
+      check(expected.getPath().equals(path), expected);
+    }
+  }
+
+  /** Clients whom their connections identify, behind a strike too. */
+  private static void people(CuratorFramework ann, CuratorFramework bob, CuratorFramework stranger, Id id)
+      throws Exception {
+    ann.create().withACL(ZooDefs.Ids.CREATOR_ALL_ACL).forPath("/anns", bytes(1));
+    check(ann.getACL().forPath("/anns").equals(List.of(new ACL(ZooDefs.Perms.ALL, id))), ann.getACL().forPath("/anns"));
+    ann.create().withMode(CreateMode.EPHEMERAL).forPath("/live");
+    long session = session(ann);
+    refuse(bob, "/anns");
+    refuse(stranger, "/anns");
+    locks(List.of(ann, bob, stranger));  // under a strike
+    ann.setData().forPath("/anns", bytes(2));
+    refuse(bob, "/anns");
+    refuse(stranger, "/anns");
+    check(text(ann.getData().forPath("/anns")).equals("2"), "the owner reads");
+    check(session(ann) == session && !lost.get(), "a session was lost");
+    check(bob.checkExists().forPath("/live").getEphemeralOwner() == session, "an ephemeral was lost");
+  }
+
+  private static void readOnly(String hosts, int sessionMs) throws Exception {
+    CuratorFramework writer = started(builder(hosts, sessionMs));
+    writer.create().forPath("/kept", bytes(1));
+    for (String host : hosts.split(",")) {
+      CuratorFramework there = started(builder(host, sessionMs).ensembleTracker(false));
+      sync(there);
+      there.close();
+    }
+    writer.close();
+    System.out.println("alone");
+    struck();
+    CuratorFramework reader = builder(hosts, sessionMs).canBeReadOnly(true).build();
+    clients.add(reader);
+    ConcurrentLinkedQueue<ConnectionState> states = new ConcurrentLinkedQueue<>();
+    reader.getConnectionStateListenable().addListener((who, state) -> states.add(state));
+    reader.start();
+    await(() -> states.contains(ConnectionState.READ_ONLY), "a server for reads");
+    check(text(reader.getData().forPath("/kept")).equals("1"), "what was written");
+    try {
+      reader.setData().forPath("/kept", bytes(2));
+      check(false, "a write without a quorum");
+    } catch (KeeperException.NotReadOnlyException expected) {
+      check(text(reader.getData().forPath("/kept")).equals("1"), "what was written");
+    }
+    states.clear();
+    System.out.println("together");
+    struck();
+    await(() -> states.contains(ConnectionState.CONNECTED), "a server for writes");
+    reader.setData().forPath("/kept", bytes(2));
+    check(text(reader.getData().forPath("/kept")).equals("2"), "what is written");
+  }
+
+  private static Map<String, Callable<Object>> recipes(String hosts, int sessionMs) {
     List<CuratorFramework> three = new ArrayList<>();
-    for (int i = 0; i < 3; ++i) three.add(client(arguments[0], sessionMs, i == 0 ? "ann:secret" : null));
+    three.add(started(builder(hosts, sessionMs).authorization("digest", bytes("ann:secret"))));
+    for (int i = 1; i < 3; ++i) three.add(started(builder(hosts, sessionMs)));
     CuratorFramework one = three.get(0);
     CuratorFramework two = three.get(1);
     Map<String, Callable<Object>> scenarios = new java.util.LinkedHashMap<>();
@@ -458,10 +590,32 @@ public final class CuratorScenario {
     scenarios.put("watches", () -> { watches(one, two, three.get(2)); return null; });
     scenarios.put("counters", () -> { counters(three); return null; });
     scenarios.put("barriers and queues", () -> { barriersAndQueues(three); return null; });
-    scenarios.put("transactions", () -> { transactions(one, two); return null; });
+    scenarios.put("transactions", () -> { transactions(one, two); accounts(three); return null; });
     scenarios.put("nodes", () -> { nodes(one, two); return null; });
     scenarios.put("identities", () -> { identities(one, two); return null; });
     scenarios.put("expiry", () -> { expiry(one, three.get(2)); return null; });
+    return scenarios;
+  }
+
+  private static CuratorFramework person(String hosts, int sessionMs, String properties) throws Exception {
+    return started(builder(hosts, sessionMs).zkClientConfig(new ZKClientConfig(new File(properties))));
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    String hosts = arguments[0];
+    int sessionMs = Integer.parseInt(arguments[1]);
+    Map<String, Callable<Object>> scenarios = new java.util.LinkedHashMap<>();
+    if (arguments[2].equals("recipes")) {
+      scenarios = recipes(hosts, sessionMs);
+    } else if (arguments[2].equals("read-only")) {
+      scenarios.put("read-only", () -> { readOnly(hosts, sessionMs); return null; });
+    } else {
+      scenarios.put("people", () -> {
+        people(person(hosts, sessionMs, arguments[5]), person(hosts, sessionMs, arguments[6]),
+            person(hosts, sessionMs, arguments[7]), new Id(arguments[3], arguments[4]));
+        return null;
+      });
+    }
     int status = 0;
     for (Map.Entry<String, Callable<Object>> scenario : scenarios.entrySet()) {
       try {

@@ -5,137 +5,10 @@
  * and waits for a line when it wants that to be over. What it finds is "ok NAME" lines; the first
  * thing that is wrong ends it with 1. */
 
-#include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <zookeeper/zookeeper.h>
+#include "c_client.h"
 
-enum { kPatienceMs = 30000, kClients = 3, kPipelined = 1000, kEvents = 64 };
-
-#define CHECK(fact)                                       \
-  do {                                                    \
-    if (!(fact)) {                                        \
-      printf("failed at line %d: %s\n", __LINE__, #fact); \
-      exit(1);                                            \
-    }                                                     \
-  } while (0)
-
-#define EXPECT(wanted, call)                                               \
-  do {                                                                     \
-    const int got = (call);                                                \
-    if (got != (wanted)) {                                                 \
-      printf("failed at line %d: %s: %s\n", __LINE__, #call, zerror(got)); \
-      exit(1);                                                             \
-    }                                                                      \
-  } while (0)
-
-/* What the watcher of one client has been told. */
-typedef struct {
-  pthread_mutex_t mutex;
-  int count;
-  char events[kEvents][128];
-  int expired;
-} Told;
-
-static const char* hosts;
-static int session_ms;
-
-static void pause_briefly(void) {
-  const struct timespec pause = {0, 5000000};
-  nanosleep(&pause, NULL);
-}
-
-static void await(int (*holds)(void*), void* argument, const char* what) {
-  for (int waited = 0; !holds(argument); waited += 5) {
-    if (waited > kPatienceMs) {
-      printf("failed: never came: %s\n", what);
-      exit(1);
-    }
-    pause_briefly();
-  }
-}
-
-static void say_and_wait(const char* word) {
-  puts(word);
-  CHECK(getchar() == '\n');
-}
-
-static void watch(zhandle_t* client, int type, int state, const char* path, void* context) {
-  Told* told = context != NULL ? context : (Told*)zoo_get_context(client);
-  pthread_mutex_lock(&told->mutex);
-  if (type == ZOO_SESSION_EVENT) {
-    if (state == ZOO_EXPIRED_SESSION_STATE) told->expired = 1;
-  } else if (told->count < kEvents) {
-    snprintf(told->events[told->count++], sizeof told->events[0], "%d %s", type, path);
-  }
-  pthread_mutex_unlock(&told->mutex);
-}
-
-static int is_told(Told* told, int type, const char* path) {
-  char wanted[128];
-  int found = 0;
-  snprintf(wanted, sizeof wanted, "%d %s", type, path);
-  pthread_mutex_lock(&told->mutex);
-  for (int i = 0; i < told->count; ++i) found += strcmp(told->events[i], wanted) == 0;
-  pthread_mutex_unlock(&told->mutex);
-  return found;
-}
-
-static int count_told(Told* told) {
-  pthread_mutex_lock(&told->mutex);
-  const int count = told->count;
-  pthread_mutex_unlock(&told->mutex);
-  return count;
-}
-
-static int is_connected(void* client) { return zoo_state(client) == ZOO_CONNECTED_STATE; }
-static int is_not_connected(void* client) { return zoo_state(client) != ZOO_CONNECTED_STATE; }
-static int is_read_only(void* client) { return zoo_state(client) == ZOO_READONLY_STATE; }
-static int is_expired(void* told) { return ((Told*)told)->expired; }
-
-static zhandle_t* open_client(const char* where, Told* told, const clientid_t* id, int flags) {
-  pthread_mutex_init(&told->mutex, NULL);
-  zhandle_t* client = zookeeper_init(where, watch, session_ms, id, told, flags);
-  CHECK(client != NULL);
-  return client;
-}
-
-static zhandle_t* connected(const char* where, Told* told) {
-  zhandle_t* client = open_client(where, told, NULL, 0);
-  await(is_connected, client, "a connection");
-  return client;
-}
-
-static void synced_by(int code, const char* path, const void* done) {
-  (void)path;
-  __atomic_store_n((int*)done, code == ZOK ? 1 : -1, __ATOMIC_SEQ_CST);
-}
-
-static int is_set(void* flag) { return __atomic_load_n((int*)flag, __ATOMIC_SEQ_CST) == 1; }
-
-static void sync_with(zhandle_t* client) {
-  int done = 0;
-  EXPECT(ZOK, zoo_async(client, "/", synced_by, &done));
-  await(is_set, &done, "sync");
-}
-
-static int create(zhandle_t* client, const char* path, const char* value, int mode, char* made) {
-  return zoo_create(client, path, value, (int)strlen(value), &ZOO_OPEN_ACL_UNSAFE, mode, made,
-                    made == NULL ? 0 : 128);
-}
-
-/* A request that a strike may cut off: asked again until it has been answered. */
-static int exists_at_last(zhandle_t* client, const char* path, struct Stat* stat) {
-  int code;
-  do {
-    await(is_connected, client, "a connection behind a strike");
-    code = zoo_exists(client, path, 0, stat);
-  } while (code == ZCONNECTIONLOSS || code == ZOPERATIONTIMEOUT);
-  return code;
-}
+const char* hosts;
+int session_ms;
 
 static void operations(void) {
   Told told = {0};
@@ -330,13 +203,14 @@ static void watches(const char* passage) {
   EXPECT(ZOK, zookeeper_close(other));
 }
 
-static void sessions(void) {
+static void sessions(const char* passage) {
   Told told[3] = {{.count = 0}};
   struct Stat stat;
-  zhandle_t* first = connected(hosts, &told[0]);
+  zhandle_t* first = connected(passage, &told[0]);
   zhandle_t* other = connected(hosts, &told[1]);
   EXPECT(ZOK, create(first, "/live", "", ZOO_EPHEMERAL, NULL));
   const clientid_t id = *zoo_client_id(first);
+  say_and_wait("away"); /* or it would come back and take the session from the second again */
   zhandle_t* second = open_client(hosts, &told[2], &id, 0);
   await(is_connected, second, "the session elsewhere");
   CHECK(zoo_client_id(second)->client_id == id.client_id);
@@ -344,6 +218,7 @@ static void sessions(void) {
   EXPECT(ZOK, zoo_exists(other, "/live", 0, &stat));
   CHECK(stat.ephemeralOwner == id.client_id);
   EXPECT(ZOK, zookeeper_close(second));
+  say_and_wait("back");
   await(is_expired, &told[0], "word that the session is gone");
   CHECK(is_unrecoverable(first) == ZINVALIDSTATE);
   sync_with(other);
@@ -412,6 +287,7 @@ int main(int count, char** arguments) {
   CHECK(count == 5);
   operations();
   puts("ok operations");
+  recipes();
   transactions();
   puts("ok transactions");
   pipelining();
@@ -422,7 +298,7 @@ int main(int count, char** arguments) {
   puts("ok elections");
   watches(arguments[4]);
   puts("ok watches");
-  sessions();
+  sessions(arguments[4]);
   puts("ok sessions");
   chroot_of();
   puts("ok chroot");

@@ -5,6 +5,7 @@ are replayed by ServerGolden."""
 
 import json
 import pathlib
+import re
 import socket
 import struct
 import tempfile
@@ -35,6 +36,14 @@ def strings(payload):
         at += 4 + size
     assert at == len(payload)
     return names
+
+
+def zxid_at(port):
+    """The last zxid that the server has applied."""
+    with socket.create_connection((HOST, port), timeout=PATIENCE_S) as asker:
+        asker.sendall(b"srvr")
+        answer = b"".join(iter(lambda: asker.recv(4096), b"")).decode()
+    return int(re.search(r"^Zxid: 0x([0-9a-f]+)$", answer, re.MULTILINE).group(1), 16)
 
 
 class Connection:
@@ -69,6 +78,7 @@ class Replay:
         self.test = test
         self.ports = ports
         self.shift = None
+        self.seen = 0  # the highest zxid of a reply
         self.sessions = {}
         self.passwords = {}
         self.compared = 0
@@ -87,6 +97,8 @@ class Replay:
             connection.socket.close()
 
     def say(self, connections, who, payload):
+        # The captured servers had all applied what their clients had been told elsewhere.
+        wait_until(lambda: zxid_at(self.ports(who)) >= self.seen, f"{who} has what others have")
         if who not in connections:
             connections[who] = Connection(self.ports(who))
             connections[who].asked.append(CONNECT)
@@ -123,6 +135,7 @@ class Replay:
         zxid = [struct.unpack_from(">q", reply, 4)[0] for reply in (wanted, got)]
         if self.shift is None and zxid[0] > 0:
             self.shift = zxid[1] - zxid[0]
+        self.seen = max(self.seen, zxid[1])
         header = [(xid, error) for xid, _, error in (struct.unpack_from(">iqi", r) for r in (wanted, got))]
         self.test.assertEqual(header[1], header[0])
         if header[0][0] != EVENT_XID:  # 3.8 says -1 there, 3.9 the zxid
@@ -165,8 +178,9 @@ class CapturesOfAnEnsemble(unittest.TestCase):
             self.ensemble[leader].start().wait_serving()
         self.fail("server 3 never leads")
 
-    def leave_alone(self, number):
-        """Only this server goes on, and serves read-only."""
+    def leave_alone(self, number, seen):
+        """Only this server goes on, and serves read-only all that clients have seen."""
+        wait_until(lambda: zxid_at(self.ensemble[number].port) >= seen, "everything is applied")
         for other, server in self.ensemble.servers.items():
             if other != number:
                 server.kill()
@@ -182,7 +196,7 @@ class CapturesOfAnEnsemble(unittest.TestCase):
         replay = Replay(self, lambda who: self.ensemble[int(who[-1])].port)
         replay.run("14-ensemble-move")
 
-        self.leave_alone(1)
+        self.leave_alone(1, replay.seen)
         replay.ports = lambda who: self.ensemble[1].port
         replay.run("16-read-only-no-local-sessions")
 
@@ -194,7 +208,7 @@ class CapturesOfAnEnsemble(unittest.TestCase):
         wait_until(self.ensemble.leader, "a leader")
         for server in self.ensemble:
             server.wait_serving()
-        self.leave_alone(1)
+        self.leave_alone(1, replay.seen)
         replay.run("15-read-only")
         self.assertEqual(replay.compared, 18 + 1 + 13)
 

@@ -5,14 +5,17 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/wire/jute.h"
 #include "sim/operations.h"
 #include "sim/sim_network.h"
+#include "sim/sim_sasl.h"
 
 namespace vivarium::sim {
 namespace {
 
 constexpr uint64_t kCredit = 1 << 20;
 constexpr int32_t kXidSetWatches = -8;
+constexpr int32_t kXidSasl = -9;  // ours; servers return what comes
 
 // A frame's length goes in front of it once it is known.
 Bytes begun_frame() {
@@ -35,20 +38,7 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
     wake_at_ = world.now();
   } else if (const auto* up = std::get_if<LinkUp>(&event)) {
     if (state_ != State::Connecting || up->link != link_) return;
-    ConnectRequest request;
-    request.last_zxid_seen = last_zxid_;
-    request.timeout_ms = options_.session_timeout_ms;
-    request.session = session_;
-    if (password_.empty()) password_.assign(16, 0);
-    request.password = password_;
-    request.has_read_only = true;
-    request.read_only = options_.read_only;
-    Bytes frame = begun_frame();
-    encode(request, frame);
-    world.send(link_, sealed(frame));
-    connect_sent_ = true_now;
-    world.give_credit(link_, kCredit);
-    state_ = State::Handshaking;
+    send_connect(world, true_now);
   } else if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     if (state_ != State::Off && bytes->link == link_) on_bytes(bytes->bytes, world, true_now);
   } else if (const auto* down = std::get_if<LinkDown>(&event)) {
@@ -70,6 +60,25 @@ void SimClient::step(const Event& event, World& world, Choices& choices, SimTime
   }
 }
 
+void SimClient::send_connect(World& world, SimTime true_now) {
+  ConnectRequest request;
+  request.last_zxid_seen = last_zxid_;
+  request.timeout_ms = options_.session_timeout_ms;
+  request.session = session_;
+  Bytes password = password_;
+  password.resize(16);
+  if (lie_ == Lie::Password) password[connects_ % 16] ^= 1;
+  request.password = password;
+  request.has_read_only = true;
+  request.read_only = options_.read_only;
+  Bytes frame = begun_frame();
+  encode(request, frame);
+  world.send(link_, sealed(frame));
+  connect_sent_ = true_now;
+  world.give_credit(link_, kCredit);
+  state_ = State::Handshaking;
+}
+
 void SimClient::connect(World& world, Choices& choices) {
   ++connects_;
   server_ = static_cast<uint32_t>(
@@ -77,6 +86,14 @@ void SimClient::connect(World& world, Choices& choices) {
   server_ = preferred_.value_or(server_);
   link_ = world.connect({fmt::format("s{}", server_ + 1), kClientPort});
   state_ = State::Connecting;
+  lie_ = Lie::None;
+  const Choice lies{ChoiceKind::Workload, options_.index, connects_, 1003};
+  if (options_.wrong_one_in != 0 && choices.chance(lies, 1, options_.wrong_one_in)) {
+    const bool both = session_ != SessionId{} && !sasl_name_of(options_.who).empty();
+    const bool secret = both ? connects_ % 2 == 0 : session_ == SessionId{};
+    if (!secret) lie_ = Lie::Password;
+    if (secret && !sasl_name_of(options_.who).empty()) lie_ = Lie::Secret;
+  }
   silent_at_ = world.now() + milliseconds(std::max(300, options_.session_timeout_ms / 2));
 }
 
@@ -145,6 +162,7 @@ void SimClient::on_bytes(ByteView bytes, World& world, SimTime true_now) {
 
 bool SimClient::on_frame(ByteView frame, World& world, SimTime true_now) {
   if (state_ == State::Handshaking) return on_connect_response(frame, world, true_now);
+  if (state_ == State::Identifying) return on_sasl_reply(frame, world, true_now);
   return on_reply(frame, true_now);
 }
 
@@ -158,6 +176,10 @@ void SimClient::end_session() {
 bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_now) {
   const std::optional<ConnectResponse> response = decode_connect_response(frame);
   if (!response) return refuse("a ConnectResponse that does not decode");
+  if (lie_ == Lie::Password) {
+    // Refused, and the session goes on.
+    return response->timeout_ms > 0 ? refuse("K-SESSION: a wrong password was accepted") : false;
+  }
   if (response->timeout_ms <= 0) {
     // Expired. The next connection begins a new session.
     end_session();
@@ -172,17 +194,60 @@ bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_n
   timeout_ms_ = response->timeout_ms;
   read_only_ = response->read_only;
   if (read_only_ && !options_.read_only) return refuse("a read-only server, unasked");
-  state_ = State::Connected;
-  if (options_.is_alice) {  // before anything else on every connection, as client libraries do
-    Bytes request = begun_frame();
-    encode(RequestHeader{kXidAuth, static_cast<int32_t>(Op::Auth)}, request);
-    encode(AuthPacket{"digest", false, as_bytes(kAliceSecret)}, request);
-    world.send(link_, sealed(request));
-  }
   Heard heard{HeardKind::Attached, true_now, connect_sent_, last_zxid_.wire(), log_.ops.size()};
   heard.session = session_;
   heard.timeout_ms = timeout_ms_;
   log_.heard.push_back(std::move(heard));
+  identify(world, true_now);
+  return true;
+}
+
+// Before anything else on every connection, as client libraries do.
+void SimClient::identify(World& world, SimTime true_now) {
+  if (const std::string_view secret = digest_secret_of(options_.who); !secret.empty()) {
+    Bytes request = begun_frame();
+    encode(RequestHeader{kXidAuth, static_cast<int32_t>(Op::Auth)}, request);
+    encode(AuthPacket{"digest", false, as_bytes(secret)}, request);
+    world.send(link_, sealed(request));
+  }
+  const std::string_view name = sasl_name_of(options_.who);
+  if (name.empty()) return begin(world, true_now);
+  state_ = State::Identifying;
+  sasl_asked_ = false;
+  send_sasl(as_bytes(name), world);
+}
+
+void SimClient::send_sasl(ByteView token, World& world) {
+  Bytes request = begun_frame();
+  encode(RequestHeader{kXidSasl, static_cast<int32_t>(Op::Sasl)}, request);
+  JuteWriter(request).buffer(token);
+  world.send(link_, sealed(request));
+}
+
+// The challenge, then the verdict; the answer to the auth packet stands before both.
+bool SimClient::on_sasl_reply(ByteView frame, World& world, SimTime true_now) {
+  const std::optional<ReplyHeader> header = decode_reply_header(frame);
+  if (!header) return refuse("a reply without a header");
+  if (header->xid == kXidAuth) return on_reply(frame, true_now);
+  if (header->xid != kXidSasl) return refuse("another reply than SASL's");
+  const bool right = header->error == ErrorCode::Ok;
+  if (!sasl_asked_) {
+    if (!right) return refuse("SASL refused a name");
+    sasl_asked_ = true;
+    const std::string secret = sasl_secret(sasl_name_of(options_.who));
+    JuteReader in(frame.subspan(16));
+    send_sasl(sasl_proof(lie_ == Lie::Secret ? "a guess" : secret, in.buffer()), world);
+    return true;
+  }
+  if (lie_ == Lie::Secret) return right ? refuse("a wrong secret was accepted") : false;
+  if (!right) return refuse("SASL refused the right secret");
+  begin(world, true_now);
+  return true;
+}
+
+// The server knows who asks.
+void SimClient::begin(World& world, SimTime true_now) {
+  state_ = State::Connected;
   if (!watches_.empty()) {
     log_.rearms.push_back(watches_.rearm(last_zxid_));
     log_.rearms.back().sent = true_now;
@@ -194,7 +259,6 @@ bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_n
   next_ping_ = now + milliseconds(timeout_ms_ / 3);
   silent_at_ = now + milliseconds(timeout_ms_ * 2 / 3);
   next_op_ = now;
-  return true;
 }
 
 bool SimClient::on_reply(ByteView frame, SimTime true_now) {
@@ -226,6 +290,13 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
   ClientOp& op = log_.ops[in_flight_.front()];
   if (op.xid != header->xid) {
     return refuse(fmt::format("K-FIFO: reply {} when {} was due", header->xid, op.xid));
+  }
+  if (is_refused(op.op)) {
+    in_flight_.pop_front();
+    ++completed_;
+    op.lost = true;
+    const bool right = header->error == ErrorCode::Unimplemented && header->zxid == -1;
+    return right ? false : refuse(fmt::format("op {} was answered", static_cast<int>(op.op)));
   }
   if (header->zxid < seen.wire()) {
     return refuse(
@@ -318,12 +389,14 @@ void SimClient::send_op(const Operation& operation, World& world, SimTime true_n
   op.client = options_.index;
   op.session = session_;
   op.xid = next_xid_++;
-  op.as_alice = options_.is_alice;
+  op.who = options_.who;
   op.invoked = true_now;
-  if (op.op == Op::CloseSession) closing_ = true;
+  if (op.op == Op::CloseSession || is_refused(op.op)) closing_ = true;
   Bytes frame = begun_frame();
   encode(RequestHeader{op.xid, static_cast<int32_t>(op.op)}, frame);
+  const size_t head = frame.size();
   encode_body(op, frame);
+  if (op.truncated) frame.resize(head + (frame.size() - head) / 2);
   in_flight_.push_back(log_.ops.size());
   log_.ops.push_back(std::move(op));
   world.send(link_, sealed(frame));

@@ -32,7 +32,8 @@ struct ClientOptions {
   uint32_t burst = 1;                 // issued at once, and then a longer pause
   uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
-  bool is_alice = false;              // holds her identity on every connection
+  Identity who;
+  uint32_t wrong_one_in = 0;  // connects with a wrong password or secret; 0: never
 };
 
 class SimClient {
@@ -41,7 +42,7 @@ class SimClient {
   // give a closed session's id again (core/server/session_ids.h), and txns carry session and xid.
   explicit SimClient(const ClientOptions& options)
       : options_(options), next_xid_(1 + static_cast<int32_t>(options.index) * 1'000'000) {
-    log_.is_alice = options.is_alice;
+    log_.who = options.who;
   }
 
   // `true_now` stamps the history: the client's clock is nobody's evidence.
@@ -71,14 +72,20 @@ class SimClient {
   uint32_t server() const { return server_; }  // connected to it, or last
 
  private:
-  enum class State : uint8_t { Off, Waiting, Connecting, Handshaking, Connected };
+  // Identifying: the session is there, and SASL has not said yet who the client is.
+  enum class State : uint8_t { Off, Waiting, Connecting, Handshaking, Identifying, Connected };
   enum class Probe : uint8_t { None, Wanted, Sent, Done };
 
   void connect(World& world, Choices& choices);
   void disconnect(World& world, bool close_link);
   void on_bytes(ByteView bytes, World& world, SimTime true_now);
   bool on_frame(ByteView frame, World& world, SimTime true_now);
+  void send_connect(World& world, SimTime true_now);
   bool on_connect_response(ByteView frame, World& world, SimTime true_now);
+  void identify(World& world, SimTime true_now);
+  void send_sasl(ByteView token, World& world);
+  bool on_sasl_reply(ByteView frame, World& world, SimTime true_now);
+  void begin(World& world, SimTime true_now);
   bool on_reply(ByteView frame, SimTime true_now);
   bool on_watch_event(ByteView body, int64_t zxid, SimTime true_now);
   void end_session();
@@ -106,7 +113,7 @@ class SimClient {
   uint32_t issued_ = 0;
   size_t completed_ = 0;
   size_t sessions_begun_ = 0;
-  bool closing_ = false;  // CloseSession is in flight: nothing behind it
+  bool closing_ = false;  // something is in flight that ends the connection: nothing behind it
   bool leaves_ = false;   // for another server, in the next turn
   Probe probe_state_ = Probe::None;
   size_t probe_op_ = 0;
@@ -119,6 +126,10 @@ class SimClient {
   SimTime connect_sent_{};
   SimTime ping_sent_{};
   bool read_only_ = false;  // the present connection's server is
+  // What it says wrong on the present connection.
+  enum class Lie : uint8_t { None, Password, Secret };
+  Lie lie_{};
+  bool sasl_asked_ = false;  // the challenge has come
   std::string protocol_error_;
 };
 

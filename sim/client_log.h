@@ -45,7 +45,7 @@ struct Rearm {
 };
 
 struct ClientLog {
-  bool is_alice = false;  // it holds that identity on all its connections
+  Identity who;  // on all its connections, before it asks for anything
   std::vector<ClientOp> ops;
   std::vector<Heard> heard;
   std::vector<Rearm> rearms;

@@ -81,7 +81,9 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       ledger_(profile.servers),
       agreement_(profile.servers),
       leadership_(profile.servers),
-      durability_(profile.servers, profile.voter_set()) {
+      durability_(profile.servers, profile.voter_set()),
+      operators_({profile.servers, profile.voters(), !profile.config.admin.words.empty(),
+                  profile.config.read_only_mode}) {
   build();
 }
 
@@ -102,10 +104,14 @@ void Cluster::build() {
                        sim_.choices().below({ChoiceKind::Topology, 102, i, 0}, 50'000))));
   }
   for (uint32_t i = 0; i < profile_.clients; ++i) {
+    ClientOptions options;
+    options.who.ids = draw_ids(profile_, i, sim_.choices());
     HostOptions host;
     host.name = fmt::format("c{}", i + 1);
+    host.certificate_subject = certificate_of(options.who);
     const HostId id = sim_.add_host(host);
-    ClientOptions options;
+    options.who.address = address_of(sim_.address(id));
+    options.wrong_one_in = profile_.wrong_one_in;
     options.index = i;
     options.servers = profile_.servers;
     options.session_timeout_ms = profile_.session_timeout_ms;
@@ -115,8 +121,16 @@ void Cluster::build() {
     options.burst = profile_.burst;
     options.think = profile_.think;
     options.read_only = profile_.config.read_only_mode && i % 2 == 0;
-    options.is_alice = i % 2 == 1;
     clients_.emplace_back(options);
+    sim_.start(id, milliseconds(20));
+  }
+  if (profile_.has_operator) {
+    HostOptions host;
+    host.name = "o1";
+    const HostId id = sim_.add_host(host);
+    OperatorOptions options;
+    options.servers = profile_.servers;
+    operator_.emplace(options);
     sim_.start(id, milliseconds(20));
   }
   for (const Fault& fault : faults_) sim_.alarm(fault.at, fault.id);
@@ -129,11 +143,15 @@ void Cluster::born(HostId host, uint32_t) {
   nodes_[host.value].emplace(server_config(profile_, host.value));
   facts_[host.value] = NodeFacts{};
   facts_[host.value].busy = true;
+  operators_.life_changed(host.value);
 }
 
 void Cluster::step(HostId host, const Event& event, World& world) {
   if (is_server(host)) {
     nodes_[host.value]->step(event, world);
+  } else if (host.value == profile_.servers + profile_.clients) {
+    operator_->step(event, world, sim_.choices(), sim_.now());
+    operators_.stepped(operator_->asked(), sim_.now(), verdict_);
   } else {
     clients_[host.value - profile_.servers].step(event, world, sim_.choices(), sim_.now());
   }
@@ -148,6 +166,7 @@ void Cluster::died(HostId host) {
   }
   facts_[server] = NodeFacts{};
   agreement_.died(server);
+  operators_.life_changed(server);
   ++outcome_.crashes;
   // A process that ended by itself is started again, as an init system would.
   if (sim_.stopped_itself(host)) {
@@ -251,6 +270,7 @@ void Cluster::after_step(ServerIndex server) {
   if (forgotten_[server]) watch_forgotten(server);
   if (recovered && whole && !after.damaged && !forgotten_[server]) wiped_[server] = false;
   const SimTime now = sim_.now();
+  if (operator_) operators_.stepped(server, before, after, now);
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
   leadership_.stepped(server, after, now, verdict_);
   durability_.stepped(server, before, after, sim_.disk(server_host(server)), ledger_,
@@ -293,11 +313,19 @@ bool Cluster::converged() const {
                      [](const SimClient& c) { return c.probe_done() && c.workload_done(); });
 }
 
+void Cluster::run_for(Duration d) {
+  sim_.run_for(*this, d);
+  for (ServerIndex i = 0; operator_ && i < profile_.servers; ++i) {
+    const bool stalled = !sim_.running(server_host(i)) || sim_.disk_stuck(server_host(i));
+    operators_.passed(i, stalled, d, sim_.now(), verdict_);
+  }
+}
+
 void Cluster::check_live() {
   const SimTime limit = sim_.now() + profile_.settle;
   for (SimClient& client : clients_) client.ask_probe();
   while (sim_.now() < limit && !verdict_.violation() && !converged()) {
-    sim_.run_for(*this, kProbeStep);
+    run_for(kProbeStep);
   }
   if (verdict_.violation()) return;
   verdict_.expect(Checker::Live, converged(), sim_.now(), [&] {
@@ -395,7 +423,7 @@ Outcome Cluster::run() {
   sim_.observe(this);
   const SimTime end{profile_.trouble.ns};
   while (sim_.now() < end && !verdict_.violation()) {
-    sim_.run_until(*this, std::min(end, sim_.now() + kProbeStep));
+    run_for(std::min(end - sim_.now(), kProbeStep));
   }
   return finish();
 }

@@ -11,6 +11,7 @@
 #include "sim/checkers/agreement.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/leadership.h"
+#include "sim/checkers/operators.h"
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
 #include "sim/faults.h"
@@ -18,6 +19,7 @@
 #include "sim/observation.h"
 #include "sim/observer.h"
 #include "sim/profile.h"
+#include "sim/sim_operator.h"
 #include "sim/simulation.h"
 
 namespace vivarium::sim {
@@ -111,6 +113,7 @@ class Cluster final : public Programs, public Observer {
   bool enough_others_have(ServerIndex server, Zxid zxid) const;
   void watch_forgotten(ServerIndex server);
   void check_quiet();
+  void run_for(Duration d);
   void tap(ServerIndex server, const Call& call);
   void tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes);
 
@@ -120,6 +123,7 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<Node>> nodes_;
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
+  std::optional<SimOperator> operator_;  // on the last host
   // The end of a log is lost, and its disk does not tell.
   struct Forgotten {
     LogId log;
@@ -142,6 +146,7 @@ class Cluster final : public Programs, public Observer {
   Agreement agreement_;
   Leadership leadership_;
   Durability durability_;
+  Operators operators_;
   Verdict verdict_;
   Outcome outcome_;
   bool healed_ = false;

@@ -14,10 +14,11 @@ std::string parent_of(const std::string& path) {
   return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
 }
 
-bool hides(const Acl& acl) {
-  return std::none_of(acl.begin(), acl.end(), [](const AclEntry& entry) {
-    return entry.scheme == "world" && (entry.perms & kPermRead) != 0;
-  });
+// One that nobody asks for grants nothing to anybody: K-RESULT has said so.
+ModelAcl known_acl(const Acl& acl) {
+  ModelAcl nothing;
+  nothing.add({0, 0, 0, 0});
+  return read_acl(acl).value_or(nothing);
 }
 
 // Of a multi, what its first part that failed says.
@@ -37,13 +38,13 @@ ErrorCode error_of(const TxnBody& body) {
 void add_steps(TxnType type, const TxnBody& body, std::vector<Step>& steps) {
   if (const auto* create = std::get_if<CreateTxn>(&body)) {
     steps.push_back(
-        {TxnType::Create, std::string(create->path), create->ephemeral, hides(create->acl)});
+        {TxnType::Create, std::string(create->path), create->ephemeral, known_acl(create->acl)});
   } else if (const auto* remove = std::get_if<DeleteTxn>(&body)) {
     steps.push_back({TxnType::Delete, std::string(remove->path)});
   } else if (const auto* set = std::get_if<SetDataTxn>(&body)) {
     steps.push_back({TxnType::SetData, std::string(set->path)});
   } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
-    steps.push_back({TxnType::SetAcl, std::string(acl->path), false, hides(acl->acl)});
+    steps.push_back({TxnType::SetAcl, std::string(acl->path), false, known_acl(acl->acl)});
   } else if (const auto* close = std::get_if<CloseSessionTxn>(&body)) {
     for (const std::string_view path : close->paths) {
       steps.push_back({TxnType::Delete, std::string(path)});
@@ -66,16 +67,18 @@ void History::add(HistoryTxn txn) {
   CHECK(txns_.empty() || txns_.back().zxid < txn.zxid);
   for (const Step& step : txn.steps) {
     const bool made = step.type == TxnType::Create;
-    if (made || step.type == TxnType::SetAcl) hide(step.path, txn.zxid, step.hidden);
+    if (made || step.type == TxnType::SetAcl) {
+      acls_[step.path].emplace_back(txn.zxid, step.acl);
+    }
     if (step.type == TxnType::SetAcl) continue;
-    const bool hidden = this->hidden(step.path, txn.zxid);
+    const ModelAcl acl = acl_of(step.path, txn.zxid);
     if (step.type == TxnType::SetData) {
-      txn.changes.push_back({WatchEvent::DataChanged, step.path, hidden});
+      txn.changes.push_back({WatchEvent::DataChanged, step.path, acl});
       continue;
     }
     const std::string parent = parent_of(step.path);
-    txn.changes.push_back({made ? WatchEvent::Created : WatchEvent::Deleted, step.path, hidden});
-    txn.changes.push_back({WatchEvent::ChildrenChanged, parent, this->hidden(parent, txn.zxid)});
+    txn.changes.push_back({made ? WatchEvent::Created : WatchEvent::Deleted, step.path, acl});
+    txn.changes.push_back({WatchEvent::ChildrenChanged, parent, acl_of(parent, txn.zxid)});
   }
   for (const HistoryTxn::Change& change : txn.changes) {
     by_path_[change.path].emplace_back(txn.zxid, change.event);
@@ -84,20 +87,16 @@ void History::add(HistoryTxn txn) {
   txns_.push_back(std::move(txn));
 }
 
-void History::hide(const std::string& path, Zxid zxid, bool hidden) {
-  hidden_[path].emplace_back(zxid, hidden);
-}
-
-// By the latest ACL at or below `zxid`: of a txn that is being added, as far as it was carried out.
-bool History::hidden(const std::string& path, Zxid zxid) const {
-  const auto found = hidden_.find(path);
-  bool hidden = false;
-  if (found == hidden_.end()) return hidden;
+// The latest at or below `zxid`: of a txn that is being added, as far as it was carried out.
+ModelAcl History::acl_of(const std::string& path, Zxid zxid) const {
+  const auto found = acls_.find(path);
+  ModelAcl acl;
+  if (found == acls_.end()) return acl;
   for (const auto& [at, value] : found->second) {
     if (at > zxid) break;
-    hidden = value;
+    acl = value;
   }
-  return hidden;
+  return acl;
 }
 
 size_t History::after(Zxid zxid) const {
@@ -114,7 +113,7 @@ const HistoryTxn* History::of(SessionId session, int32_t cxid) const {
 History::PathState History::at(const std::string& path, Zxid zxid) const {
   PathState state;
   state.exists = path == "/" || path == "/zookeeper";  // from the beginning
-  state.hidden = hidden(path, zxid);
+  state.acl = acl_of(path, zxid);
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return state;
   for (const auto& [at, event] : found->second) {

@@ -13,6 +13,7 @@
 #include "core/base/ids.h"
 #include "core/wire/codes.h"
 #include "core/wire/txn.h"
+#include "sim/identities.h"
 #include "sim/ledger.h"
 
 namespace vivarium::sim {
@@ -22,12 +23,12 @@ struct HistoryTxn {
     TxnType type{};  // Create, Delete, SetData or SetAcl
     std::string path;
     bool ephemeral = false;  // Create
-    bool hidden = false;     // Create, SetAcl: only alice may read the znode from here on
+    ModelAcl acl{};          // Create, SetAcl
   };
   struct Change {
     WatchEvent event{};
     std::string path;
-    bool hidden = false;  // it is told to nobody but alice
+    ModelAcl acl{};  // who may read it is told
   };
   Zxid zxid;
   SessionId session;
@@ -56,17 +57,16 @@ class History {
     bool exists = false;
     Zxid mzxid;
     Zxid pzxid;
-    bool hidden = false;
+    ModelAcl acl{};
   };
   PathState at(const std::string& path, Zxid zxid) const;
 
  private:
-  void hide(const std::string& path, Zxid zxid, bool hidden);
-  bool hidden(const std::string& path, Zxid zxid) const;
+  ModelAcl acl_of(const std::string& path, Zxid zxid) const;
 
   std::vector<HistoryTxn> txns_;
   std::map<std::string, std::vector<std::pair<Zxid, WatchEvent>>> by_path_;
-  std::map<std::string, std::vector<std::pair<Zxid, bool>>> hidden_;
+  std::map<std::string, std::vector<std::pair<Zxid, ModelAcl>>> acls_;
   std::map<std::pair<SessionId, int32_t>, size_t> by_request_;
 };
 

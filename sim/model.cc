@@ -13,44 +13,43 @@ std::string parent_of(const std::string& path) {
 }
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-bool sequential(int32_t flags) { return flags == 2 || flags == 3; }
+bool sequential(int32_t flags) { return flags == 2 || flags == 3 || flags == 6; }
 bool ephemeral(int32_t flags) { return flags == 1 || flags == 3; }
 bool is_create(Op op) {
   return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
 }
 
-// nullopt: a list that no request asks for.
-std::optional<ModelAcl> model_acl(const Acl& acl) {
-  ModelAcl out;
-  if (acl.empty() || acl.size() > out.entries.size()) return std::nullopt;
-  for (const AclEntry& entry : acl) {
-    const bool alice = entry.scheme == "digest" && entry.id == kAliceId;
-    if (!alice && (entry.scheme != "world" || entry.id != "anyone")) return std::nullopt;
-    out.entries[out.count++] = {alice, entry.perms};
-  }
-  return out;
+// Of a create: do operation, flags and TTL go together?
+bool bad_mode(const ClientOp& op) {
+  if (!is_create(op.op)) return false;
+  if (op.flags < 0 || op.flags > 6) return true;
+  const bool ttl = op.flags >= 5;
+  return ttl != (op.op == Op::CreateTtl) || (ttl && (op.ttl_ms <= 0 || op.ttl_ms >> 40 != 0));
 }
 
-// As it is stored when whoever asked may ask for it.
-ModelAcl model_acl(AclChoice choice) {
-  ModelAcl out;
-  if (choice == AclChoice::Open) out.entries[out.count++] = {false, kPermAll};
-  if (choice == AclChoice::ReadOnly) out.entries[out.count++] = {false, kPermRead};
-  if (choice != AclChoice::Open) out.entries[out.count++] = {true, kPermAll};
-  return out;
+// As far as workloads go: whole names, no dots, no slash at the end.
+bool valid_path(const std::string& path) {
+  if (path.empty() || path[0] != '/') return false;
+  if (path == "/") return true;
+  for (size_t at = 1; at <= path.size();) {
+    const size_t end = std::min(path.find('/', at), path.size());
+    const std::string name = path.substr(at, end - at);
+    if (name.empty() || name == "." || name == "..") return false;
+    at = end + 1;
+  }
+  return true;
+}
+
+bool is_fixed(const std::string& path) {
+  return path == "/" || path == "/zookeeper" || path == "/zookeeper/quota" ||
+         path == "/zookeeper/config";
 }
 
 }  // namespace
 
-bool ModelAcl::grants(int32_t perms, bool as_alice) const {
-  return std::any_of(
-      entries.begin(), entries.begin() + static_cast<std::ptrdiff_t>(count),
-      [&](const Entry& e) { return (e.perms & perms) != 0 && (as_alice || !e.alice); });
-}
-
 Model::Model(bool local_sessions) : local_sessions_(local_sessions) {
   for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
-    nodes_[path].acl = model_acl(AclChoice::Open);
+    nodes_[path].acl = model_acl(AclChoice::Open, {});
   nodes_["/"].children = {"zookeeper"};
   nodes_["/zookeeper"].children = {"quota", "config"};
 }
@@ -103,24 +102,31 @@ int32_t Model::descendants(const std::string& path) const {
 // section 8
 
 Model::Expected Model::expected(const ClientOp& op, const TxnHeader& header) const {
+  Expected early;
+  early.any_session = true;
+  if (op.truncated) early.error = ErrorCode::MarshallingError;
+  if (!op.truncated && bad_mode(op)) early.error = ErrorCode::BadArguments;
+  if (early.error != ErrorCode::Ok) return early;
   if (op.op == Op::Multi) return expected_multi(op, header);
-  if (!session_writes(op.session)) return {ErrorCode::SessionExpired, op.path, {}, {}};
-  return expected_one(op, op.as_alice);
+  if (!session_writes(op.session)) return {ErrorCode::SessionExpired, op.path, {}, {}, false};
+  return expected_one(op, op.who);
 }
 
-Model::Expected Model::expected_create(const ClientOp& op, bool as_alice) const {
+Model::Expected Model::expected_create(const ClientOp& op, const Identity& who) const {
   Expected e;
   e.path = op.path;
   const Node* parent = find(parent_of(op.path));
-  if (op.acl == AclChoice::Auth && !as_alice) {
+  if (op.acl == AclChoice::Auth && who.ids == 0) {
     e.error = ErrorCode::InvalidAcl;
   } else if (parent == nullptr) {
     e.error = ErrorCode::NoNode;
-  } else if (!parent->acl.grants(kPermCreate, as_alice)) {
+  } else if (!parent->acl.grants(kPermCreate, who)) {
     e.error = ErrorCode::NoAuth;
   } else {
     if (sequential(op.flags)) e.path += fmt::format("{:010}", parent->stat.cversion);
-    if (find(e.path) != nullptr) {
+    if (!valid_path(e.path)) {
+      e.error = ErrorCode::BadArguments;
+    } else if (find(e.path) != nullptr) {
       e.error = ErrorCode::NodeExists;
     } else if (parent->kind == Kind::Ephemeral) {
       e.error = ErrorCode::NoChildrenForEphemerals;
@@ -129,8 +135,8 @@ Model::Expected Model::expected_create(const ClientOp& op, bool as_alice) const 
   return e;
 }
 
-Model::Expected Model::expected_one(const ClientOp& op, bool as_alice) const {
-  if (is_create(op.op)) return expected_create(op, as_alice);
+Model::Expected Model::expected_one(const ClientOp& op, const Identity& who) const {
+  if (is_create(op.op)) return expected_create(op, who);
   Expected e;
   e.path = op.path;
   const Node* node = find(op.path);
@@ -139,11 +145,14 @@ Model::Expected Model::expected_one(const ClientOp& op, bool as_alice) const {
                         : op.op == Op::SetAcl ? kPermAdmin
                         : op.op == Op::Check  ? kPermRead
                                               : kPermWrite;
-  if (op.op == Op::SetAcl && op.acl == AclChoice::Auth && !as_alice) {
+  // delete looks for names that may not go, the others for names that cannot be.
+  if (op.op == Op::Delete ? is_fixed(op.path) : !valid_path(op.path)) {
+    e.error = ErrorCode::BadArguments;
+  } else if (op.op == Op::SetAcl && op.acl == AclChoice::Auth && who.ids == 0) {
     e.error = ErrorCode::InvalidAcl;
   } else if (guard == nullptr) {
     e.error = ErrorCode::NoNode;
-  } else if (!guard->acl.grants(perms, as_alice)) {
+  } else if (!guard->acl.grants(perms, who)) {
     e.error = ErrorCode::NoAuth;
   } else if (node == nullptr) {
     e.error = ErrorCode::NoNode;
@@ -170,10 +179,10 @@ Model::Expected Model::expected_multi(const ClientOp& op, const TxnHeader& heade
     } else if (!session_writes(op.session)) {
       one.error = ErrorCode::SessionExpired;
     } else {
-      one = scratch.expected_one(part, op.as_alice);
+      one = scratch.expected_one(part, op.who);
     }
     if (one.error == ErrorCode::Ok) {
-      scratch.do_one(part, op.as_alice, header, one);
+      scratch.do_one(part, op.who, header, one);
       one.stat = scratch.stat(one.path);
     } else if (e.error == ErrorCode::Ok) {
       e.error = one.error;
@@ -181,16 +190,16 @@ Model::Expected Model::expected_multi(const ClientOp& op, const TxnHeader& heade
     e.parts.push_back(std::move(one));
   }
   if (e.error == ErrorCode::Ok) return e;
-  for (Expected& part : e.parts) part = {part.error, {}, {}, {}};
+  for (Expected& part : e.parts) part = {part.error, {}, {}, {}, false};
   return e;
 }
 
-void Model::do_one(const ClientOp& op, bool as_alice, const TxnHeader& header,
+void Model::do_one(const ClientOp& op, const Identity& who, const TxnHeader& header,
                    const Expected& how) {
   if (is_create(op.op)) {
     Node& node = make(header, how.path);
     node.data = op.data;
-    node.acl = model_acl(op.acl);
+    node.acl = model_acl(op.acl, who);
     if (op.op == Op::CreateContainer) {
       node.kind = Kind::Container;
     } else if (op.op == Op::CreateTtl) {
@@ -205,7 +214,6 @@ void Model::do_one(const ClientOp& op, bool as_alice, const TxnHeader& header,
   } else if (op.op == Op::SetData) {
     set(header, op.path, op.data);
   }
-  (void)as_alice;
 }
 
 // --- what txns do
@@ -260,7 +268,7 @@ std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
     set(h, path, data->data);
   } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
     const auto found = nodes_.find(std::string(acl->path));
-    const std::optional<ModelAcl> list = model_acl(acl->acl);
+    const std::optional<ModelAcl> list = read_acl(acl->acl);
     if (found == nodes_.end()) return "sets an ACL of a znode that is not there";
     if (!list) return "sets an ACL that nobody asked for";
     if (acl->version != found->second.stat.aversion + 1) return "sets another aversion";
@@ -284,7 +292,7 @@ std::optional<std::string> Model::apply_create(TxnType type, const TxnHeader& h,
   if (txn.ephemeral && !session_open(h.session)) {
     return "K-EPH: ephemeral " + path + " of a session that is not open";
   }
-  const std::optional<ModelAcl> list = model_acl(txn.acl);
+  const std::optional<ModelAcl> list = read_acl(txn.acl);
   if (!list) return "creates with an ACL that nobody asked for";
   Node& node = make(h, path);
   node.data.assign(txn.data.begin(), txn.data.end());

@@ -3,7 +3,6 @@
 // but the encoding of txns.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -19,19 +18,6 @@
 
 namespace vivarium::sim {
 
-// What an ACL of the workload's says, in the order of its entries.
-struct ModelAcl {
-  struct Entry {
-    bool alice = false;  // or everybody
-    int32_t perms = 0;
-    bool operator==(const Entry&) const = default;
-  };
-  std::array<Entry, 2> entries{};
-  size_t count = 0;
-  bool operator==(const ModelAcl&) const = default;
-  bool grants(int32_t perms, bool as_alice) const;
-};
-
 class Model {
  public:
   explicit Model(bool local_sessions = false);
@@ -43,6 +29,7 @@ class Model {
     std::string path;
     std::optional<Stat> stat;
     std::vector<Expected> parts;
+    bool any_session = false;  // said before anybody looks whether the session is open
   };
   Expected expected(const ClientOp& op, const TxnHeader& header) const;
   // Applies a txn. Returns what is wrong with it, if anything: a txn that its state forbids.
@@ -72,10 +59,11 @@ class Model {
     std::set<std::string> children;
   };
   const Node* find(const std::string& path) const;
-  Expected expected_one(const ClientOp& op, bool as_alice) const;
-  Expected expected_create(const ClientOp& op, bool as_alice) const;
+  Expected expected_one(const ClientOp& op, const Identity& who) const;
+  Expected expected_create(const ClientOp& op, const Identity& who) const;
   Expected expected_multi(const ClientOp& op, const TxnHeader& header) const;
-  void do_one(const ClientOp& op, bool as_alice, const TxnHeader& header, const Expected& how);
+  void do_one(const ClientOp& op, const Identity& who, const TxnHeader& header,
+              const Expected& how);
   std::optional<std::string> apply_body(TxnType type, const TxnHeader& header, const TxnBody& body);
   std::optional<std::string> apply_create(TxnType type, const TxnHeader& header,
                                           const CreateTxn& txn);

@@ -16,6 +16,7 @@
 #include "core/wire/codes.h"
 #include "core/wire/peer_messages.h"
 #include "sim/event_queue.h"
+#include "sim/identities.h"
 
 namespace vivarium::sim {
 
@@ -52,17 +53,6 @@ struct Violation {
   SimTime at{};
 };
 
-// The few ACLs of workloads. Alice is a digest identity that some clients hold on all their
-// connections, and others do not.
-enum class AclChoice : uint8_t {
-  Open,       // everybody everything
-  AliceOnly,  // alice everything
-  ReadOnly,   // everybody READ, alice everything
-  Auth        // everything for whoever asks: alice, or an InvalidACL
-};
-inline constexpr std::string_view kAliceSecret = "alice:secret";
-inline constexpr std::string_view kAliceId = "alice:aYXlLOpEooaV1cRAvUL1fp9Qt7E=";
-
 // One operation of a client. `xid` never repeats within a session of the simulator's clients.
 struct ClientOp {
   ClientIndex client = 0;
@@ -75,8 +65,9 @@ struct ClientOp {
   int32_t flags = 0;     // the creates
   int64_t ttl_ms = -1;   // createTTL
   AclChoice acl{};       // the creates, setACL
-  bool as_alice = false;
+  Identity who;          // as it was sent
   bool watch = false;
+  bool truncated = false;       // half of its body was sent
   std::vector<ClientOp> parts;  // multi, multiRead: the request and the result of each
   SimTime invoked{};
   // --- filled when it returns
@@ -87,7 +78,7 @@ struct ClientOp {
   ErrorCode error{};
   std::string reply_path;             // the creates, sync
   Bytes reply_data;                   // getData
-  std::vector<std::string> children;  // getChildren(2); getEphemerals
+  std::vector<std::string> children;  // getChildren(2); getEphemerals; whoAmI: "scheme id"
   Acl reply_acl;                      // getACL
   int32_t number = 0;                 // getAllChildrenNumber
   std::optional<Stat> stat;

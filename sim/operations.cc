@@ -1,5 +1,7 @@
 #include "sim/operations.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 
@@ -14,11 +16,11 @@ namespace {
 
 constexpr size_t kStatBytes = 68;
 
-CreateRequest create_request(const ClientOp& op) {
+CreateRequest create_request(const ClientOp& op, const Identity& who) {
   CreateRequest request;
   request.path = op.path;
   request.data = op.data;
-  request.acl = acl_of(op.acl);
+  request.acl = acl_of(op.acl, who);
   request.flags = op.flags;
   request.ttl_ms = op.ttl_ms;
   return request;
@@ -28,11 +30,11 @@ bool is_create(Op op) {
   return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
 }
 
-MultiOp multi_op(const ClientOp& op) {
+MultiOp multi_op(const ClientOp& op, const Identity& who) {
   MultiOp out;
   out.op = op.op;
   if (is_create(op.op)) {
-    out.record = create_request(op);
+    out.record = create_request(op, who);
   } else if (op.op == Op::SetData) {
     out.record = SetDataRequest{op.path, op.data, false, op.version};
   } else if (op.op == Op::Delete || op.op == Op::Check) {
@@ -61,6 +63,12 @@ void read_result(Op op, JuteReader& in, ClientOp& out) {
   }
   if (op == Op::GetChildren || op == Op::GetChildren2 || op == Op::GetEphemerals) {
     read_names(in, out.children);
+  }
+  if (op == Op::WhoAmI) {
+    for (size_t n = in.count(8); n > 0; --n) {
+      const std::string_view scheme = in.string();
+      out.children.push_back(fmt::format("{} {}", scheme, in.string()));
+    }
   }
   if (op == Op::AddWatch && in.i32() != 0) in.set_failed();
   if (op == Op::GetAcl) out.reply_acl = decode_acl(in);
@@ -96,21 +104,6 @@ void read_multi(JuteReader& in, ClientOp& op) {
 
 }  // namespace
 
-Acl acl_of(AclChoice choice) {
-  const AclEntry alice{kPermAll, "digest", std::string(kAliceId)};
-  switch (choice) {
-    case AclChoice::Open:
-      return {{kPermAll, "world", "anyone"}};
-    case AclChoice::AliceOnly:
-      return {alice};
-    case AclChoice::ReadOnly:
-      return {{kPermRead, "world", "anyone"}, alice};
-    case AclChoice::Auth:
-      return {{kPermAll, "auth", ""}};
-  }
-  return {};
-}
-
 ClientOp recorded(const Operation& operation) {
   ClientOp op;
   op.op = operation.op;
@@ -121,29 +114,35 @@ ClientOp recorded(const Operation& operation) {
   op.ttl_ms = operation.ttl_ms;
   op.acl = operation.acl;
   op.watch = operation.watch;
+  op.truncated = operation.truncated;
   op.parts.reserve(operation.parts.size());
   for (const Operation& part : operation.parts) op.parts.push_back(recorded(part));
   return op;
 }
 
+bool is_refused(Op op) {
+  return op == Op::Check || op == Op::DeleteContainer || op == Op::CreateSession ||
+         op == Op::Notification || op == kUnknownOp;
+}
+
 void encode_body(const ClientOp& op, Bytes& out) {
-  if (op.op == Op::CloseSession) return;
+  if (op.op == Op::CloseSession || op.op == Op::WhoAmI) return;
   if (is_create(op.op)) {
-    encode(create_request(op), out, op.op);
-  } else if (op.op == Op::Delete || op.op == Op::AddWatch || op.op == Op::RemoveWatches ||
-             op.op == Op::CheckWatches) {
+    encode(create_request(op, op.who), out, op.op);
+  } else if (op.op == Op::Delete || is_refused(op.op) || op.op == Op::AddWatch ||
+             op.op == Op::RemoveWatches || op.op == Op::CheckWatches) {
     encode(PathVersionRequest{op.path, op.version}, out);  // the same fields
   } else if (op.op == Op::SetData) {
     encode(SetDataRequest{op.path, op.data, false, op.version}, out);
   } else if (op.op == Op::SetAcl) {
-    encode(SetAclRequest{op.path, false, acl_of(op.acl), op.version}, out);
+    encode(SetAclRequest{op.path, false, acl_of(op.acl, op.who), op.version}, out);
   } else if (op.op == Op::Sync || op.op == Op::GetEphemerals) {
     encode(SyncRequest{op.path, false}, out);
   } else if (op.op == Op::GetAcl || op.op == Op::GetAllChildrenNumber) {
     encode(PathRequest{op.path}, out);
   } else if (op.op == Op::Multi || op.op == Op::MultiRead) {
     std::vector<MultiOp> ops;
-    for (const ClientOp& part : op.parts) ops.push_back(multi_op(part));
+    for (const ClientOp& part : op.parts) ops.push_back(multi_op(part, op.who));
     encode_multi_request(ops, out);
   } else {
     encode(PathWatchRequest{op.path, op.watch}, out);

@@ -3,13 +3,16 @@
 #pragma once
 
 #include "core/base/bytes.h"
+#include "core/wire/codes.h"
 #include "core/wire/txn.h"
 #include "sim/observation.h"
 #include "sim/workload.h"
 
 namespace vivarium::sim {
 
-Acl acl_of(AclChoice choice);
+// Not for clients to ask, alone: answered with Unimplemented and the end of the connection.
+bool is_refused(Op op);
+inline constexpr Op kUnknownOp{42};
 
 // What the history keeps of a request, its parts too.
 ClientOp recorded(const Operation& operation);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <string>
+
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -59,9 +62,27 @@ Profile standard_profile(Choices& choices) {
   c.local_sessions = c.local_sessions_upgrade = c.read_only_mode = draw(21, 6) == 0;
   c.read_only_after_ms = static_cast<int64_t>(100 + draw(22, 500));
   c.extended_types = true;
+  c.x509_ids = c.sasl_ids = true;
+  c.auth.sasl_super_users = {std::string(kRootName)};
+  p.wrong_one_in = 12;
+  p.has_operator = draw(25, 4) == 0;
+  if (draw(26, 6) != 0) c.admin.words = {"*"};
+  c.admin.idle_timeout_ms = 2000;
   c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
   c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
   return p;
+}
+
+Ids draw_ids(const Profile& profile, uint32_t client, Choices& choices) {
+  constexpr std::array<Ids, 16> kEven{
+      0,    0,    0,      0,      0,         0,     kBob,          kBob,
+      kEve, kEve, kCarol, kCarol, kImpostor, kDave, kBob | kCarol, kRoot};
+  constexpr std::array<Ids, 16> kOdd{
+      kAlice, kAlice, kAlice, kAlice,        kAlice,          kAlice,         kAlice, kAlice,
+      kAlice, kAlice, kAlice, kAlice | kBob, kAlice | kCarol, kAlice | kDave, kBob,   kCarol};
+  if (!profile.config.sasl_ids) return client % 2 == 1 ? kAlice : Ids{0};
+  const uint64_t roll = choices.below({ChoiceKind::Topology, 105, client, 0}, kEven.size());
+  return client % 2 == 1 ? kOdd[roll] : kEven[roll];
 }
 
 Config server_config(const Profile& profile, uint32_t server) {

@@ -9,6 +9,7 @@
 #include "core/base/time.h"
 #include "core/config.h"
 #include "sim/choices.h"
+#include "sim/identities.h"
 #include "sim/simulation.h"
 
 namespace vivarium::sim {
@@ -22,13 +23,15 @@ struct Profile {
   Duration trouble{};  // faults begin within it
   Duration settle{};   // and then everything must be well within this
   Duration think{};
-  uint32_t pipeline = 3;    // operations that a client may have in flight: 1 to so many
-  uint32_t burst = 1;       // operations that it issues at once
-  uint32_t slow_disks = 0;  // a bit for each server, until all faults are healed
-  int64_t slow_factor = 1;  // of those
-  bool quiet_end = false;   // after convergence nothing may change for some session timeouts
+  uint32_t pipeline = 3;      // operations that a client may have in flight: 1 to so many
+  uint32_t burst = 1;         // operations that it issues at once
+  uint32_t slow_disks = 0;    // a bit for each server, until all faults are healed
+  int64_t slow_factor = 1;    // of those
+  bool has_operator = false;  // somebody who asks what servers say of themselves
+  bool quiet_end = false;     // after convergence nothing may change for some session timeouts
   int32_t session_timeout_ms = 1000;
-  Config config;  // of every server; id and members are filled per server
+  uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
+  Config config;              // of every server; id and members are filled per server
 
   int64_t slowness(uint32_t server) const {
     return (slow_disks >> server & 1) != 0 ? slow_factor : 1;
@@ -45,5 +48,8 @@ struct Profile {
 // The standard profile of a seed: 1, 3 or 5 voters, in some seeds observers beside them.
 Profile standard_profile(Choices& choices);
 Config server_config(const Profile& profile, uint32_t server);
+// What a client can prove. Every second one is alice; where servers know certificates and SASL,
+// some are somebody else, or more than one.
+Ids draw_ids(const Profile& profile, uint32_t client, Choices& choices);
 
 }  // namespace vivarium::sim

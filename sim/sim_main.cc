@@ -9,37 +9,13 @@
 
 #include "sim/campaign.h"
 #include "sim/cluster.h"
+#include "sim/seed_range.h"
 #include "sim/trace.h"
 
 namespace vivarium::sim {
 namespace {
 
-struct SeedRange {
-  uint64_t first = 0;
-  uint64_t count = 0;
-};
-
-std::optional<uint64_t> parse_number(const std::string& text) {
-  if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos)
-    return std::nullopt;
-  try {
-    return std::stoull(text);
-  } catch (const std::out_of_range&) {
-    return std::nullopt;
-  }
-}
-
-std::optional<SeedRange> parse_range(const std::string& text) {
-  const size_t colon = text.find(':');
-  const std::optional<uint64_t> first = parse_number(text.substr(0, colon));
-  if (!first) return std::nullopt;
-  if (colon == std::string::npos) return SeedRange{*first, 1};
-  const std::optional<uint64_t> count = parse_number(text.substr(colon + 1));
-  if (!count || *count == 0 || *count - 1 > UINT64_MAX - *first) return std::nullopt;
-  return SeedRange{*first, *count};
-}
-
-int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max) {
+int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max, bool all_evaluated) {
   const std::optional<SeedRange> range = parse_range(seeds);
   if (!range) {
     fmt::print(stderr, "vivsim: run takes --seed SEED or --seeds FIRST:COUNT, below 2^64{}\n",
@@ -75,8 +51,14 @@ int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max) {
       "hash {:016x}; standard profile, {} jobs: {:.1f} s, {:.0f} schedules/s, {:.2f} M events/s\n",
       r.hash, jobs, r.seconds, static_cast<double>(ran) / r.seconds,
       static_cast<double>(r.events) / r.seconds / 1e6);
+  bool complete = true;
+  for (size_t c = 0; all_evaluated && c < kCheckers; ++c) {
+    if (r.evaluated[c] != 0) continue;
+    fmt::print("{} was never evaluated\n", name_of(static_cast<Checker>(c)));
+    complete = false;
+  }
   fmt::print("{} passed, {} failed\n", r.passed, r.failures.size());
-  return r.failures.empty() ? 0 : 1;
+  return r.failures.empty() && complete ? 0 : 1;
 }
 
 int replay(const std::string& text, bool trace) {
@@ -125,6 +107,9 @@ int main_of(int argc, char** argv) {
       ->add_option("--failures", failures_max, "End the campaign after so many failures (20)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
   std::string what;
+  bool all_evaluated = false;
+  run_command->add_flag("--all-evaluated", all_evaluated,
+                        "Fail when a checker has found nothing to look at");
   bool trace = false;
   CLI::App* replay_command = app.add_subcommand("replay", "Run one schedule and tell about it");
   replay_command->add_option("SEED", what, "The seed")->required();
@@ -135,7 +120,8 @@ int main_of(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : 2;
   }
   if (run_command->count("--seed") != 0) seeds = fmt::format("{}:1", one_seed);
-  const int code = *run_command ? run(seeds, jobs, failures_max) : replay(what, trace);
+  const int code =
+      *run_command ? run(seeds, jobs, failures_max, all_evaluated) : replay(what, trace);
   // A result that nobody could read is none.
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     fmt::print(stderr, "vivsim: the output could not be written\n");

@@ -162,7 +162,7 @@ LinkId SimNetwork::connect(Moment& m, HostId from, std::optional<HostId> to, uin
   c.nth = pair(from, c.ends[1].host).connects[port & 3]++;
   birth(index, 0, EndState::Waiting);
   const LinkId link = c.ends[0].link;
-  if (!to || port < kClientPort || port > kElectionPort) {
+  if (!to || port < kClientPort || port > kMetricsPort) {
     const Choice when = choice(ChoiceKind::LinkEndDelay, c, 0, 0);
     push(m, m.now + m.choices.delay(when, options_.notice), Happens::Down, index, 0, 0);
     return link;

@@ -89,8 +89,19 @@ void SimWorld::close(LinkId link, bool drain) {
   call.link = link;
   call.offset = drain ? 1 : 0;
   called(call, number(link), call.offset);
+  host().sasl.forget(link);
   Moment m = sim_.moment();
   sim_.network_.close(m, host_, link, drain);
+}
+
+SaslAnswer SimWorld::sasl(LinkId link, ByteView token) {
+  if (dead()) return {};
+  // Apart from random(), which draws from the same kind of choice by small numbers.
+  constexpr uint64_t kNonces = uint64_t{1} << 32;
+  Simulation::Host& h = host();
+  const uint64_t nonce =
+      sim_.choices_.draw({ChoiceKind::Random, host_.value, h.life, kNonces + h.sasl_steps++});
+  return h.sasl.step(link, token, nonce);
 }
 
 // ---------------------------------------------------------------------------------- files

@@ -21,6 +21,7 @@ class SimWorld final : public World {
   uint64_t unsent(LinkId link) const override;
   void give_credit(LinkId link, uint64_t bytes) override;
   void close(LinkId link, bool drain) override;
+  SaslAnswer sasl(LinkId link, ByteView token) override;
 
   FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) override;
   void write(FileId file, uint64_t offset, ByteView bytes) override;

@@ -162,6 +162,7 @@ void Simulation::link_down(const Happening& h, Programs& programs) {
   Moment m = moment();
   if (!network_.down(m, down)) return;
   const LinkId link = network_.link_of(down);
+  at(h.host).sasl.forget(link);
   deliver(h.host, LinkDown{link}, link.slot, link.generation, programs);
 }
 
@@ -322,7 +323,8 @@ void Simulation::begin_life(const Happening& happening, Programs& programs) {
   h.state = HostState::Running;
   h.death_reason.clear();
   h.ended.reset();
-  h.randoms = 0;
+  h.randoms = h.sasl_steps = 0;
+  h.sasl.clear();
   h.turns = 0;
   h.files.begin_life(h.life);
   h.metrics = MetricTable();

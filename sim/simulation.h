@@ -25,6 +25,7 @@
 #include "sim/sim_disk.h"
 #include "sim/sim_files.h"
 #include "sim/sim_network.h"
+#include "sim/sim_sasl.h"
 
 namespace vivarium::sim {
 
@@ -76,6 +77,8 @@ class Simulation {
   size_t host_count() const { return hosts_.size(); }
   HostId host(std::string_view name) const;  // CHECKed
   const std::string& name(HostId host) const { return at(host).name; }
+  // What its links show to those who accept them.
+  const std::string& address(HostId host) const { return at(host).address; }
   bool is_server(HostId host) const { return at(host).server; }
 
   // --- running. False when nothing is left to happen.
@@ -157,6 +160,7 @@ class Simulation {
   // Disk answers of the host wait until released. Effects wait too.
   void stick_disk(HostId host);
   void release_disk(HostId host);
+  bool disk_stuck(HostId host) const { return at(host).disk_stuck; }
 
   // Borrowed, and not copied with the simulation.
   void observe(Observer* observer) { observer_.pointer = observer; }
@@ -201,6 +205,8 @@ class Simulation {
     bool turn_open = false;
     uint64_t turns = 0;
     uint64_t randoms = 0;
+    uint64_t sasl_steps = 0;
+    SimSasl sasl;
     uint64_t file_operations = 0;
     // In a step: the life ends after it; when doomed, calls do nothing any more.
     bool stopping = false;

@@ -19,7 +19,7 @@ bool WatchModel::has(const std::string& path, Modes modes) const {
 }
 
 bool WatchModel::hears(const Change& change) {
-  return spend(change) && (as_alice_ || !change.hidden);
+  return spend(change) && change.acl.grants(kPermRead, who_);
 }
 
 bool WatchModel::spend(const Change& change) {
@@ -39,15 +39,15 @@ bool WatchModel::spend(const Change& change) {
 
 std::vector<Change> WatchModel::rearm(const Rearm& request, const History& history, Zxid zxid) {
   std::vector<Change> due;
-  const auto tell = [&](WatchEvent event, const std::string& path, bool hidden) {
-    if (as_alice_ || !hidden) due.push_back({event, path});
+  const auto tell = [&](WatchEvent event, const std::string& path, const ModelAcl& acl) {
+    if (acl.grants(kPermRead, who_)) due.push_back({event, path, {}});
   };
   for (const std::string& path : request.data) {
     const History::PathState state = history.at(path, zxid);
     if (!state.exists) {
-      tell(WatchEvent::Deleted, path, false);
+      tell(WatchEvent::Deleted, path, {});
     } else if (state.mzxid > request.since) {
-      tell(WatchEvent::DataChanged, path, state.hidden);
+      tell(WatchEvent::DataChanged, path, state.acl);
     } else {
       set(path, kData);
     }
@@ -55,7 +55,7 @@ std::vector<Change> WatchModel::rearm(const Rearm& request, const History& histo
   for (const std::string& path : request.exist) {
     const History::PathState state = history.at(path, zxid);
     if (state.exists) {
-      tell(WatchEvent::Created, path, state.hidden);
+      tell(WatchEvent::Created, path, state.acl);
     } else {
       set(path, kData);
     }
@@ -63,9 +63,9 @@ std::vector<Change> WatchModel::rearm(const Rearm& request, const History& histo
   for (const std::string& path : request.child) {
     const History::PathState state = history.at(path, zxid);
     if (!state.exists) {
-      tell(WatchEvent::Deleted, path, false);
+      tell(WatchEvent::Deleted, path, {});
     } else if (state.pzxid > request.since) {
-      tell(WatchEvent::ChildrenChanged, path, state.hidden);
+      tell(WatchEvent::ChildrenChanged, path, state.acl);
     } else {
       set(path, kChild);
     }

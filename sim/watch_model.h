@@ -22,8 +22,8 @@ class WatchModel {
   static constexpr Modes kPersistent = 4;
   static constexpr Modes kRecursive = 8;
 
-  // Whose watches they are: only alice is told of what is hidden.
-  explicit WatchModel(bool as_alice = false) : as_alice_(as_alice) {}
+  // Whose watches they are: who may not read a znode is told nothing of it.
+  explicit WatchModel(const Identity& who = {}) : who_(who) {}
 
   bool empty() const { return watches_.empty(); }
   void set(const std::string& path, Modes modes) { watches_[path] |= modes; }
@@ -39,7 +39,7 @@ class WatchModel {
  private:
   bool spend(const HistoryTxn::Change& change);
 
-  bool as_alice_;
+  Identity who_;
   std::map<std::string, Modes> watches_;
 };
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <string_view>
 #include <utility>
+
+#include "sim/operations.h"
 
 namespace vivarium::sim {
 namespace {
@@ -26,12 +29,14 @@ class Draw {
   uint64_t below(uint64_t what, uint64_t n) {
     return choices_.below({ChoiceKind::Workload, client_, nth_, base_ + what}, n);
   }
+  AclChoice draw_acl();
   void draw_common(Operation& operation);
   void draw_create(Operation& operation, uint64_t roll);
   void draw_write(Operation& operation, uint64_t roll);
   void draw_read(Operation& operation, uint64_t roll);
   void draw_multi(Operation& operation);
   void draw_other(Operation& operation, uint64_t roll);
+  void draw_odd(Operation& operation);
   Operation part();
 
   ClientIndex client_;
@@ -39,6 +44,14 @@ class Draw {
   Choices& choices_;
   uint64_t base_ = 0;
 };
+
+// Nearly half of them let everybody read.
+AclChoice Draw::draw_acl() {
+  constexpr std::array<AclChoice, 4> kOften{AclChoice::Open, AclChoice::Open, AclChoice::ReadOnly,
+                                            AclChoice::Auth};
+  const uint64_t roll = below(12, kAclChoices + kOften.size());
+  return roll < kAclChoices ? static_cast<AclChoice>(roll) : kOften[roll - kAclChoices];
+}
 
 void Draw::draw_common(Operation& operation) {
   operation.path = shared_path(below(1, kSharedPaths));
@@ -54,7 +67,7 @@ void Draw::draw_common(Operation& operation) {
 void Draw::draw_create(Operation& operation, uint64_t roll) {
   operation.op = below(10, 3) == 0 ? Op::Create2 : Op::Create;
   if (operation.path == kGuardedPath && below(11, 3) == 0) {
-    operation.acl = static_cast<AclChoice>(below(12, 4));
+    operation.acl = draw_acl();
   }
   if (roll < 8) {
     operation.flag = CreateFlag::Persistent;
@@ -74,6 +87,10 @@ void Draw::draw_create(Operation& operation, uint64_t roll) {
     operation.flag = CreateFlag::PersistentTtl;
     operation.ttl_ms = static_cast<int64_t>(50 + below(13, 800));
     operation.path += "/t";
+    if (operation.ttl_ms % 4 == 0) {
+      operation.flag = CreateFlag::PersistentSequentialTtl;
+      operation.path += '-';
+    }
   } else {
     operation.flag = CreateFlag::Persistent;
     operation.path += "/c/k";
@@ -95,11 +112,11 @@ void Draw::draw_write(Operation& operation, uint64_t roll) {
   } else {
     operation.op = Op::SetAcl;
     operation.path = kGuardedPath;
-    operation.acl = static_cast<AclChoice>(below(12, 4));
+    operation.acl = draw_acl();
   }
 }
 
-// roll is below 28.
+// roll is below 31.
 void Draw::draw_read(Operation& operation, uint64_t roll) {
   if (roll < 16) {
     operation.op = Op::GetData;
@@ -115,9 +132,15 @@ void Draw::draw_read(Operation& operation, uint64_t roll) {
     if (below(9, 2) == 0) operation.path = kGuardedPath;
   } else if (roll == 25) {
     operation.op = Op::GetAllChildrenNumber;
-  } else if (roll == 26) {
+  } else if (roll < 28) {
+    // All of the session's, or those that begin so.
     operation.op = Op::GetEphemerals;
-    operation.path = "/";
+    if (roll == 26) operation.path = "/";
+  } else if (roll == 28) {
+    operation.op = Op::WhoAmI;
+  } else if (roll == 29) {
+    operation.op = Op::GetChildren;
+    operation.watch = below(8, 3) == 0;
   } else {
     operation.op = Op::MultiRead;
     for (uint64_t i = 0; i < 2; ++i) {
@@ -175,20 +198,76 @@ void Draw::draw_other(Operation& operation, uint64_t roll) {
   }
 }
 
+// What no well-behaved client sends.
+void Draw::draw_odd(Operation& operation) {
+  constexpr std::array<Op, 5> kRefused{Op::Check, Op::DeleteContainer, Op::CreateSession,
+                                       Op::Notification, kUnknownOp};
+  const uint64_t detail = below(20, 100);
+  switch (below(19, 12)) {
+    case 0:
+      operation.op = Op::Create;
+      operation.path += detail % 2 == 0 ? "/." : "//x";
+      return;
+    case 1:
+      operation.op = Op::Create2;
+      operation.path += "/e/x";  // under an ephemeral, when there is one
+      return;
+    case 2:
+      operation.op = Op::Create;
+      operation.flag = detail % 2 == 0 ? CreateFlag{9} : CreateFlag::PersistentTtl;
+      return;
+    case 3:
+      operation.op = Op::CreateTtl;
+      operation.flag = detail % 3 == 0 ? CreateFlag::Persistent : CreateFlag::PersistentTtl;
+      operation.ttl_ms = detail % 3 == 1 ? 0 : int64_t{1} << 40;
+      return;
+    case 4:
+      operation.op = Op::Delete;
+      operation.path = detail % 2 == 0 ? "/" : "/zookeeper/config";
+      return;
+    case 5:
+      operation.op = detail % 2 == 0 ? Op::SetData : Op::SetAcl;
+      operation.path += detail % 3 == 0 ? "/" : "/../x";
+      return;
+    case 6:
+      operation.op = detail % 2 == 0 ? Op::AddWatch : Op::CheckWatches;
+      operation.version = static_cast<int32_t>(6 + detail % 3);
+      return;
+    case 7:
+      operation.op = kRefused[detail % kRefused.size()];
+      return;
+    case 8:
+      draw_multi(operation);
+      break;
+    case 9:
+      draw_read(operation, detail % 24);
+      break;
+    case 10:
+      operation.op = Op::RemoveWatches;
+      break;
+    default:
+      draw_write(operation, detail % 60);
+      break;
+  }
+  operation.truncated = true;
+}
+
 Operation Draw::operation() {
   Operation operation;
-  const uint64_t roll = below(0, 105);
+  const uint64_t roll = below(0, 110);
   draw_common(operation);
   if (roll < 60) {
     draw_write(operation, roll);
   } else if (roll < 66) {
     draw_multi(operation);
-  } else if (roll < 94) {
+  } else if (roll < 97) {
     draw_read(operation, roll - 66);
-  } else if (roll < 99) {
+  } else if (roll < 102) {
     operation.op = Op::Sync;
-  } else {
+  } else if (roll < 108) {
     draw_other(operation, below(18, 100));
+  } else {
+    draw_odd(operation);
   }
   return operation;
 }

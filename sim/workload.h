@@ -23,6 +23,7 @@ struct Operation {
   bool watch = false;
   int64_t ttl_ms = -1;  // createTTL
   AclChoice acl{};
+  bool truncated = false;          // half of its body is sent
   std::vector<Operation> parts{};  // multi, multiRead
 };
 

@@ -22,9 +22,11 @@ void check_replies(const ClientLog& log, size_t client, SimTime now, Verdict& ve
 
 // A write of a connection that its session had left is refused, whenever it arrives; but a
 // closeSession is carried out whoever owns the session (ZooKeeper's leader does not ask: expiry is
-// one too).
+// one too), and what is wrong with the request itself is said before anybody looks at its session.
 bool took_its_turn(const ClientOp& op, const HistoryTxn& txn) {
-  if (op.op == Op::CloseSession && op.lost) return false;
+  const bool wrong_itself =
+      txn.error == ErrorCode::MarshallingError || txn.error == ErrorCode::BadArguments;
+  if (op.lost && (op.op == Op::CloseSession || wrong_itself)) return false;
   return txn.error != ErrorCode::SessionMoved && txn.error != ErrorCode::SessionExpired;
 }
 

@@ -24,25 +24,10 @@ bool answers_stat(Op op) {
   return op == Op::SetData || op == Op::SetAcl || (is_create(op) && op != Op::Create);
 }
 
-// The list as getACL shows it: whoever has no ADMIN sees no hash.
-Acl shown(const ModelAcl& acl, bool as_alice) {
-  const std::string hidden = std::string(kAliceId.substr(0, kAliceId.find(':'))) + ":x";
-  const bool is_admin = acl.grants(kPermAdmin, as_alice);
-  Acl out;
-  for (size_t i = 0; i < acl.count; ++i) {
-    const ModelAcl::Entry& entry = acl.entries[i];
-    if (entry.alice) {
-      out.push_back({entry.perms, "digest", is_admin ? std::string(kAliceId) : hidden});
-    } else {
-      out.push_back({entry.perms, "world", "anyone"});
-    }
-  }
-  return out;
-}
-
 bool is_checked_read(Op op) {
   return op == Op::GetData || op == Op::Exists || op == Op::GetChildren2 || op == Op::GetAcl ||
-         op == Op::GetAllChildrenNumber || op == Op::GetEphemerals || op == Op::MultiRead;
+         op == Op::GetChildren || op == Op::GetAllChildrenNumber || op == Op::GetEphemerals ||
+         op == Op::MultiRead || op == Op::WhoAmI;
 }
 
 std::string describe(const ClientOp& op) {
@@ -134,7 +119,7 @@ class HistoryCheck {
       due.error = code;
       return;
     }
-    if (open != (code != ErrorCode::SessionExpired)) {
+    if (!due.any_session && open != (code != ErrorCode::SessionExpired)) {
       return wrong(op, fmt::format("K-SESSION: became error {} in a session that is {}",
                                    static_cast<int>(code), open ? "open" : "closed"));
     }
@@ -146,7 +131,14 @@ class HistoryCheck {
     if (create != nullptr && create->path != due.path) {
       wrong(op, fmt::format("created {} instead of {}", create->path, due.path));
     }
+    if (create != nullptr) check_acl(op, op, create->acl);
+    if (const auto* acl = std::get_if<SetAclTxn>(&txn.body)) check_acl(op, op, acl->acl);
     if (multi != nullptr) check_parts(op, due, *multi);
+  }
+
+  // `part` is the request or a part of it.
+  void check_acl(const ClientOp& op, const ClientOp& part, const Acl& acl) {
+    if (read_acl(acl) != model_acl(part.acl, op.who)) wrong(op, "was given another ACL");
   }
 
   static ErrorCode code_of(const MultiTxn& multi) {
@@ -174,6 +166,7 @@ class HistoryCheck {
       if (create != nullptr && due.error == ErrorCode::Ok && create->path != due.parts[i].path) {
         return wrong(op, fmt::format("part {} created another path", i));
       }
+      if (create != nullptr) check_acl(op, op.parts[i], create->acl);
     }
   }
 
@@ -186,12 +179,13 @@ class HistoryCheck {
     if (op.reply_zxid < write.zxid) return wrong(op, "was answered at a zxid below its own");
     const Due& due = due_[write.zxid];
     // A multi's failure stands in its results.
-    const ErrorCode error = op.op == Op::Multi ? ErrorCode::Ok : due.error;
+    const bool whole = op.op == Op::Multi && !op.truncated;
+    const ErrorCode error = whole ? ErrorCode::Ok : due.error;
     if (op.error != error) {
       return wrong(op, fmt::format("was answered {} and committed as {}",
                                    static_cast<int>(op.error), static_cast<int>(error)));
     }
-    if (op.op == Op::Multi) {
+    if (whole) {
       for (size_t i = 0; i < op.parts.size(); ++i) check_part(op, i, due.parts[i]);
     } else if (error == ErrorCode::Ok) {
       check_result(op, op, due);
@@ -225,10 +219,16 @@ class HistoryCheck {
   void check_read(const ClientOp& op) {
     verdict_.evaluated(Checker::Result);
     if (op.error == ErrorCode::SessionExpired || op.error == ErrorCode::SessionMoved) return;
-    if (op.op == Op::MultiRead) {
+    if (op.truncated) {
+      if (op.error != ErrorCode::MarshallingError) wrong_read(op, "half of a request was taken");
+    } else if (op.op == Op::MultiRead) {
       for (const ClientOp& part : op.parts) check_read_of(op, part);
+    } else if (op.op == Op::WhoAmI) {
+      if (sorted(op.children) != who_am_i(op.who)) wrong_read(op, "another identity");
     } else if (op.op == Op::GetEphemerals) {
-      if (sorted(op.children) != model_.ephemerals(op.session)) wrong_read(op, "other ephemerals");
+      std::vector<std::string> due = model_.ephemerals(op.session);
+      std::erase_if(due, [&](const std::string& path) { return path.rfind(op.path, 0) != 0; });
+      if (sorted(op.children) != due) wrong_read(op, "other ephemerals");
     } else {
       check_read_of(op, op);
     }
@@ -248,7 +248,7 @@ class HistoryCheck {
     const int32_t perms = answer.op == Op::GetAcl ? kPermRead | kPermAdmin : kPermRead;
     ErrorCode due = ErrorCode::NoNode;
     if (stat) {
-      due = model_.acl(answer.path).grants(perms, op.as_alice) ? ErrorCode::Ok : ErrorCode::NoAuth;
+      due = model_.acl(answer.path).grants(perms, op.who) ? ErrorCode::Ok : ErrorCode::NoAuth;
     }
     if (answer.error != due) {
       return wrong_read(op, fmt::format("answered {} where {} was due",
@@ -265,8 +265,7 @@ class HistoryCheck {
         return wrong_read(op, "other children");
       }
     }
-    if (answer.op == Op::GetAcl &&
-        answer.reply_acl != shown(model_.acl(answer.path), op.as_alice)) {
+    if (answer.op == Op::GetAcl && answer.reply_acl != shown(model_.acl(answer.path), op.who)) {
       return wrong_read(op, "another ACL");
     }
     if (answer.op == Op::GetAllChildrenNumber && answer.number != model_.descendants(answer.path)) {

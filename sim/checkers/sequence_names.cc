@@ -19,9 +19,10 @@ using Wanted = std::map<std::pair<SessionId, int32_t>, std::set<std::string>>;
 
 void add_wanted(const ClientOp& request, const ClientOp& op, Wanted& wanted) {
   const auto flag = static_cast<CreateFlag>(op.flags);
-  const bool creates = op.op == Op::Create || op.op == Op::Create2;
-  const bool numbered =
-      flag == CreateFlag::PersistentSequential || flag == CreateFlag::EphemeralSequential;
+  const bool creates = op.op == Op::Create || op.op == Op::Create2 || op.op == Op::CreateTtl;
+  const bool numbered = flag == CreateFlag::PersistentSequential ||
+                        flag == CreateFlag::EphemeralSequential ||
+                        flag == CreateFlag::PersistentSequentialTtl;
   if (creates && numbered) wanted[{request.session, request.xid}].insert(op.path);
 }
 

@@ -39,10 +39,11 @@ enum class Checker : uint8_t {
   WatchOrder,
   WatchOnce,
   WatchReconn,
+  Admin,
   Stable,
   Live
 };
-inline constexpr size_t kCheckers = 27;
+inline constexpr size_t kCheckers = 28;
 
 constexpr std::string_view name_of(Checker checker) {
   constexpr std::array<std::string_view, kCheckers> kNames{
@@ -50,7 +51,7 @@ constexpr std::string_view name_of(Checker checker) {
       "K-ZXIDUNIQ",     "K-DURACK",  "K-MEMDISK",   "K-RECOVER",  "K-LOGTREE",     "K-QUORUM",
       "K-RESULT",       "K-FIFO",    "K-SEQ",       "K-MONO",     "K-SYNC",        "K-ATOMIC",
       "K-SEQNAME",      "K-SESSION", "K-EPH",       "K-NOEXPIRE", "K-WATCH-ORDER", "K-WATCH-ONCE",
-      "K-WATCH-RECONN", "K-STABLE",  "K-LIVE"};
+      "K-WATCH-RECONN", "K-ADMIN",   "K-STABLE",    "K-LIVE"};
   return kNames[static_cast<size_t>(checker)];
 }
 

@@ -40,7 +40,7 @@ class Walk {
     const Zxid zxid = Zxid::from_wire(heard.zxid);
     switch (heard.kind) {
       case HeardKind::Attached:
-        watches_ = WatchModel(log_.is_alice);
+        watches_ = WatchModel(log_.who);
         due_.clear();
         seen_ = Zxid{};
         return;
@@ -100,16 +100,23 @@ class Walk {
 
   void take_reply(const ClientOp& op) {
     if (const WatchModel::Modes left = mode_left_by(op); left != 0) watches_.set(op.path, left);
-    if (op.op != Op::CheckWatches && op.op != Op::RemoveWatches) return;
+    const bool any_mode = op.op == Op::AddWatch;
+    if (!any_mode && op.op != Op::CheckWatches && op.op != Op::RemoveWatches) return;
+    const int32_t last = any_mode ? 1 : 5;
+    const bool known = !op.truncated && op.version >= (any_mode ? 0 : 1) && op.version <= last;
+    if (!known || any_mode)
+      return expect_error(op, known ? ErrorCode::Ok : ErrorCode::MarshallingError);
     const WatchModel::Modes modes = modes_of_type(op.version);
     const bool there =
         op.op == Op::CheckWatches ? watches_.has(op.path, modes) : watches_.remove(op.path, modes);
-    verdict_.expect(Checker::WatchOnce, op.error == (there ? ErrorCode::Ok : ErrorCode::NoWatcher),
-                    past_.now, [&] {
-                      return fmt::format("c{}: op {} type {} of {} answered {}", client_ + 1,
-                                         static_cast<int>(op.op), op.version, op.path,
-                                         static_cast<int>(op.error));
-                    });
+    expect_error(op, there ? ErrorCode::Ok : ErrorCode::NoWatcher);
+  }
+
+  void expect_error(const ClientOp& op, ErrorCode due) {
+    verdict_.expect(Checker::WatchOnce, op.error == due, past_.now, [&] {
+      return fmt::format("c{}: op {} type {} of {} answered {}", client_ + 1,
+                         static_cast<int>(op.op), op.version, op.path, static_cast<int>(op.error));
+    });
   }
 
   const Past& past_;

@@ -32,7 +32,7 @@ void check_client(const ClientLog& log, size_t client, const Past& past, Verdict
   std::vector<Change> caught_up;  // events without a zxid since the last reply
   for (const Heard& heard : log.heard) {
     if (heard.kind == HeardKind::Event) {
-      if (heard.zxid <= 0) caught_up.push_back({heard.event, heard.path});
+      if (heard.zxid <= 0) caught_up.push_back({heard.event, heard.path, {}});
       continue;
     }
     if (heard.kind == HeardKind::Attached) {
@@ -41,8 +41,8 @@ void check_client(const ClientLog& log, size_t client, const Past& past, Verdict
     }
     std::vector<Change> due;
     if (heard.kind == HeardKind::Rearmed) {
-      due = WatchModel(log.is_alice)
-                .rearm(log.rearms[heard.index], past.history, Zxid::from_wire(heard.zxid));
+      due = WatchModel(log.who).rearm(log.rearms[heard.index], past.history,
+                                      Zxid::from_wire(heard.zxid));
       verdict.evaluated(Checker::WatchReconn);
     }
     if (!same(due, caught_up)) {

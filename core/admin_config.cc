@@ -56,14 +56,14 @@ Result<void> take_command_url(std::string_view value, AdminConfig& config) {
   return {};
 }
 
-Result<void> take_idle_timeout(std::string_view value, AdminConfig& config) {
+Result<void> take_ms(std::string_view key, std::string_view value, int64_t min, int64_t& ms) {
   const bool digits =
       !value.empty() && value.size() < 10 &&
       std::all_of(value.begin(), value.end(), [](char c) { return c >= '0' && c <= '9'; });
-  int64_t ms = 0;
-  for (const char c : value.substr(0, digits ? value.size() : 0)) ms = ms * 10 + (c - '0');
-  if (ms == 0) return fail(fmt::format("admin.idleTimeout: '{}' is no time in ms", value));
-  config.idle_timeout_ms = ms;
+  int64_t taken = digits ? 0 : -1;
+  for (const char c : value.substr(0, digits ? value.size() : 0)) taken = taken * 10 + (c - '0');
+  if (taken < min) return fail(fmt::format("{}: '{}' is no time in ms", key, value));
+  ms = taken;
   return {};
 }
 
@@ -93,7 +93,11 @@ std::optional<Result<void>> take_admin_key(std::string_view key, std::string_vie
   } else if (key == "admin.commandURL") {
     return take_command_url(value, config);
   } else if (key == "admin.idleTimeout") {
-    return take_idle_timeout(value, config);
+    return take_ms(key, value, 1, config.idle_timeout_ms);
+  } else if (key == "admin.rateLimiterIntervalInMS") {
+    return take_ms(key, value, 0, config.snapshot_pause_ms);
+  } else if (key == "admin.snapshot.enabled") {
+    config.snapshot = on;
   } else if (key == "metricsProvider.className") {
     return take_provider(value, config);
   } else if (key == "metricsProvider.httpHost") {

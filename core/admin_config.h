@@ -28,6 +28,8 @@ struct AdminConfig {
   uint16_t port = 8080;            // admin.serverPort
   std::string command_url = "/commands";
   int64_t idle_timeout_ms = 30'000;
+  bool snapshot = true;                 // admin.snapshot.enabled
+  int64_t snapshot_pause_ms = 300'000;  // admin.rateLimiterIntervalInMS
 
   // Prometheus.
   bool metrics = false;      // metricsProvider.className

@@ -33,6 +33,10 @@ std::optional<Result<void>> AuthKeys::take(std::string_view key, std::string_vie
     config_.stays_after_failed_sasl = is_true(value);
   } else if (key == "superUser" || key.starts_with("superUser.")) {
     if (!value.empty()) config_.sasl_super_users.emplace_back(value);
+  } else if (key == "SASLAuthenticationProvider.superPassword") {
+    if (value.empty()) return Result<void>();
+    sasl_file_.super_password = Secret(std::string(value));
+    config_.sasl_super_users.emplace_back(kSaslSuper);
   } else if (key == "java.security.auth.login.config") {
     sasl_file_.path = value;
   } else if (key == "sasl.serverconfig") {
@@ -50,6 +54,11 @@ Result<AuthConfig> AuthKeys::finish(const std::vector<std::string_view>& availab
     return fail("enforce.auth.enabled is true but enforce.auth.schemes is not set");
   }
   if (config.sasl_demanded) config.demanded.emplace_back("sasl");
+  if (!sasl_file_.super_password.empty() && sasl_file_.path.empty()) {
+    return fail(
+        "SASLAuthenticationProvider.superPassword is set but java.security.auth.login.config is "
+        "not: there is no SASL");
+  }
   for (const std::string& scheme : config.demanded) {
     if (std::find(available.begin(), available.end(), scheme) != available.end()) continue;
     return fail(fmt::format("authentication by '{}' is demanded and not set up", scheme));

@@ -12,6 +12,8 @@
 
 namespace vivarium {
 
+inline constexpr std::string_view kSaslSuper = "super";
+
 struct AuthConfig {
   // A connection without an id of one of these schemes may do nothing but identify itself. Empty:
   // nothing is demanded.
@@ -25,6 +27,8 @@ struct AuthConfig {
 struct SaslFile {
   std::string path;  // java.security.auth.login.config; empty: no SASL
   std::string section = "Server";
+  // SASLAuthenticationProvider.superPassword: of the user "super", who may do everything.
+  Secret super_password{};
 };
 
 class AuthKeys {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -14,130 +13,13 @@
 #include "core/config_keys.h"
 #include "core/config_sources.h"
 #include "core/properties.h"
+#include "core/value_keys.h"
 #include "core/wire/host_port.h"
 
 namespace vivarium {
 namespace {
 
 using Properties = std::map<std::string, std::string>;
-
-std::optional<int64_t> parse_number(std::string_view text) {
-  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
-
-// --- keys whose value is one number
-
-struct NumberKey {
-  std::string_view key;
-  int64_t min;
-  int64_t max;
-  void (*set)(Config& config, int64_t value);
-};
-
-constexpr int64_t kMsMax = INT32_MAX;
-constexpr int64_t kTicksMax = 1'000'000;
-constexpr int64_t kKiBMax = 4 << 20;
-constexpr uint32_t kSnapshotsKeptMin = 3;
-
-constexpr NumberKey kNumberKeys[] = {
-    {"tickTime", 1, 3'600'000, [](Config& c, int64_t v) { c.tick_ms = v; }},
-    {"initLimit", 1, kTicksMax, [](Config& c, int64_t v) { c.init_limit_ticks = v; }},
-    {"syncLimit", 1, kTicksMax, [](Config& c, int64_t v) { c.sync_limit_ticks = v; }},
-    {"minSessionTimeout", -1, kMsMax, [](Config& c, int64_t v) { c.session_timeout_min_ms = v; }},
-    {"maxSessionTimeout", -1, kMsMax, [](Config& c, int64_t v) { c.session_timeout_max_ms = v; }},
-    {"maxClientCnxns", 0, INT32_MAX,
-     [](Config& c, int64_t v) {  // 0: as many as come
-       c.connections_per_address_max = v == 0 ? UINT32_MAX : static_cast<uint32_t>(v);
-     }},
-    {"maxCnxns", 0, INT32_MAX,
-     [](Config& c, int64_t v) { c.connections_max = static_cast<uint32_t>(v); }},
-    {"globalOutstandingLimit", 1, INT32_MAX,
-     [](Config& c, int64_t v) { c.outstanding_requests_max = static_cast<uint32_t>(v); }},
-    {"request_throttle_max_requests", 0, INT32_MAX,
-     [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
-    {"requestThrottleLimit", 0, INT32_MAX,  // the name in ZooKeeper's guide
-     [](Config& c, int64_t v) { c.throttle_requests_max = static_cast<uint32_t>(v); }},
-    {"jute.maxbuffer", 1024, int64_t{kPacketBytesMax},
-     [](Config& c, int64_t v) { c.packet_bytes_max = static_cast<uint32_t>(v); }},
-    {"nio.sessionlessCnxnTimeout", 1, kMsMax,
-     [](Config& c, int64_t v) { c.handshake_deadline_ms = v; }},
-    {"preAllocSize", 16, kKiBMax,
-     [](Config& c, int64_t v) { c.log_prealloc_bytes = static_cast<uint64_t>(v) << 10; }},
-    {"txnLogSizeLimitInKb", -1, kKiBMax,
-     [](Config& c, int64_t v) {  // not above 0: no limit of the operator's
-       if (v > 0) c.log_segment_bytes_max = static_cast<uint64_t>(v) << 10;
-     }},
-    {"snapCount", 2, INT32_MAX,
-     [](Config& c, int64_t v) { c.snapshot_every_txns = static_cast<uint32_t>(v); }},
-    {"commitLogCount", 1, kTicksMax,
-     [](Config& c, int64_t v) { c.history_txns_max = static_cast<uint32_t>(v); }},
-    {"autopurge.snapRetainCount", 0, INT32_MAX,
-     [](Config& c, int64_t v) {  // ZooKeeper, too, raises smaller numbers to 3
-       c.snapshots_kept = std::max(kSnapshotsKeptMin, static_cast<uint32_t>(v));
-     }},
-    {"znode.container.checkIntervalMs", 1, kMsMax,
-     [](Config& c, int64_t v) { c.container_check_ms = v; }},
-    {"znode.container.maxPerMinute", 1, INT32_MAX,
-     [](Config& c, int64_t v) { c.container_removals_per_minute = static_cast<uint32_t>(v); }},
-    {"znode.container.maxNeverUsedIntervalMs", 0, INT64_MAX / 2,
-     [](Config& c, int64_t v) { c.container_never_used_ms = v; }},
-    {"fastleader.minNotificationInterval", 1, kMsMax,
-     [](Config& c, int64_t v) { c.notification_min_ms = v; }},
-    {"fastleader.maxNotificationInterval", 1, kMsMax,
-     [](Config& c, int64_t v) { c.notification_max_ms = v; }},
-};
-
-const NumberKey* find_number_key(std::string_view key) {
-  for (const NumberKey& number : kNumberKeys) {
-    if (number.key == key) return &number;
-  }
-  return nullptr;
-}
-
-Result<int64_t> number_value(std::string_view key, std::string_view value, int64_t min,
-                             int64_t max) {
-  const std::optional<int64_t> number = parse_number(value);
-  if (!number || *number < min || *number > max) {
-    return fail(fmt::format("{}: '{}' is not a whole number from {} to {}", key, value, min, max));
-  }
-  return *number;
-}
-
-// --- keys that are on or off
-
-struct FlagKey {
-  std::string_view key;
-  std::string_view on;  // as ZooKeeper, whatever is not this word is "off"
-  bool Config::*flag;
-};
-
-constexpr FlagKey kFlagKeys[] = {
-    {"skipACL", "yes", &Config::skip_acl},
-    {"DigestAuthenticationProvider.enabled", "true", &Config::digest_auth},
-    {"extendedTypesEnabled", "true", &Config::extended_types},
-    {"enforceQuota", "true", &Config::enforce_quota},
-    {"localSessionsEnabled", "true", &Config::local_sessions},
-    {"localSessionsUpgradingEnabled", "true", &Config::local_sessions_upgrade},
-    {"readonlymode.enabled", "true", &Config::read_only_mode},
-};
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
-}
-
-const FlagKey* find_flag_key(std::string_view key) {
-  for (const FlagKey& flag : kFlagKeys) {
-    if (flag.key == key) return &flag;
-  }
-  return nullptr;
-}
 
 // --- server.N=host:quorumPort:electionPort[:role][;[clientHost:]clientPort]
 
@@ -244,14 +126,24 @@ bool is_file_only_key(std::string_view key) {
          std::find(std::begin(kFileOnly), std::end(kFileOnly), key) != std::end(kFileOnly);
 }
 
+bool is_identity_key(std::string_view key) {
+  constexpr std::string_view kKeys[] = {
+      "DigestAuthenticationProvider.digestAlg", "DigestAuthenticationProvider.superDigest",
+      "X509AuthenticationProvider.superUser", "letAnySaslUserDoX"};
+  return key.starts_with("authProvider.") ||
+         std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
+}
+
 // What an option of the process may set.
 bool is_option_key(std::string_view key, std::string_view value) {
   if (is_file_only_key(key)) return false;
-  AdminConfig scratch;
-  return find_number_key(key) != nullptr || find_flag_key(key) != nullptr ||
-         key.starts_with("authProvider.") || key == "letAnySaslUserDoX" ||
-         rule_on_key(key, value).verdict != KeyVerdict::Unknown ||
-         take_admin_key(key, value, scratch).has_value();
+  Config scratch;
+  std::vector<std::string> warnings;
+  return take_value_key(key, value, scratch, warnings).has_value() ||
+         take_admin_key(key, value, scratch.admin).has_value() ||
+         AuthKeys().take(key, value).has_value() ||
+         TlsKeys().take(key, value, warnings).has_value() || is_identity_key(key) ||
+         rule_on_key(key, value).verdict != KeyVerdict::Unknown;
 }
 
 std::string_view dynamic_file_of(const Properties& properties) {
@@ -353,13 +245,10 @@ class ServerFileParser {
       file_.config.any_sasl_user = value;
     } else if (key.starts_with("authProvider.")) {
       return take_auth_provider(key, value);
-    } else if (const FlagKey* flag = find_flag_key(key)) {
-      file_.config.*flag->flag = equal_ignoring_case(value, flag->on);
-      if (flag->flag == &Config::skip_acl && file_.config.skip_acl) {
-        warn("skipACL=yes: every client may do everything");
-      }
-    } else if (const NumberKey* number = find_number_key(key)) {
-      return take_number(*number, value);
+    } else if (const auto taken = take_value_key(key, value, file_.config, file_.warnings)) {
+      has_init_limit_ = has_init_limit_ || key == "initLimit";
+      has_sync_limit_ = has_sync_limit_ || key == "syncLimit";
+      return *taken ? std::nullopt : Failure(taken->error());
     } else {
       return take_other(key, value);
     }
@@ -377,19 +266,6 @@ class ServerFileParser {
     const Result<Member> member = parse_member(key, value);
     if (!member) return member.error();
     file_.config.members.push_back(*member);
-    return std::nullopt;
-  }
-
-  Failure take_number(const NumberKey& number, std::string_view value) {
-    const Result<int64_t> parsed = number_value(number.key, value, number.min, number.max);
-    if (!parsed) return parsed.error();
-    number.set(file_.config, *parsed);
-    has_init_limit_ = has_init_limit_ || number.key == "initLimit";
-    has_sync_limit_ = has_sync_limit_ || number.key == "syncLimit";
-    if (number.key == "autopurge.snapRetainCount" && *parsed < kSnapshotsKeptMin) {
-      warn(fmt::format("{}={} is ignored: {} snapshots are kept", number.key, value,
-                       kSnapshotsKeptMin));
-    }
     return std::nullopt;
   }
 
@@ -429,7 +305,9 @@ class ServerFileParser {
       case KeyVerdict::Refused:
         return failure(fmt::format("{}={}: {}", key, value, ruling.reason));
       case KeyVerdict::Ignored:
-        warn(fmt::format("{} is ignored", key));
+        // Without the value, which may be a password.
+        warn(ruling.reason.empty() ? fmt::format("{} is ignored", key)
+                                   : fmt::format("{} is ignored: {}", key, ruling.reason));
         return std::nullopt;
       case KeyVerdict::Harmless:
         return std::nullopt;

@@ -26,6 +26,38 @@ struct Member {
   Address client{};  // as the server's own line names it; port 0: it does not
 };
 
+// How the doors are opened; the World's business alone.
+struct SocketConfig {
+  int client_backlog = -1;               // clientPortListenBacklog; below 1: as long as may be
+  bool client_keep_alive = false;        // clientTcpKeepAlive
+  bool peer_keep_alive = false;          // tcpKeepAlive
+  bool peers_on_all_interfaces = false;  // quorumListenOnAllIPs
+  uint32_t election_bind_retries = 3;    // electionPortBindRetry; 0: as often as it takes
+};
+
+// connection_throttle_*: tokens that connecting clients take. Chances are millionths.
+struct ThrottleConfig {
+  uint32_t tokens_max = 0;  // 0: off
+  int64_t fill_ms = 1;
+  uint32_t fill_count = 1;
+  int64_t freeze_ms = -1;  // between changes of the chance to be turned away; -1: nobody is, by it
+  uint32_t drop_increase = 20'000;
+  uint32_t drop_decrease = 2'000;
+  uint32_t decrease_ratio = 0;  // of the tokens missing, below which the chance decreases
+  // What sessions cost: new ones, those that a client comes back to, local ones. Not weighted: 1.
+  bool weighted = false;
+  uint32_t global_weight = 3;
+  uint32_t renew_weight = 2;
+  uint32_t local_weight = 1;
+
+  uint32_t global_cost() const {
+    return global_weight < local_weight ? local_weight : global_weight;
+  }
+  // With weights, tokens are counted in new sessions.
+  uint32_t tokens_when_full() const { return weighted ? tokens_max * global_cost() : tokens_max; }
+  uint32_t refill() const { return weighted ? fill_count * global_cost() : fill_count; }
+};
+
 enum class DigestAlgorithm : uint8_t { Sha1, Sha256 };
 
 struct Config {
@@ -39,6 +71,8 @@ struct Config {
   int64_t sync_limit_ticks = 5;
   int64_t session_timeout_min_ms = -1;  // -1: 2 ticks
   int64_t session_timeout_max_ms = -1;  // -1: 20 ticks
+  int64_t connect_limit_ticks = 0;      // connectToLearnerMasterLimit; 0: init_limit_ticks
+  int64_t connect_pause_ms = 100;       // leaderConnectDelayDuringRetryMs
   uint32_t packet_bytes_max = 0xfffff;  // jute.maxbuffer: largest client frame
 
   // Client connections.
@@ -49,12 +83,24 @@ struct Config {
   uint64_t unsent_bytes_max = 1 << 30;              // of all clients; then the slowest is dropped
   uint32_t outstanding_requests_max = 1000;         // globalOutstandingLimit
   uint32_t throttle_requests_max = 0;               // request_throttle_max_requests; 0: off
+  // A request that has waited for the pipeline for longer is not carried out
+  // (throttled_op_wait_time; 0: it is), or is its connection's end when it waited for longer than
+  // the session's timeout.
+  int64_t throttled_wait_ms = 0;
+  bool stale_by_latency = false;  // request_stale_latency_check
+  bool drop_stale = true;         // request_throttle_drop_stale; false: they are counted alone
+  // Requests longer than the first have the second together; -1: none is too long.
+  int64_t large_request_bytes = -1;               // largeRequestThreshold
+  uint64_t large_requests_bytes_max = 100 << 20;  // largeRequestMaxBytes
+  ThrottleConfig connection_throttle;
   // Sessions that only their server knows, until they create an ephemeral (semantics section 12).
   bool local_sessions = false;
   bool local_sessions_upgrade = false;
   // Reads for clients that ask for it while this member looks for a leader.
   bool read_only_mode = false;
   int64_t read_only_after_ms = 2000;  // and not before a tick
+
+  SocketConfig sockets;
 
   // Access control.
   bool skip_acl = false;    // skipACL
@@ -76,11 +122,36 @@ struct Config {
 
   // Storage.
   uint64_t log_prealloc_bytes = 64 << 20;
-  uint64_t log_segment_bytes_max = 256 << 20;  // a segment past this size is rolled
-  uint32_t snapshot_every_txns = 100'000;      // snapCount: between half of it and it
+  uint64_t log_segment_bytes_max = 256 << 20;         // a segment past this size is rolled
+  uint32_t snapshot_every_txns = 100'000;             // snapCount: between half of it and it
+  uint64_t snapshot_every_bytes = uint64_t{4} << 30;  // snapSizeLimitInKb, in the same way; 0: off
   uint32_t snapshots_kept = 3;
+  bool purge = true;              // false: nothing is ever removed
+  int64_t purge_interval_ms = 0;  // 0: behind each snapshot
+  bool sync_log = true;           // forceSync; what a sync means is the World's business
+  int64_t slow_sync_ms = 1000;    // fsync.warningthresholdms
+  // A write of the log waits for more txns: so long at most, and no longer than so long without a
+  // new one (-1: a third of it). 0: it does not wait.
+  int64_t flush_delay_ms = 0;
+  int64_t flush_quiet_ms = -1;
+  uint32_t flush_txns_max = 1000;   // txns in one write and sync; 0: as many as there are
+  bool create_directories = true;   // datadir.autocreate
   uint32_t history_txns_max = 500;  // commitLogCount: committed txns kept for DIFF
   uint64_t history_bytes_max = 64 << 20;
+
+  // Leading.
+  bool leader_serves = true;     // leaderServes: clients, beside its learners
+  int64_t epoch_wait_ms = -1;    // leader.maxTimeToWaitForEpoch; -1: initLimit alone
+  uint32_t snap_syncs_max = 10;  // under way when an observer may begin another one
+  uint32_t diff_syncs_max = 100;
+  bool snap_only = false;  // forceSnapshotSync: no DIFF and no TRUNC
+  // An observer that has lost its leader, or cannot join one, waits up to so long.
+  int64_t observer_reconnect_delay_ms = 0;
+  int64_t observer_election_delay_ms = 200;
+
+  // Connections of the election port: until one is up, and until it has said who it is.
+  int64_t election_connect_ms = 5000;  // cnxTimeout
+  int64_t election_hello_ms = -1;      // quorumCnxnTimeoutMs; -1: syncLimit
 
   // Election timing (fastleader.*): first wait, longest wait, quiet time before deciding.
   int64_t notification_min_ms = 200;
@@ -100,6 +171,9 @@ struct Config {
     return session_timeout_max_ms > 0 ? session_timeout_max_ms : 20 * tick_ms;
   }
   Duration tick() const { return milliseconds(tick_ms); }
+  Duration flush_quiet() const {
+    return milliseconds(flush_quiet_ms >= 0 ? flush_quiet_ms : flush_delay_ms / 3);
+  }
   const Member* find(ServerId member_id) const;
   size_t voter_count() const;
 };

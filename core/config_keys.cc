@@ -1,7 +1,6 @@
 #include "core/config_keys.h"
 
-#include <algorithm>
-#include <iterator>
+#include "core/value_keys.h"
 
 namespace vivarium {
 namespace {
@@ -10,6 +9,7 @@ struct RefusedKey {
   std::string_view key;       // ends in '.': everything that begins so
   std::string_view harmless;  // the value that is no refusal; empty: none
   std::string_view reason;
+  bool may_be_empty = false;  // which is no refusal either
 };
 
 // What a server must not silently do without: who may connect, who is asked, where members are.
@@ -17,9 +17,11 @@ constexpr RefusedKey kRefused[] = {
     {"admin.forceHttps", "false", "TLS for the AdminServer is not supported"},
     {"admin.needClientAuth", "false", "TLS for the AdminServer is not supported"},
     {"admin.portUnification", "false", "TLS for the AdminServer is not supported"},
+    {"closeSessionTxn.enabled", "true", "servers older than ZooKeeper 3.6 are not supported"},
     {"controllerPort", "", "it belongs to ZooKeeper's own tests"},
     {"electionAlg", "3", "there is only election algorithm 3"},
     {"emulate353TTLNodes", "false", "TTL nodes of ZooKeeper 3.5.3 are not supported"},
+    {"ensembleAuthName", "", "authentication of the ensemble is not supported", true},
     {"group.", "", "hierarchical quorums are not supported"},
     {"metricsProvider.httpsPort", "", "TLS for Prometheus is not supported"},
     {"multiAddress.enabled", "false", "several addresses per server are not supported"},
@@ -31,6 +33,7 @@ constexpr RefusedKey kRefused[] = {
     {"quorum.auth.serverRequireSasl", "false", "SASL between servers is not supported"},
     {"reconfigEnabled", "false", "reconfiguration is not supported"},
     {"requireKerberosConfig", "false", "Kerberos is not supported"},
+    {"snapshot.compression.method", "", "compressed snapshots are not written", true},
     {"sslQuorum", "false", "TLS between servers is not supported"},
     {"test.", "", "it belongs to ZooKeeper's own tests"},
     {"testingonly.", "", "it belongs to ZooKeeper's own tests"},
@@ -38,123 +41,93 @@ constexpr RefusedKey kRefused[] = {
     {"weight.", "", "hierarchical quorums are not supported"},
 };
 
-constexpr std::string_view kIgnored[] = {
-    "DigestAuthenticationProvider.",
-    "IPAuthenticationProvider.",
-    "SASLAuthenticationProvider.",
-    "X509AuthenticationProvider.",
-    "admin.httpVersion",
-    "admin.rateLimiterIntervalInMS",
-    "admin.restore.enabled",
-    "admin.snapshot.enabled",
-    "allowSaslFailedClients",
-    "audit.impl.class",
-    "autopurge.purgeInterval",
-    "bitHashCacheSize",
-    "client.",
-    "clientPortListenBacklog",
-    "clientTcpKeepAlive",
-    "closeSessionTxn.enabled",
-    "cnxTimeout",
-    "commitProcessor.",
-    "connectToLearnerMasterLimit",
-    "connection_throttle_decrease_ratio",
-    "connection_throttle_drop_decrease",
-    "connection_throttle_drop_increase",
-    "connection_throttle_fill_count",
-    "connection_throttle_fill_time",
-    "connection_throttle_freeze_time",
-    "connection_throttle_global_session_weight",
-    "connection_throttle_local_session_weight",
-    "connection_throttle_renew_session_weight",
-    "connection_throttle_tokens",
-    "connection_throttle_weight_enabled",
-    "datadir.autocreate",
-    "db.autocreate",
-    "digest.enabled",
-    "electionPortBindRetry",
-    "enableEagerACLCheck",
-    "enforce.auth.",
-    "ensembleAuthName",
-    "fips-mode",
-    "flushDelay",
-    "follower.",
-    "forceSnapshotSync",
-    "forceSync",
-    "forward_learner_requests_to_commit_processor_disabled",
-    "fsync.warningthresholdms",
-    "intBufferStartingSizeBytes",
-    "java.security.auth.login.config",
-    "jmx.log4j.",
-    "jute.maxbuffer.extrasize",
-    "jvm.pause.",
-    "kerberos.",
-    "kinit",
-    "largeRequestMaxBytes",
-    "largeRequestThreshold",
-    "leader.",
-    "leaderConnectDelayDuringRetryMs",
-    "leaderServes",
-    "learner.",
-    "maxBatchSize",
-    "maxGetChildrenResponseCacheSize",
-    "maxInProcessingDeadWatchers",
-    "maxResponseCacheSize",
-    "maxWriteQueuePollTime",
-    "messageTracker.",
-    "metricsProvider.exportJvmInfo",
-    "metricsProvider.maxQueueSize",
-    "metricsProvider.numWorkerThreads",
-    "metricsProvider.prometheusMetricsSummaryRotateIntervalSeconds",
-    "metricsProvider.ssl.",
-    "metricsProvider.workerShutdownTimeoutMs",
-    "multiAddress.",
-    "netty.",
-    "nio.",
-    "observer.",
-    "observerMaster.",
-    "pathStats.",
-    "quorum.auth.",
-    "quorum.cnxn.threads.size",
-    "quorumCnxnTimeoutMs",
-    "quorumListenOnAllIPs",
-    "requestThrottleDropStale",
-    "requireClientAuthScheme",  // in many guides, and ZooKeeper never looked at it
-    "requestThrottleStallTime",
-    "request_stale_connection_check",
-    "request_stale_latency_check",
-    "request_throttle_drop_stale",
-    "request_throttle_stall_time",
-    "request_throttler.",
-    "sasl.",
-    "sessionRequireClientSASLAuth",
-    "security.auth_to_local",
-    "serializeLastProcessedZxid.enabled",
-    "serverCnxnFactory",
-    "snapSizeLimitInKb",
-    "snapshot.compression.method",
-    "snapshot.trust.empty",
-    "snapshotSizeFactor",
-    "ssl.",
-    "sslQuorumReloadCertFiles",
-    "superUser",
-    "syncEnabled",
-    "tcpKeepAlive",
-    "throttled_op_wait_time",
-    "watchManagerName",
-    "watcherCleanIntervalInSeconds",
-    "watcherCleanThreadsNum",
-    "watcherCleanThreshold",
+struct IgnoredKey {
+  std::string_view key;  // ends in '.': everything that begins so
+  std::string_view reason;
+  std::string_view harmless = {};  // the value that asks for what is done anyway; empty: none
+};
+
+constexpr std::string_view kNoJava = "there is no Java here";
+constexpr std::string_view kNoSuchThreads = "there are no such threads here";
+constexpr std::string_view kNoSuchCache = "there is no such cache here";
+constexpr std::string_view kLoopWaits = "the loop waits for nobody";
+constexpr std::string_view kGoesOn = "whoever waits goes on as soon as there is room";
+constexpr std::string_view kNotKept = "this is not measured here";
+constexpr std::string_view kNoFeature = "what it belongs to is not supported";
+
+// First those with a longer key, where one begins like another.
+constexpr IgnoredKey kIgnored[] = {
+    {"IPAuthenticationProvider.usexforwardedfor",
+     "nobody identifies himself to the AdminServer by an address", "false"},
+    {"admin.httpVersion", "the AdminServer speaks HTTP/1.1"},
+    {"admin.restore.enabled", "the command restore is always refused", "false"},
+    {"audit.impl.class", kNoJava},
+    {"bitHashCacheSize", kNoSuchCache},
+    {"client.", kNoFeature},
+    {"commitProcessor.", kNoSuchThreads},
+    {"db.autocreate",
+     "a blank server begins an ensemble only when all voters are heard and blank; otherwise the "
+     "others fill it before it votes",
+     "false"},
+    {"digest.enabled", "the digest of each txn is a part of the log here", "true"},
+    {"enableEagerACLCheck", "ACLs of writes are checked once, in the leader's order", "false"},
+    {"fips-mode", "TLS offers what OpenSSL's own settings allow"},
+    {"follower.", kLoopWaits},
+    {"forward_learner_requests_to_commit_processor_disabled", kNoSuchThreads},
+    {"intBufferStartingSizeBytes", kNoJava},
+    {"jmx.log4j.", kNoJava},
+    {"jute.maxbuffer.extrasize", "logs and peers take whatever a server can acknowledge"},
+    {"jvm.pause.", kNoJava},
+    {"kerberos.", "Kerberos is not supported"},
+    {"kinit", "Kerberos is not supported"},
+    {"leader.ackLoggingFrequency", kNotKept},
+    {"leader.closeSocketAsync", kLoopWaits},
+    {"leader.nodelay", "packets are never held back"},
+    {"learner.asyncSending", kLoopWaits},
+    {"learner.closeSocketAsync", kLoopWaits},
+    {"maxGetChildrenResponseCacheSize", kNoSuchCache},
+    {"maxInProcessingDeadWatchers", kNoSuchThreads},
+    {"maxResponseCacheSize", kNoSuchCache},
+    {"messageTracker.", kNotKept},
+    {"metricsProvider.exportJvmInfo", kNoJava},
+    {"metricsProvider.maxQueueSize", kNoSuchThreads},
+    {"metricsProvider.numWorkerThreads", kNoSuchThreads},
+    {"metricsProvider.prometheusMetricsSummaryRotateIntervalSeconds",
+     "summaries are since the start"},
+    {"metricsProvider.ssl.", "TLS for Prometheus is not supported"},
+    {"metricsProvider.workerShutdownTimeoutMs", kNoSuchThreads},
+    {"multiAddress.", kNoFeature},
+    {"netty.", kNoJava},
+    {"nio.", kNoSuchThreads},
+    {"observer.syncEnabled", "observers keep their log on the disk like all servers", "true"},
+    {"observerMaster.", kNoFeature},
+    {"pathStats.", kNotKept},
+    {"quorum.auth.", kNoFeature},
+    {"quorum.cnxn.threads.size", kNoSuchThreads},
+    {"requestThrottleStallTime", kGoesOn},
+    {"request_stale_connection_check",
+     "what a lost connection has not submitted is never carried out", "true"},
+    {"request_throttle_stall_time", kGoesOn},
+    {"request_throttler.", kLoopWaits},
+    {"requireClientAuthScheme", "ZooKeeper itself never looks at it: see enforce.auth.schemes"},
+    {"sasl.", "it is a client's"},
+    {"security.auth_to_local", "Kerberos is not supported"},
+    {"serializeLastProcessedZxid.enabled", "snapshots always end with their zxid", "true"},
+    {"serverCnxnFactory", kNoJava},
+    {"snapshot.trust.empty",
+     "where the log begins decides whether the state may be taken from it alone", "false"},
+    {"snapshotSizeFactor", "DIFF is made of what commitLogCount keeps in memory"},
+    {"ssl.quorum.", "TLS between servers is not supported"},
+    {"sslQuorumReloadCertFiles", "files of TLS are always read again"},
+    {"syncEnabled", "observers keep their log on the disk like all servers", "true"},
+    {"watchManagerName", kNoJava},
+    {"watcherCleanIntervalInSeconds", kNoSuchThreads},
+    {"watcherCleanThreadsNum", kNoSuchThreads},
+    {"watcherCleanThreshold", kNoSuchThreads},
 };
 
 bool matches(std::string_view key, std::string_view pattern) {
   return pattern.ends_with('.') ? key.starts_with(pattern) : key == pattern;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
 }
 
 }  // namespace
@@ -162,14 +135,18 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 KeyRuling rule_on_key(std::string_view key, std::string_view value) {
   for (const RefusedKey& refused : kRefused) {
     if (!matches(key, refused.key)) continue;
-    if (!refused.harmless.empty() && equal_ignoring_case(value, refused.harmless)) {
+    const bool unset = refused.may_be_empty && value.empty();
+    if (unset || (!refused.harmless.empty() && equal_ignoring_case(value, refused.harmless))) {
       return {KeyVerdict::Harmless, {}};
     }
     return {KeyVerdict::Refused, refused.reason};
   }
-  const bool ignored = std::any_of(std::begin(kIgnored), std::end(kIgnored),
-                                   [&](std::string_view pattern) { return matches(key, pattern); });
-  return {ignored ? KeyVerdict::Ignored : KeyVerdict::Unknown, {}};
+  for (const IgnoredKey& ignored : kIgnored) {
+    if (!matches(key, ignored.key)) continue;
+    const bool harmless = !ignored.harmless.empty() && equal_ignoring_case(value, ignored.harmless);
+    return {harmless ? KeyVerdict::Harmless : KeyVerdict::Ignored, ignored.reason};
+  }
+  return {};
 }
 
 }  // namespace vivarium

@@ -10,7 +10,7 @@ enum class KeyVerdict { Unknown, Ignored, Refused, Harmless };
 
 struct KeyRuling {
   KeyVerdict verdict = KeyVerdict::Unknown;
-  std::string_view reason;  // of a refusal
+  std::string_view reason;  // why it is refused or ignored
 };
 // Harmless: the value asks for nothing but what is done anyway.
 KeyRuling rule_on_key(std::string_view key, std::string_view value);

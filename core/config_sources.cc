@@ -55,7 +55,8 @@ constexpr Variable kVariables[] = {
     {"ZOO_INIT_LIMIT", "5", "initLimit"},
     {"ZOO_SYNC_LIMIT", "2", "syncLimit"},
     {"ZOO_AUTOPURGE_SNAPRETAINCOUNT", "3", "autopurge.snapRetainCount"},
-    {"ZOO_AUTOPURGE_PURGEINTERVAL", "0", "autopurge.purgeInterval"},
+    // The images say 0, never, where nothing is said: here that is behind each snapshot.
+    {"ZOO_AUTOPURGE_PURGEINTERVAL", "", "autopurge.purgeInterval"},
     {"ZOO_MAX_CLIENT_CNXNS", "60", "maxClientCnxns"},
     {"ZOO_STANDALONE_ENABLED", "true", "standaloneEnabled"},
     {"ZOO_ADMINSERVER_ENABLED", "true", "admin.enableServer"},

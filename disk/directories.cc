@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -79,11 +80,19 @@ bool same_directory(const Fd& a, const Fd& b) {
 
 }  // namespace
 
-Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir) {
+Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir,
+                                     bool create) {
   const std::string data_path = without_trailing_slashes(data_dir);
   const std::string log_path =
       data_log_dir.empty() ? data_path : without_trailing_slashes(data_log_dir);
   if (data_path.empty()) return fail("the data directory has no name");
+  // ZooKeeper's rule: a directory that is not there may be a disk that is not mounted.
+  for (const std::string& path : {data_path, log_path}) {
+    const std::string version_dir = path + "/version-2";
+    if (create || ::access(version_dir.c_str(), F_OK) == 0) continue;
+    return fail(fmt::format("cannot open directory {}: {} (datadir.autocreate=false)", version_dir,
+                            std::strerror(errno)));
+  }
 
   Result<Fd> root = make_directory(data_path);
   if (!root) return tl::unexpected<Error>(root.error());

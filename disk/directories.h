@@ -19,7 +19,9 @@ struct Directories {
   Fd log_lock;  // none when dataLogDir is dataDir
 };
 
-// An empty `data_log_dir` means `data_dir`. Errors name the directory and the reason.
-Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir);
+// An empty `data_log_dir` means `data_dir`. Without `create` a missing version-2 is an error.
+// Errors name the directory and the reason.
+Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir,
+                                     bool create);
 
 }  // namespace vivarium

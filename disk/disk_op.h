@@ -37,6 +37,7 @@ struct OpenFile {
   Lane lane{};
   OnError on_error{};
   Fd fd;
+  bool reaches_disk = true;  // false: a sync is answered when all is written
   // Of the lane's thread: what the current batch has gathered, and whether the file is failed.
   std::vector<PendingWrite> writes;
   std::vector<uint64_t> sync_tokens;

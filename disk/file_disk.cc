@@ -30,12 +30,16 @@ std::string checked_name(std::string_view name) {
 }  // namespace
 
 Result<std::unique_ptr<FileDisk>> FileDisk::make(FileDiskOptions options) {
-  Result<Directories> directories = open_directories(options.data_dir, options.data_log_dir);
+  Result<Directories> directories =
+      open_directories(options.data_dir, options.data_log_dir, options.create);
   if (!directories) return tl::unexpected<Error>(directories.error());
   if (options.calls == nullptr) options.calls = std::make_shared<Syscalls>();
   if (options.fatal == nullptr) options.fatal = exit_with;
-  return std::unique_ptr<FileDisk>(
+  const bool sync_log = options.sync_log;
+  std::unique_ptr<FileDisk> disk(
       new FileDisk(std::move(*directories), std::move(options.calls), std::move(options.fatal)));
+  disk->sync_log_ = sync_log;
+  return disk;
 }
 
 FileDisk::FileDisk(Directories directories, std::shared_ptr<Syscalls> calls,
@@ -83,6 +87,8 @@ FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, 
   slot.file->mode = mode;
   slot.file->lane = lane;
   slot.file->on_error = on_error;
+  const bool of_log = dir == Dir::Logs && (name.starts_with("log.") || name.starts_with("spare."));
+  slot.file->reaches_disk = sync_log_ || !of_log;
   DiskOp op;
   op.kind = DiskOp::Kind::Open;
   op.file = slot.file;

@@ -32,6 +32,8 @@ struct FileDiskOptions {
   // exits with 1. When it returns, nothing more is carried out and dead() is true.
   std::function<void(const std::string&)> fatal;
   std::shared_ptr<Syscalls> calls;  // unset: the real ones
+  bool create = true;               // false: directories that are missing are an error
+  bool sync_log = true;  // false: syncs of log files say nothing about the disk (forceSync=no)
 };
 
 class FileDisk {
@@ -95,6 +97,7 @@ class FileDisk {
   void handle_opened(const Completion& done, const Deliver& deliver);
   void hand_over();
 
+  bool sync_log_ = true;
   Directories directories_;
   std::shared_ptr<Syscalls> calls_;
   std::unique_ptr<DiskShared> shared_;

@@ -109,7 +109,7 @@ void FileLane::settle() {
 void FileLane::settle(OpenFile& file) {
   if (!write_all(file)) return;
   if (file.sync_tokens.empty()) return;
-  if (shared_.calls().fdatasync(file.fd.get()) != 0) {
+  if (file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
     // Never again: after a failed sync the kernel may call dirty pages clean (hazards R16).
     fail(file, "fdatasync", errno);
     return;

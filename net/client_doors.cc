@@ -37,6 +37,10 @@ Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
     }
     return {};
   }
+  if (!sasl.super_password.empty()) {
+    std::erase_if(**users, [](const auto& user) { return user.first == kSaslSuper; });
+    (*users)->emplace_back(kSaslSuper, sasl.super_password);
+  }
   const size_t count = (*users)->size();
   Result<std::unique_ptr<SaslServer>> server = SaslServer::make(std::move(**users));
   if (!server) return tl::unexpected<Error>(server.error());
@@ -49,6 +53,23 @@ Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
 }
 
 }  // namespace
+
+void add_peer_doors(const ServerFile& file, LoopOptions& options) {
+  const Member* self = file.config.find(file.config.id);
+  if (self == nullptr) return;
+  const SocketConfig& sockets = file.config.sockets;
+  DoorOptions door;
+  door.keep_alive = sockets.peer_keep_alive;
+  options.keep_connections_alive = sockets.peer_keep_alive;
+  LoopDoor election{Door::Election, self->election, false, door};
+  LoopDoor quorum{Door::Quorum, self->quorum, false, door};
+  election.bind_retries =
+      sockets.election_bind_retries == 0 ? UINT32_MAX : sockets.election_bind_retries - 1;
+  for (LoopDoor* one : {&election, &quorum}) {
+    if (sockets.peers_on_all_interfaces) one->address.host.clear();
+    options.doors.push_back(*one);
+  }
+}
 
 Result<void> add_client_doors(const ServerFile& file, LoopOptions& options) {
   const TlsSettings& tls = file.tls;
@@ -67,12 +88,16 @@ Result<void> add_client_doors(const ServerFile& file, LoopOptions& options) {
                                               options.tls->summary(), demand(tls.client_auth)));
     }
   }
+  DoorOptions door;
+  door.backlog = file.config.sockets.client_backlog;
+  door.keep_alive = file.config.sockets.client_keep_alive;
   if (file.client.port != 0 || tls.secure_client.port == 0) {
-    const DoorTls either = tls.on_client_port ? DoorTls::Either : DoorTls::Plain;
-    options.doors.push_back({Door::Client, file.client, false, either});
+    door.tls = tls.on_client_port ? DoorTls::Either : DoorTls::Plain;
+    options.doors.push_back({Door::Client, file.client, false, door});
   }
   if (tls.secure_client.port != 0) {
-    options.doors.push_back({Door::Client, tls.secure_client, false, DoorTls::Tls});
+    door.tls = DoorTls::Tls;
+    options.doors.push_back({Door::Client, tls.secure_client, false, door});
   }
   if (Result<void> done = add_sasl(file.sasl, options); !done) return done;
   const std::vector<std::string>& demanded = file.config.auth.demanded;

@@ -1,6 +1,7 @@
 #include "net/epoll_loop.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -118,14 +119,27 @@ Result<void> EpollLoop::open_all() {
     tls_reloader_ = std::make_unique<TlsReloader>(*options_.tls);
     if (Result<void> done = watch(tls_reloader_->wake_fd(), kTlsToken); !done) return done;
   }
+  links_.keep_connections_alive(options_.keep_connections_alive);
   for (const LoopDoor& door : options_.doors) {
-    const Result<void> done = links_.listen(door.door, door.address, door.tls);
+    const Result<void> done = open_door(door);
     if (done) continue;
     const std::string line = fmt::format("{}{}", whose(door.door), done.error().message);
     if (!door.may_fail) return fail(line);
     log(LogLevel::Warn, line);
   }
   return {};
+}
+
+// Somebody may be about to leave the port, or a name about to be known. Nothing else goes on yet.
+Result<void> EpollLoop::open_door(const LoopDoor& door) {
+  constexpr int kPauseMs = 1000;
+  for (uint32_t tries = 0;; ++tries) {
+    Result<void> done = links_.listen(door.door, door.address, door.options);
+    if (done || tries >= door.bind_retries) return done;
+    log(LogLevel::Warn, fmt::format("{}{}; trying again", whose(door.door), done.error().message));
+    pollfd stop = {signals_.get(), POLLIN, 0};
+    if (::poll(&stop, 1, kPauseMs) > 0) return fail("stopped as asked");
+  }
 }
 
 // ------------------------------------------------------------------------------------------- turns

@@ -28,7 +28,8 @@ struct LoopDoor {
   Door door{};
   Address address;        // host empty: all interfaces; port 0: any
   bool may_fail = false;  // a door that cannot be opened is told of and stays shut
-  DoorTls tls = DoorTls::Plain;
+  DoorOptions options{};
+  uint32_t bind_retries = 0;  // a second apart
 };
 
 struct LoopOptions {
@@ -38,6 +39,7 @@ struct LoopOptions {
   std::shared_ptr<const TlsContext> tls;  // needed by doors with TLS
   std::shared_ptr<SaslServer> sasl;       // none: clients cannot authenticate by SASL
   Duration handshake_deadline = milliseconds(10'000);
+  bool keep_connections_alive = false;  // SO_KEEPALIVE on those that the core opens
 };
 
 class EpollLoop final : public World {
@@ -106,6 +108,7 @@ class EpollLoop final : public World {
  private:
   EpollLoop(LoopOptions options, std::unique_ptr<FileDisk> disk, Handler handler, Fd epoll);
   Result<void> open_all();
+  Result<void> open_door(const LoopDoor& door);
   Result<void> watch(int fd, uint64_t token);
   void read_clocks();
   void step(const Event& event);

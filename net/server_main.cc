@@ -50,10 +50,7 @@ LoopOptions loop_options(const ServerFile& file, const LogSink& log) {
   if (admin.metrics) {
     options.doors.push_back({Door::Metrics, {admin.metrics_host, admin.metrics_port}});
   }
-  if (const Member* self = file.config.find(file.config.id); self != nullptr) {
-    options.doors.push_back({Door::Election, self->election});
-    options.doors.push_back({Door::Quorum, self->quorum});
-  }
+  add_peer_doors(file, options);
   return options;
 }
 
@@ -86,6 +83,8 @@ int serve(ServerFile file) {
   FileDiskOptions disk_options;
   disk_options.data_dir = file.data_dir;
   disk_options.data_log_dir = file.data_log_dir;
+  disk_options.create = file.config.create_directories;
+  disk_options.sync_log = file.config.sync_log;
   disk_options.fatal = [log](const std::string& line) {
     log(LogLevel::Error, line);
     ::_exit(kCannotGoOn);

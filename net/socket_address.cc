@@ -43,7 +43,7 @@ bool set_flag(int fd, int level, int option, int value) {
   return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-Result<Fd> listen_at(const SocketAddress& address, bool both_families) {
+Result<Fd> listen_at(const SocketAddress& address, bool both_families, int backlog) {
   Fd fd(socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const auto cannot = [&](const char* verb) {
     return fail(fmt::format("cannot {} {} port {}: {}", verb, address.text(), address.port(),
@@ -55,16 +55,16 @@ Result<Fd> listen_at(const SocketAddress& address, bool both_families) {
     set_flag(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, both_families ? 0 : 1);
   }
   if (bind(fd.get(), address.get(), address.length) != 0) return cannot("bind");
-  if (listen(fd.get(), kBacklog) != 0) return cannot("listen on");
+  if (listen(fd.get(), backlog > 0 ? backlog : kBacklog) != 0) return cannot("listen on");
   return fd;
 }
 
-Result<std::vector<Fd>> listen_on_all_interfaces(uint16_t port) {
+Result<std::vector<Fd>> listen_on_all_interfaces(uint16_t port, int backlog) {
   std::vector<Fd> sockets;
   for (const char* host : {"::", "0.0.0.0"}) {
     const Result<std::vector<SocketAddress>> any = resolve_literal(Address{host, port});
     if (!any) continue;
-    Result<Fd> socket = listen_at(any->front(), true);
+    Result<Fd> socket = listen_at(any->front(), true, backlog);
     if (socket) {
       sockets.push_back(std::move(*socket));
       return sockets;
@@ -116,8 +116,8 @@ Result<std::vector<SocketAddress>> resolve_literal(const Address& address) {
 
 Result<std::vector<SocketAddress>> resolve(const Address& address) { return look_up(address, 0); }
 
-Result<std::vector<Fd>> listen_on(const Address& address) {
-  if (address.host.empty()) return listen_on_all_interfaces(address.port);
+Result<std::vector<Fd>> listen_on(const Address& address, int backlog) {
+  if (address.host.empty()) return listen_on_all_interfaces(address.port, backlog);
   Result<std::vector<SocketAddress>> found = resolve(address);
   if (!found) return tl::unexpected<Error>(found.error());
   // One door has one port: with port 0 the first address chooses it.
@@ -128,7 +128,7 @@ Result<std::vector<Fd>> listen_on(const Address& address) {
     const std::string text = one.text();
     if (std::find(done.begin(), done.end(), text) != done.end()) continue;
     one.set_port(port);
-    Result<Fd> socket = listen_at(one, text == "::");
+    Result<Fd> socket = listen_at(one, text == "::", backlog);
     if (!socket) return tl::unexpected<Error>(socket.error());
     const Result<SocketAddress> local = local_address(*socket);
     if (!local) return tl::unexpected<Error>(local.error());
@@ -138,6 +138,8 @@ Result<std::vector<Fd>> listen_on(const Address& address) {
   }
   return sockets;
 }
+
+void keep_alive(const Fd& socket) { set_flag(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1); }
 
 Result<SocketAddress> local_address(const Fd& socket) {
   SocketAddress local;

@@ -27,12 +27,16 @@ struct SocketAddress {
   std::string text() const;
 };
 
+// The system sends something now and then when nobody else does.
+void keep_alive(const Fd& socket);
+
 // The addresses of a literal (one) or of a name (by the system's resolver, which may block).
 Result<std::vector<SocketAddress>> resolve_literal(const Address& address);
 Result<std::vector<SocketAddress>> resolve(const Address& address);
 
 // Listens on every address that `address` means; an empty host is all interfaces, IPv6 and IPv4.
-Result<std::vector<Fd>> listen_on(const Address& address);
+// `backlog` below 1: as long as is sensible.
+Result<std::vector<Fd>> listen_on(const Address& address, int backlog = -1);
 Result<SocketAddress> local_address(const Fd& socket);
 
 // A non-blocking stream socket that is about to connect.

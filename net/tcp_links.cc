@@ -61,9 +61,9 @@ Fd open_reserve() { return Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
 TcpLinks::TcpLinks(int epoll) : epoll_(epoll), buffer_(kReadMax), reserve_(open_reserve()) {}
 
-Result<void> TcpLinks::listen(Door door, const Address& address, DoorTls tls) {
-  CHECK(tls == DoorTls::Plain || tls_ != nullptr);
-  Result<std::vector<Fd>> sockets = listen_on(address);
+Result<void> TcpLinks::listen(Door door, const Address& address, const DoorOptions& options) {
+  CHECK(options.tls == DoorTls::Plain || tls_ != nullptr);
+  Result<std::vector<Fd>> sockets = listen_on(address, options.backlog);
   if (!sockets) return tl::unexpected<Error>(sockets.error());
   for (Fd& socket : *sockets) {
     CHECK(listeners_.size() < kListenersMax);
@@ -73,7 +73,7 @@ Result<void> TcpLinks::listen(Door door, const Address& address, DoorTls tls) {
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, socket.get(), &interest) != 0) {
       return fail(fmt::format("cannot watch a listening socket: {}", std::strerror(errno)));
     }
-    listeners_.push_back(Listener{std::move(socket), door, tls, false});
+    listeners_.push_back(Listener{std::move(socket), door, options.tls, options.keep_alive, false});
   }
   return {};
 }
@@ -190,6 +190,7 @@ void TcpLinks::connect_next(LinkId id, Link& link) {
     link.candidates.pop_back();
     Result<Fd> socket = begin_connect(to);
     if (!socket) continue;
+    if (keep_alive_) keep_alive(*socket);
     link.fd = std::move(*socket);
     link.state = State::Connecting;
     watch(id, link);
@@ -628,6 +629,7 @@ bool TcpLinks::accept_one(Listener& listener, Instant now, const Deliver& delive
   }
   const int on = 1;
   setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (listener.keep_alive) keep_alive(socket);
   const LinkId id = allocate();
   Link& link = *links_[id.slot];
   link.state = State::Up;

@@ -31,6 +31,12 @@ namespace vivarium {
 // What is spoken behind a door. Either: the first byte tells.
 enum class DoorTls : uint8_t { Plain, Tls, Either };
 
+struct DoorOptions {
+  DoorTls tls = DoorTls::Plain;
+  int backlog = -1;         // below 1: as long as is sensible
+  bool keep_alive = false;  // SO_KEEPALIVE on what it accepts
+};
+
 struct TlsCounts {
   int64_t refused = 0;      // handshakes that failed or took too long
   int64_t crowded_out = 0;  // strangers that had to make room for others
@@ -46,7 +52,9 @@ class TcpLinks {
   TcpLinks& operator=(const TcpLinks&) = delete;
 
   // Opens a door; it accepts from the next turn on.
-  Result<void> listen(Door door, const Address& address, DoorTls tls = DoorTls::Plain);
+  Result<void> listen(Door door, const Address& address, const DoorOptions& options = {});
+  // SO_KEEPALIVE on connections that are opened from now on.
+  void keep_connections_alive(bool on) { keep_alive_ = on; }
   // For connections from now on; there has to be one before a door with TLS opens.
   void use_tls(std::shared_ptr<const TlsContext> tls, Duration handshake_deadline);
   // The port of an open door (of its first address).
@@ -118,6 +126,7 @@ class TcpLinks {
     Fd fd;
     Door door{};
     DoorTls tls{};
+    bool keep_alive = false;
     bool ready = false;
   };
 
@@ -157,6 +166,7 @@ class TcpLinks {
   void refuse_for_want_of_descriptors(Listener& listener);
 
   int epoll_;
+  bool keep_alive_ = false;
   Resolver resolver_;
   std::vector<Resolver::Answer> answers_;
   bool answers_ready_ = false;

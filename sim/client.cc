@@ -302,10 +302,12 @@ bool SimClient::on_reply(ByteView frame, SimTime true_now) {
     return refuse(
         fmt::format("K-MONO: a reply at zxid {:x} after one at {:x}", header->zxid, seen.value));
   }
-  // A read-only server's refusal is no answer: the probe is sent again on the next connection.
+  // A read-only server's refusal is no answer: the probe is sent again on the next connection. So
+  // it is at once where too many others were in front of it.
   const bool refused = read_only_ && header->error == ErrorCode::NotReadOnly;
+  const bool throttled = header->error == ErrorCode::ThrottledOp;
   if (probe_state_ == Probe::Sent && in_flight_.front() == probe_op_ && !refused) {
-    probe_state_ = Probe::Done;
+    probe_state_ = throttled ? Probe::Wanted : Probe::Done;
   }
   log_.heard.push_back({HeardKind::Reply, true_now, op.invoked, header->zxid, in_flight_.front()});
   in_flight_.pop_front();

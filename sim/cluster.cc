@@ -51,7 +51,7 @@ NodeFacts NodeFacts::of(const Node& node) {
   f.epoch = node.zab().epoch();
   f.established = node.zab().established();
   f.leading = node.zab().leading();
-  f.serving = node.zab().serving();
+  f.delivers = node.zab().delivers();
   f.committed = node.zab().committed();
   f.last_applied = node.tree().last_applied();
   f.last_logged = node.storage().last_logged();
@@ -305,7 +305,7 @@ bool Cluster::converged() const {
   Zxid applied;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
     const Standing due = profile_.observer(i) ? Standing::Observer : Standing::Voter;
-    if (!nodes_[i] || !facts_[i].serving || facts_[i].standing != due) return false;
+    if (!nodes_[i] || !facts_[i].delivers || facts_[i].standing != due) return false;
     if (i == 0) applied = facts_[i].last_applied;
     if (facts_[i].last_applied != applied || facts_[i].last_logged != applied) return false;
   }
@@ -334,7 +334,7 @@ void Cluster::check_live() {
       const NodeFacts& f = facts_[i];
       text += fmt::format(" s{} role {} standing {} epoch {} serving {} applied {:x} logged {:x};",
                           i + 1, static_cast<int>(f.role), static_cast<int>(f.standing), f.epoch,
-                          f.serving, f.last_applied.value, f.last_logged.value);
+                          f.delivers, f.last_applied.value, f.last_logged.value);
     }
     for (ClientIndex i = 0; i < profile_.clients; ++i) {
       text += fmt::format(" c{} connected {} workload {} probe {};", i + 1, clients_[i].connected(),

@@ -32,7 +32,7 @@ struct NodeFacts {
   Epoch epoch = 0;  // of the leadership it is part of
   bool established = false;
   bool leading = false;
-  bool serving = false;  // clients may be served: only then is what it applied delivered
+  bool delivers = false;  // Zab::delivers()
   Zxid committed;
   Zxid last_applied;
   Zxid last_logged;

@@ -9,6 +9,62 @@
 
 namespace vivarium::sim {
 
+namespace {
+
+// What an operator may set about the log, the quorum and its leader, in some of the seeds each.
+void draw_operators_settings(Profile& p, Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Config& c = p.config;
+  c.snapshot_every_bytes = draw(30, 6) == 0 ? 512 + 512 * draw(31, 16) : 0;
+  if (const uint64_t purge = draw(32, 8); purge == 0) {
+    c.purge = false;
+  } else if (purge < 3) {
+    c.purge_interval_ms = static_cast<int64_t>(50 + draw(33, 1500));
+  }
+  if (draw(34, 6) == 0) {
+    c.flush_delay_ms = static_cast<int64_t>(1 + draw(35, 30));
+    c.flush_quiet_ms = static_cast<int64_t>(draw(36, 10));
+    c.flush_txns_max = static_cast<uint32_t>(1 + draw(37, 20));
+  }
+  c.leader_serves = p.servers == 1 || draw(38, 8) != 0;
+  c.epoch_wait_ms = draw(39, 4) == 0 ? static_cast<int64_t>(draw(40, 500)) : -1;
+  if (draw(41, 4) == 0) c.snap_syncs_max = c.diff_syncs_max = 1;
+  c.snap_only = draw(42, 16) == 0;
+  c.connect_limit_ticks = draw(43, 4) == 0 ? static_cast<int64_t>(2 + draw(44, 16)) : 0;
+  c.connect_pause_ms = static_cast<int64_t>(20 + draw(45, 100));
+  c.observer_election_delay_ms = static_cast<int64_t>(draw(46, 200));
+  c.observer_reconnect_delay_ms = static_cast<int64_t>(draw(47, 2) * draw(48, 200));
+  c.election_connect_ms = static_cast<int64_t>(500 + draw(49, 2500));
+  // Requests and connections that are too many.
+  if (draw(52, 6) == 0) {
+    c.throttle_requests_max = static_cast<uint32_t>(1 + draw(53, 4));
+    if (draw(54, 2) == 0) c.throttled_wait_ms = static_cast<int64_t>(1 + draw(55, 40));
+    c.stale_by_latency = draw(56, 2) == 0;
+    c.drop_stale = draw(57, 4) != 0;
+  }
+  if (draw(58, 8) == 0) {
+    c.large_request_bytes = static_cast<int64_t>(64 + draw(59, 128));
+    c.large_requests_bytes_max = 3000 + draw(60, 3000);
+  }
+  if (draw(61, 6) == 0) {
+    ThrottleConfig& throttle = c.connection_throttle;
+    throttle.tokens_max = static_cast<uint32_t>(1 + draw(62, 5));
+    throttle.fill_ms = static_cast<int64_t>(5 + draw(63, 40));
+    throttle.weighted = draw(64, 2) == 0;
+    if (draw(65, 2) == 0) {
+      throttle.freeze_ms = static_cast<int64_t>(draw(66, 200));
+      throttle.drop_increase = 200'000;
+      throttle.drop_decrease = 100'000;
+      throttle.decrease_ratio = 500'000;
+    }
+  }
+  c.election_hello_ms = draw(50, 4) == 0 ? static_cast<int64_t>(100 + draw(51, 800)) : -1;
+}
+
+}  // namespace
+
 Profile standard_profile(Choices& choices) {
   const auto draw = [&](uint64_t what, uint64_t n) {
     return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
@@ -70,6 +126,7 @@ Profile standard_profile(Choices& choices) {
   c.admin.idle_timeout_ms = 2000;
   c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
   c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
+  draw_operators_settings(p, choices);
   return p;
 }
 

@@ -91,7 +91,7 @@ class Scenario final : public Observer {
   const NodeFacts& facts(ServerIndex server) const { return cluster_.facts(server); }
   uint32_t servers() const { return cluster_.profile().servers; }
   std::optional<ServerIndex> leader() const;  // established
-  bool serving(ServerIndex server) const { return facts(server).serving; }
+  bool serving(ServerIndex server) const { return facts(server).delivers; }
   bool serving() const;  // all of them
   // A server that does not lead; the n-th of them.
   ServerIndex follower(uint32_t n = 0) const;

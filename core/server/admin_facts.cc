@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/server/admin_text.h"
+#include "core/server/namespace_metrics.h"
 #include "core/zab/membership.h"
 
 namespace vivarium {
@@ -64,10 +65,12 @@ int64_t max_client_connections(const Config& config) {
 void reset_statistics(AdminParts& parts) {
   parts.server.reset_stats();
   parts.world.reset_metrics();
-  if (Leader* leader = parts.zab.leader_role()) leader->reset_proposal_sizes();
+  if (Leader* leader = parts.zab.leader_role()) leader->reset_statistics();
 }
 
 bool serving(const AdminParts& parts) { return parts.zab.serving() || parts.server.read_only(); }
+
+bool running(const AdminParts& parts) { return parts.zab.delivers() || serving(parts); }
 
 int64_t log_waiting_ms(const AdminParts& parts) {
   const Instant since = parts.storage.waiting_since();
@@ -129,7 +132,8 @@ std::string conf_lines(const AdminParts& parts, const DirSizes& sizes) {
   put(out, "tickTime={}\nmaxClientCnxns={}\n", config.tick_ms, max_client_connections(config));
   put(out, "minSessionTimeout={}\nmaxSessionTimeout={}\n", config.min_session_timeout(),
       config.max_session_timeout());
-  put(out, "clientPortListenBacklog=-1\nserverId={}\n", config.standalone() ? 0 : config.id.value);
+  put(out, "clientPortListenBacklog={}\nserverId={}\n", config.sockets.client_backlog,
+      config.standalone() ? 0 : config.id.value);
   const Member* self = config.find(config.id);
   if (self == nullptr) return out;
   put(out, "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n",
@@ -189,8 +193,10 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
   out.number("last_client_response_size", stats.responses.last);
   out.number("max_client_response_size", stats.responses.max);
   out.number("min_client_response_size", stats.responses.min);
-  // There is no throttle that drops connections, and how clients came is not counted.
-  out.decimal("connection_drop_probability", "0.0");
+  const uint32_t drop = parts.server.connection_throttle().drop_millionths();
+  out.decimal("connection_drop_probability",
+              drop == 0 ? "0.0" : fmt::format("{}.{:06}", drop / 1'000'000, drop % 1'000'000));
+  // How clients came is not counted.
   out.number("non_mtls_local_conn_count", 0);
   out.number("non_mtls_remote_conn_count", 0);
   out.number("uptime", (parts.world.now() - stats.serving_since).ms());
@@ -200,6 +206,7 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
     out.number("open_file_descriptor_count", process.open_descriptors);
     out.number("max_file_descriptor_count", process.descriptors_max);
   }
+  write_quotas(parts.tree, out);
   const Leader* leader = parts.zab.leader_role();
   if (leader != nullptr && !parts.config.standalone()) write_leader(*leader, parts, out);
 }

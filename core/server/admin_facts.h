@@ -28,6 +28,10 @@ class FactWriter {
   virtual void number(std::string_view name, int64_t value) = 0;
   // A decimal fraction, written already.
   virtual void decimal(std::string_view name, std::string_view value) = 0;
+  // One value of a set: ZooKeeper puts the key in front.
+  virtual void member(std::string_view name, std::string_view key, int64_t value) {
+    number(std::string(key) + "_" + std::string(name), value);
+  }
 };
 
 // There are no traces here that it would choose among: ZooKeeper's default.
@@ -40,6 +44,8 @@ void reset_statistics(AdminParts& parts);
 
 // Are clients served, be it for reads alone?
 bool serving(const AdminParts& parts);
+// The same, or it leads without serving clients of its own.
+bool running(const AdminParts& parts);
 // How long writes have been waiting for the disk of the log, in ms: for a sync, or for room, even
 // when none has come yet that would need it.
 int64_t log_waiting_ms(const AdminParts& parts);

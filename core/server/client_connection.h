@@ -37,9 +37,10 @@ struct PendingRequest {
   RequestClass kind{};
   bool done = false;  // Write and Barrier: the answer is known
   ErrorCode error{};
-  Instant since;     // when it was read
-  uint32_t ids = 0;  // how many the connection had when the request was read
-  Bytes body;        // of the request for reads, of the reply for all others
+  Instant since;       // when it was read
+  uint32_t ids = 0;    // how many the connection had when the request was read
+  uint64_t large = 0;  // its bytes, when they count as those of a large request
+  Bytes body;          // of the request for reads, of the reply for all others
   std::shared_ptr<const AuditSubject> audit;  // of an audited write
   std::vector<Op> parts;                      // multi: what each operation was asked as
 };
@@ -77,15 +78,17 @@ struct ClientConnection {
   Bytes output;  // of this turn
   Fifo<PendingRequest> queue;
   uint64_t queued_bytes = 0;  // bodies of reads in the queue
+  uint64_t large_bytes = 0;   // of large requests in the queue
   // Of what is in the queue:
   uint32_t writes_queued = 0;
   uint32_t barriers_queued = 0;
   uint32_t reads_queued = 0;
   ConnectionStats stats;
-  uint64_t credit = 0;   // bytes that may still arrive
-  uint64_t unsent = 0;   // bytes on their way to it, when last looked at
-  bool stalled = false;  // in Server::stalled_
-  bool dirty = false;    // in Server::dirty_
+  uint64_t credit = 0;                       // bytes that may still arrive
+  uint64_t unsent = 0;                       // bytes on their way to it, when last looked at
+  bool stalled = false;                      // in Server::stalled_
+  Instant in_line_since = Instant::never();  // its first request waits for the pipeline
+  bool dirty = false;                        // in Server::dirty_
 };
 
 }  // namespace vivarium

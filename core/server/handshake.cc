@@ -30,6 +30,10 @@ void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& 
     close(connection, End::Drain, parts);
     return;
   }
+  if (!admit(*request, parts)) {
+    close(connection, End::Drain, parts);
+    return;
+  }
   if (read_only_ && !request->read_only) {
     close(connection, End::Drain, parts);
     return;
@@ -48,6 +52,24 @@ void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& 
   }
 }
 
+// As many connects as the operator wants in a time; whoever is one too many comes again.
+bool Server::admit(const ConnectRequest& request, ServerParts& parts) {
+  const ThrottleConfig& config = parts.config.connection_throttle;
+  using Kind = ConnectionThrottle::Kind;
+  const bool local = parts.config.local_sessions && !parts.config.standalone();
+  const Kind fresh = local ? Kind::Local : Kind::Global;
+  const Kind kind = request.session == SessionId() ? fresh : Kind::Renewed;
+  if (!throttle_.admit(kind, config, parts.world)) {
+    parts.world.count("connection_rejected", 1);
+    return false;
+  }
+  parts.world.count("connection_request_count", 1);
+  if (config.tokens_max != 0) {
+    parts.world.sample("connection_token_deficit", throttle_.deficit(config));
+  }
+  return true;
+}
+
 void Server::create_session(ClientConnection& connection, ServerParts& parts) {
   if (read_only_ && !parts.config.local_sessions) {
     // As Apache: a reply where the client expects a ConnectResponse.
@@ -64,7 +86,6 @@ void Server::create_session(ClientConnection& connection, ServerParts& parts) {
     create_local_session(connection, parts);
     return;
   }
-  parts.world.count("connection_request_count", 1);
   connection.phase = Phase::Creating;
   sessions_[connection.session].link = connection.link;
   Byte timeout[4];

@@ -11,7 +11,9 @@ namespace vivarium {
 namespace {
 
 // Summaries that ZooKeeper keeps with quantiles, of those that exist here.
-constexpr std::string_view kDetailed[] = {"commit_propagation_latency",
+constexpr std::string_view kDetailed[] = {"ack_latency",
+                                          "commit_propagation_latency",
+                                          "proposal_latency",
                                           "propagation_latency",
                                           "quorum_ack_latency",
                                           "readlatency",
@@ -22,9 +24,39 @@ bool is_detailed(std::string_view name) {
   return std::find(std::begin(kDetailed), std::end(kDetailed), name) != std::end(kDetailed);
 }
 
+// Sets stand in a MetricTable as "name\1key".
+constexpr char kSetMark = '\1';
+
+struct Series {
+  explicit Series(std::string_view table_name)
+      : name(table_name.substr(0, table_name.find(kSetMark))),
+        key(table_name.substr(std::min(name.size() + 1, table_name.size()))) {}
+  std::string shown() const { return key.empty() ? name : key + "_" + name; }
+  std::string name;
+  std::string key;
+};
+
+// What a label's value may hold.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 class PrometheusLines final : public FactWriter {
  public:
   explicit PrometheusLines(std::string& out) : out_(out) {}
+  void member(std::string_view name, std::string_view key, int64_t value) override {
+    type(name, "gauge");
+    out_ += fmt::format("{}{{key=\"{}\",}} {}\n", name, escaped(key), value);
+  }
   // What is no number is no metric.
   void text(std::string_view, std::string_view) override {}
   void number(std::string_view name, int64_t value) override {
@@ -39,23 +71,34 @@ class PrometheusLines final : public FactWriter {
     type(name, "counter");
     out_ += fmt::format("{} {}\n", name, value);
   }
-  void summary(std::string_view name, const MetricSummary& summary) {
+  void summary(const Series& series, const MetricSummary& summary) {
+    const std::string& name = series.name;
+    const std::string label =
+        series.key.empty() ? std::string() : fmt::format("key=\"{}\",", escaped(series.key));
+    const auto quantile = [&](std::string_view of, int64_t per_mille) {
+      out_ += fmt::format("{}{{{}quantile=\"{}\",}} {}\n", name, label, of,
+                          summary.quantile(per_mille));
+    };
     type(name, "summary");
-    quantile(name, "0.5", summary.quantile(500));
+    quantile("0.5", 500);
     if (is_detailed(name)) {
-      quantile(name, "0.9", summary.quantile(900));
-      quantile(name, "0.99", summary.quantile(990));
+      quantile("0.9", 900);
+      quantile("0.99", 990);
     }
-    out_ += fmt::format("{}_count {}\n{}_sum {}\n", name, summary.count(), name, summary.sum());
+    const std::string braces = label.empty() ? label : "{" + label + "}";
+    out_ += fmt::format("{0}_count{1} {2}\n{0}_sum{1} {3}\n", name, braces, summary.count(),
+                        summary.sum());
   }
 
  private:
+  // Once for all members of a set, which follow each other.
   void type(std::string_view name, std::string_view kind) {
+    if (name == typed_) return;
+    typed_ = name;
     out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, name, name, kind);
   }
-  void quantile(std::string_view name, std::string_view of, int64_t value) {
-    out_ += fmt::format("{}{{quantile=\"{}\",}} {}\n", name, of, value);
-  }
+
+  std::string typed_;
 
   std::string& out_;
 };
@@ -86,21 +129,46 @@ constexpr std::string_view kCounters[] = {"admin_commands_refused",
                                           "bad_frames",
                                           "cnxn_closed_without_zk_server_running",
                                           "commit_count",
+                                          "connection_drop_count",
                                           "connection_rejected",
                                           "connection_request_count",
                                           "connection_revalidate_count",
                                           "diff_count",
+                                          "digest_mismatches_count",
                                           "fsync_threshold_exceed_count",
+                                          "large_requests_rejected",
                                           "learner_commit_received_count",
                                           "learner_proposal_received_count",
                                           "looking_count",
                                           "proposal_count",
+                                          "quit_leading_due_to_disloyal_voter",
+                                          "request_throttle_wait_count",
+                                          "revalidate_count",
                                           "sessionless_connections_expired",
                                           "slow_readers_dropped",
                                           "snap_count",
-                                          "snapshot_error_count"};
-constexpr std::string_view kSummaries[] = {"election_time", "fsynctime", "propagation_latency",
-                                           "snapshottime"};
+                                          "snapshot_error_count",
+                                          "snapshot_rate_limited_count",
+                                          "stale_replies",
+                                          "stale_requests",
+                                          "stale_requests_dropped",
+                                          "stale_sessions_expired",
+                                          "throttled_ops"};
+constexpr std::string_view kSummaries[] = {"dbinittime",
+                                           "election_time",
+                                           "follower_sync_time",
+                                           "fsynctime",
+                                           "inflight_diff_count",
+                                           "inflight_snap_count",
+                                           "leader_unavailable_time",
+                                           "observer_sync_time",
+                                           "proposal_latency",
+                                           "snapshottime",
+                                           "startup_snap_load_time",
+                                           "startup_txns_load_time",
+                                           "startup_txns_loaded",
+                                           "sync_processor_batch_size",
+                                           "unavailable_time"};
 
 // What the World was told, and what Server keeps by itself.
 MetricTable gathered(const AdminParts& parts) {
@@ -114,6 +182,13 @@ MetricTable gathered(const AdminParts& parts) {
     for (const auto& [name, summary] : told->summaries()) table.sample(name, summary);
   }
   parts.server.traffic().add_to(table);
+  if (const Leader* leader = parts.zab.leader_role(); leader != nullptr) {
+    table.sample("quorum_ack_latency", leader->quorum_ack_latency());
+    for (const Leader::LearnerFacts& learner : leader->learner_facts()) {
+      if (!learner.voter) continue;
+      table.sample(fmt::format("ack_latency{}{}", kSetMark, learner.id.value), learner.ack_latency);
+    }
+  }
   return table;
 }
 
@@ -128,13 +203,15 @@ void write_metrics(const AdminParts& parts, FactWriter& out) {
   const MetricTable table = gathered(parts);
   for (const auto& [name, value] : table.counters()) out.number(name, value);
   for (const auto& [name, value] : table.gauges()) out.number(name, value);
-  for (const auto& [name, summary] : table.summaries()) {
+  for (const auto& [table_name, summary] : table.summaries()) {
+    const Series series(table_name);
+    const std::string name = series.shown();
     out.decimal("avg_" + name, decimal_average(summary.sum(), summary.count()));
     out.number("min_" + name, summary.min());
     out.number("max_" + name, summary.max());
     out.number("cnt_" + name, summary.count());
     out.number("sum_" + name, summary.sum());
-    if (!is_detailed(name)) continue;
+    if (!is_detailed(series.name)) continue;
     out.number("p50_" + name, summary.quantile(500));
     out.number("p95_" + name, summary.quantile(950));
     out.number("p99_" + name, summary.quantile(990));
@@ -145,12 +222,12 @@ void write_metrics(const AdminParts& parts, FactWriter& out) {
 std::string prometheus_text(const AdminParts& parts) {
   std::string out;
   PrometheusLines lines(out);
-  if (serving(parts)) write_monitor(parts, 0, lines);
+  if (running(parts)) write_monitor(parts, 0, lines);
   put_process(parts.world.process_facts(), lines);
   const MetricTable table = gathered(parts);
   for (const auto& [name, value] : table.counters()) lines.counter(name, value);
   for (const auto& [name, value] : table.gauges()) lines.number(name, value);
-  for (const auto& [name, summary] : table.summaries()) lines.summary(name, summary);
+  for (const auto& [name, summary] : table.summaries()) lines.summary(Series(name), summary);
   return out;
 }
 

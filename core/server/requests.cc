@@ -55,6 +55,7 @@ constexpr Operation kRefused{Op::Error, RequestClass::Refused, nullptr};
 // Refused requests are told no zxid, and answers to auth and sasl zero (client-protocol section 4).
 constexpr int64_t kNoReplyZxid = -1;
 constexpr int64_t kIdentifyZxid = 0;
+constexpr uint64_t kHeaderBytes = 8;  // of a request, in front of its body
 
 bool is_read(RequestClass kind) {
   return kind == RequestClass::Read || kind == RequestClass::Rearm;
@@ -62,6 +63,7 @@ bool is_read(RequestClass kind) {
 
 void count_queued(ClientConnection& connection, const PendingRequest& request, int sign) {
   const auto one = static_cast<uint32_t>(sign);  // modulo 2^32, as the counters are
+  connection.large_bytes += request.large * static_cast<uint64_t>(sign);
   if (request.kind == RequestClass::Write) connection.writes_queued += one;
   if (request.kind == RequestClass::Barrier) connection.barriers_queued += one;
   if (!is_read(request.kind)) return;
@@ -92,6 +94,53 @@ bool is_txn_of(TxnType type, Op op) {
 
 }  // namespace
 
+static_assert(std::size(kOperations) < TrafficMetrics::kOperationsMax);
+
+// The last place is that of whatever is no operation of clients.
+size_t place_of(const Operation& operation) {
+  if (&operation == &kRefused) return TrafficMetrics::kOperationsMax - 1;
+  return static_cast<size_t>(&operation - kOperations);
+}
+
+std::string_view operation_name(size_t place) {
+  // As ZooKeeper 3.10 counts them; several kinds of one operation have one name.
+  struct Name {
+    Op op;
+    std::string_view name;
+  };
+  constexpr Name kNames[] = {{Op::AddWatch, "add_watch"},
+                             {Op::CheckWatches, "check_watches"},
+                             {Op::CloseSession, "close_session"},
+                             {Op::Create, "create"},
+                             {Op::Create2, "create"},
+                             {Op::CreateContainer, "create"},
+                             {Op::CreateTtl, "create"},
+                             {Op::Delete, "delete"},
+                             {Op::Exists, "exists"},
+                             {Op::GetAcl, "get_acl"},
+                             {Op::GetAllChildrenNumber, "get_all_children_number"},
+                             {Op::GetChildren, "get_children"},
+                             {Op::GetChildren2, "get_children"},
+                             {Op::GetData, "get_data"},
+                             {Op::GetEphemerals, "get_ephemerals"},
+                             {Op::Multi, "multi"},
+                             {Op::MultiRead, "multi_read"},
+                             {Op::Ping, "ping"},
+                             {Op::Reconfig, "reconfig"},
+                             {Op::RemoveWatches, "remove_watches"},
+                             {Op::SetAcl, "set_acl"},
+                             {Op::SetData, "set_data"},
+                             {Op::SetWatches, "set_watches"},
+                             {Op::SetWatches2, "set_watches"},
+                             {Op::Sync, "sync"},
+                             {Op::WhoAmI, "who_am_i"}};
+  if (place >= std::size(kOperations)) return {};
+  for (const Name& known : kNames) {
+    if (known.op == kOperations[place].op) return known.name;
+  }
+  return {};
+}
+
 const Operation& operation_of(int32_t type) {
   for (const Operation& operation : kOperations) {
     if (static_cast<int32_t>(operation.op) == type) return operation;
@@ -105,12 +154,16 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
                      ServerParts& parts) {
   CHECK(connection.phase == Phase::Established);
   const Operation& operation = operation_of(header.type);
+  ++traffic_.operations[place_of(operation)];
   PendingRequest request;
   request.xid = header.xid;
   request.op = operation.op;
   request.kind = operation.kind;
   request.since = parts.world.now();
   request.ids = static_cast<uint32_t>(connection.ids.size());
+  const int64_t large = parts.config.large_request_bytes;
+  const uint64_t bytes = body.size() + kHeaderBytes;
+  if (large >= 0 && bytes > static_cast<uint64_t>(large)) request.large = bytes;
   if (request.kind != RequestClass::Identify &&
       !satisfies_demands(connection.ids, parts.config.auth)) {
     refuse_stranger(connection, std::move(request), parts);
@@ -165,12 +218,15 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
 }
 
 uint64_t Server::enqueue(ClientConnection& connection, PendingRequest request) {
+  large_bytes_ += request.large;
   count_queued(connection, request, +1);
   return connection.queue.push(std::move(request));
 }
 
 PendingRequest Server::dequeue(ClientConnection& connection) {
   PendingRequest request = connection.queue.pop();
+  CHECK(large_bytes_ >= request.large);
+  large_bytes_ -= request.large;
   count_queued(connection, request, -1);
   return request;
 }
@@ -368,7 +424,7 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
 void Server::applied(const Effects& effects, ServerParts& parts) {
   CHECK(parts.tree.last_applied() == effects.header.zxid);
   note_digest(parts.tree);
-  parts.world.sample("propagation_latency", parts.world.wall_now().ms - effects.header.time.ms);
+  traffic_.propagation.add(parts.world.wall_now().ms - effects.header.time.ms);
   if (parts.config.admin.audit && effects.header.type == TxnType::CloseSession) {
     for (const Effects::Change& change : effects.changes) {
       if (change.event != WatchEvent::Deleted) continue;
@@ -403,7 +459,8 @@ void Server::settle(const Effects& effects, ServerParts& parts) {
   const bool held = session->second.link.valid();
   if (!held && session->second.in_flight.empty()) sessions_.erase(session);
   ClientConnection* connection = find(write.link);
-  if (connection != nullptr) finish_write(*connection, write, effects, parts);
+  if (connection != nullptr) return finish_write(*connection, write, effects, parts);
+  parts.world.count("stale_replies", 1);
 }
 
 void Server::finish_write(ClientConnection& connection, const InFlight& write,

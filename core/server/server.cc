@@ -186,6 +186,15 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
       close(*connection, End::Drain, parts);
       return in.size();
     }
+    if (connection->phase != Phase::Handshake &&
+        rejects_large(static_cast<uint64_t>(length), parts)) {
+      tell_of_refusal(fmt::format("connection from {} closed: {} bytes of large requests are "
+                                  "under way, and it sends {} (largeRequestMaxBytes)",
+                                  connection->address, large_bytes_, length),
+                      parts);
+      close(*connection, End::Drain, parts);
+      return in.size();
+    }
     const bool waits =
         connection->phase == Phase::Creating || connection->phase == Phase::Revalidating;
     const size_t end = used + kLengthBytes + static_cast<size_t>(length);
@@ -229,14 +238,65 @@ bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerPart
   const RequestClass kind = operation_of(header->type).kind;
   if (kind == RequestClass::Write && would_be_overtaken(connection)) return false;
   const bool submits = kind == RequestClass::Write || kind == RequestClass::Barrier;
-  if (submits && must_line_up(parts)) return false;
+  if (submits && must_line_up(parts)) {
+    if (connection.in_line_since == Instant::never()) {
+      connection.in_line_since = parts.world.now();
+      parts.world.count("request_throttle_wait_count", 1);
+    }
+    return false;
+  }
   ++connection.stats.received;
   ++stats_.received;
+  if (connection.in_line_since != Instant::never()) {
+    const Op op = operation_of(header->type).op;
+    switch (leave_line(connection, op, parts)) {
+      case Patience::Enough:
+        break;
+      case Patience::Throttled:
+        answer_here(connection, header->xid, op, ErrorCode::ThrottledOp, parts);
+        return true;
+      case Patience::Stale:
+        close(connection, End::Drain, parts);
+        return true;
+    }
+  }
   request(connection, *header, frame.subspan(kRequestHeaderBytes), parts);
   return true;
 }
 
 // --- back-pressure
+
+// Would so much more be too much, of requests that are large each?
+bool Server::rejects_large(uint64_t bytes, ServerParts& parts) const {
+  const Config& config = parts.config;
+  if (config.large_request_bytes < 0) return false;
+  if (bytes <= static_cast<uint64_t>(config.large_request_bytes)) return false;
+  if (large_bytes_ + bytes <= config.large_requests_bytes_max) return false;
+  parts.world.count("large_requests_rejected", 1);
+  return true;
+}
+
+// The connection's first request need not wait any more. Has it waited for too long? As ZooKeeper:
+// what closes a session is carried out in any case.
+Server::Patience Server::leave_line(ClientConnection& connection, Op op, ServerParts& parts) {
+  const Config& config = parts.config;
+  const Duration waited = parts.world.now() - connection.in_line_since;
+  connection.in_line_since = Instant::never();
+  parts.world.sample("request_throttle_queue_time_ms", waited.ms());
+  if (op == Op::CloseSession) return Patience::Enough;
+  if (config.stale_by_latency && waited > milliseconds(connection.timeout_ms)) {
+    parts.world.count("stale_requests", 1);
+    if (config.drop_stale) {
+      parts.world.count("stale_requests_dropped", 1);
+      return Patience::Stale;
+    }
+  }
+  if (config.throttled_wait_ms == 0 || waited <= milliseconds(config.throttled_wait_ms)) {
+    return Patience::Enough;
+  }
+  parts.world.count("throttled_ops", 1);
+  return Patience::Throttled;
+}
 
 // A session's requests take effect in their order. A write submitted now may be applied before an
 // earlier sync is answered, and the reads behind that sync would see it; and reads in front of a
@@ -291,7 +351,32 @@ void Server::resume_stalled(ServerParts& parts) {
   }
 }
 
+size_t Server::shed(uint32_t percent, World& world) {
+  constexpr uint64_t kAll = 100;
+  const size_t before = shed_.size();
+  for (const ClientConnection& connection : connections_) {
+    if (!connection.link.valid()) continue;
+    if (percent < kAll && world.random() % kAll >= percent) continue;
+    shed_.push_back(connection.link);
+  }
+  return shed_.size() - before;
+}
+
+// As many in a turn as nobody notices.
+void Server::shed_some(ServerParts& parts) {
+  constexpr size_t kPerTurn = 256;
+  for (size_t i = 0; i < kPerTurn && !shed_.empty(); ++i) {
+    ClientConnection* connection = find(shed_.back());
+    shed_.pop_back();
+    if (connection == nullptr) continue;
+    parts.world.count("connection_drop_count", 1);
+    close(*connection, End::Drain, parts);
+  }
+  if (!shed_.empty()) retry_ = std::min(retry_, parts.world.now());
+}
+
 void Server::end_turn(ServerParts& parts) {
+  if (!shed_.empty()) shed_some(parts);
   resume_stalled(parts);
   if (dirty_.empty()) return;
   for (size_t i = 0; i < dirty_.size(); ++i) {
@@ -387,6 +472,8 @@ void Server::forget(ClientConnection& connection) {
     if (session->second.in_flight.empty()) sessions_.erase(session);
   }
   note_unsent(connection, 0);
+  CHECK(large_bytes_ >= connection.large_bytes);
+  large_bytes_ -= connection.large_bytes;
   connection = ClientConnection();
   --connection_count_;
 }
@@ -410,10 +497,13 @@ void Server::tell_of_refusal(std::string_view line, ServerParts& parts) {
   parts.world.log(LogLevel::Warn, line);
 }
 
-void Server::serving_started(ServerParts& parts) {
-  CHECK(connection_count_ == 0);
+void Server::serving_started(ServerParts& parts) { begin_serving(parts); }
+
+void Server::begin_serving(ServerParts& parts) {
+  CHECK(connection_count_ == 0 && large_bytes_ == 0);
   session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
                      parts.world.random());
+  throttle_.start(parts.config.connection_throttle, parts.world.now());
   stats_ = ServerStats();
   stats_.serving_since = parts.world.now();
 }
@@ -429,6 +519,7 @@ void Server::serving_stopped(ServerParts& parts) {
   in_flight_ = 0;
   stalled_.clear();
   dirty_.clear();
+  shed_.clear();
   lined_up_ = false;
   retry_ = Instant::never();
   read_only_ = false;
@@ -436,12 +527,8 @@ void Server::serving_stopped(ServerParts& parts) {
 }
 
 void Server::read_only_started(ServerParts& parts) {
-  CHECK(connection_count_ == 0);
   read_only_ = true;
-  session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
-                     parts.world.random());
-  stats_ = ServerStats();
-  stats_.serving_since = parts.world.now();
+  begin_serving(parts);
 }
 
 Instant Server::deadline() const {

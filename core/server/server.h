@@ -20,6 +20,7 @@
 #include "core/config.h"
 #include "core/event.h"
 #include "core/server/client_connection.h"
+#include "core/server/connection_throttle.h"
 #include "core/server/fifo.h"
 #include "core/server/reads.h"
 #include "core/server/replication.h"
@@ -85,6 +86,8 @@ class Server {
     uint64_t digest = 0;
   };
   const std::deque<DigestAt>& digests() const { return digests_; }
+  const ConnectionThrottle& connection_throttle() const { return throttle_; }
+  uint64_t large_request_bytes() const { return large_bytes_; }
   const ServerStats& stats() const { return stats_; }
   const TrafficMetrics& traffic() const { return traffic_; }
   void reset_stats() {
@@ -92,6 +95,9 @@ class Server {
     traffic_ = TrafficMetrics();
   }
   void reset_connection_stats();
+  // Closes about so many of a hundred connections, chosen by chance, over the next turns; their
+  // clients go elsewhere. How many.
+  size_t shed(uint32_t percent, World& world);
   const WatchTable& watches() const { return watches_; }
   // The connection with the smallest slot from `slot` on, or null.
   const ClientConnection* connection_from(uint32_t slot) const;
@@ -128,6 +134,7 @@ class Server {
   const ClientConnection* find(LinkId link) const;
 
   // server.cc: links, frames, back-pressure
+  void begin_serving(ServerParts& parts);
   void accept(const LinkAccepted& event, ServerParts& parts);
   void receive(const LinkBytes& event, ServerParts& parts);
   void take(LinkId link, ByteView fresh, ServerParts& parts);
@@ -135,10 +142,14 @@ class Server {
   bool take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts);
   static bool would_be_overtaken(const ClientConnection& connection);
   bool must_line_up(const ServerParts& parts);
+  bool rejects_large(uint64_t bytes, ServerParts& parts) const;
+  enum class Patience : uint8_t { Enough, Throttled, Stale };
+  Patience leave_line(ClientConnection& connection, Op op, ServerParts& parts);
   bool output_full(const ClientConnection& connection, const ServerParts& parts) const;
   void stall(ClientConnection& connection);
   void mark_dirty(ClientConnection& connection);
   void resume_stalled(ServerParts& parts);
+  void shed_some(ServerParts& parts);
   void flush(ClientConnection& connection, ServerParts& parts);
   void note_unsent(ClientConnection& connection, uint64_t bytes);
   void drop_slowest(ServerParts& parts);
@@ -149,6 +160,7 @@ class Server {
 
   // handshake.cc
   void connect(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  bool admit(const ConnectRequest& request, ServerParts& parts);
   void create_session(ClientConnection& connection, ServerParts& parts);
   void reattach(ClientConnection& connection, const ConnectRequest& request, ServerParts& parts);
   void establish(ClientConnection& connection);
@@ -193,7 +205,9 @@ class Server {
 
   std::deque<ClientConnection> connections_;  // by LinkId::slot
   size_t connection_count_ = 0;
-  uint64_t unsent_ = 0;  // sum over the connections
+  uint64_t unsent_ = 0;       // sum over the connections
+  uint64_t large_bytes_ = 0;  // likewise
+  ConnectionThrottle throttle_;
   std::map<std::string, uint32_t> per_address_;
   std::set<std::pair<Instant, LinkId>> handshakes_;  // by deadline
   std::map<SessionId, Session> sessions_;  // held by a connection, or with writes in flight
@@ -209,6 +223,7 @@ class Server {
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
+  std::vector<LinkId> shed_;          // still to be closed
   Instant retry_ = Instant::never();  // of those that wait for their output to leave
   std::vector<WordAsked> words_;
   ServerStats stats_;

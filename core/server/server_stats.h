@@ -2,6 +2,8 @@
 // ZooKeeper's srvr, cons and mntr show them. Latencies are whole milliseconds.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -62,9 +64,20 @@ struct ServerStats {
 struct TrafficMetrics {
   int64_t bytes_received = 0;
   int64_t response_bytes = 0;
-  MetricSummary reads;    // ms from a request to its answer
-  MetricSummary updates;  // the same of writes
+  MetricSummary reads;        // ms from a request to its answer
+  MetricSummary updates;      // the same of writes
+  MetricSummary propagation;  // ms from a txn's time until it is applied here
+  int64_t watch_bytes = 0;
+  // Clients told of an event, of those that somebody had to be told of.
+  MetricSummary told_created;
+  MetricSummary told_deleted;
+  MetricSummary told_changed;
+  MetricSummary told_children;
+  // Requests, by place_of() their operation.
+  static constexpr size_t kOperationsMax = 32;
+  std::array<int64_t, kOperationsMax> operations{};
 
+  void note_told(WatchEvent event, size_t clients);
   void add_to(MetricTable& table) const;
 };
 

@@ -192,6 +192,7 @@ void Server::fire_watches(const Effects& effects) {
   for (const Effects::Change& change : effects.changes) {
     watches_.fire(change.event, change.path, fired_);
     if (fired_.empty()) continue;
+    size_t told = 0;
     frame.clear();
     append_watch_event(effects.header.zxid.wire(), change.event, change.path, frame);
     for (const WatcherId watcher : fired_) {
@@ -201,8 +202,11 @@ void Server::fire_watches(const Effects& effects) {
       append_bytes(connection->output, frame);
       ++connection->stats.sent;
       ++stats_.sent;
+      ++told;
       mark_dirty(*connection);
     }
+    traffic_.watch_bytes += static_cast<int64_t>(told * frame.size());
+    traffic_.note_told(change.event, told);
   }
 }
 

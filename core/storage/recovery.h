@@ -64,6 +64,9 @@ class Recovery {
   const std::vector<Zxid>& log_files() const { return logs_; }
   // Txns behind the snapshot.
   uint64_t replayed() const { return replayed_; }
+  uint64_t digest_mismatches() const { return digest_mismatches_; }
+  // When the snapshot was read and the logs' turn came; never: it did not.
+  Instant logs_begun() const { return logs_begun_; }
   uint64_t next_spare() const { return next_spare_; }
   Epoch accepted_epoch() const { return accepted_; }
   Epoch current_epoch() const { return current_; }
@@ -203,6 +206,7 @@ class Recovery {
   Bytes surveyed_;
   Effects effects_;
   uint64_t digest_mismatches_ = 0;
+  Instant logs_begun_ = Instant::never();
   uint64_t replayed_ = 0;
 
   // --- results

@@ -11,6 +11,7 @@ namespace vivarium {
 
 void Recovery::begin_logs(Disk& disk, DataTree& tree, History& history) {
   step_ = Step::Logs;
+  logs_begun_ = disk.world.now();
   if (!base_loaded_) tree = DataTree();
   history = History(config_.history_txns_max, config_.history_bytes_max);
   // From the file that holds the first record behind the snapshot (Apache's rule), and one more for

@@ -1,6 +1,7 @@
 #include "core/storage/storage.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/storage/repair.h"
@@ -27,12 +28,13 @@ void Storage::recover(World& world, DataTree& tree) {
   CHECK(!recovering_ && task_ == Task::None && !log_.started());
   recovering_ = true;
   tree = DataTree();
+  recovery_began_ = world.now();
   Disk d = disk(world);
   recovery_.start(d, config_);
 }
 
 void Storage::start_log(Disk& disk, const LogStart& start) {
-  log_.start(disk, start, config_.log_prealloc_bytes, recovery_.next_spare());
+  log_.start(disk, start, config_.log_prealloc_bytes, recovery_.next_spare(), LogPace(config_));
 }
 
 void Storage::stop_log(Disk& disk) {
@@ -47,6 +49,17 @@ void Storage::adopt_recovery(Disk& disk) {
   if (whole) start_log(disk, recovery_.log());
 }
 
+void Storage::note_recovery(World& world) const {
+  const Instant now = world.now();
+  const Instant logs = std::min(recovery_.logs_begun(), now);
+  world.sample("dbinittime", (now - recovery_began_).ms());
+  world.sample("startup_snap_load_time", (logs - recovery_began_).ms());
+  world.sample("startup_txns_load_time", (now - logs).ms());
+  world.sample("startup_txns_loaded", static_cast<int64_t>(recovery_.replayed()));
+  const auto mismatches = static_cast<int64_t>(recovery_.digest_mismatches());
+  if (mismatches > 0) world.count("digest_mismatches_count", mismatches);
+}
+
 void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
   if (task_ == Task::TruncateRead) return advance_truncation(disk);
   if (task_ == Task::TruncateUndo) {
@@ -56,10 +69,13 @@ void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
   }
   CHECK(recovering_);
   recovering_ = false;
+  note_recovery(disk.world);
   adopt_recovery(disk);
   CHECK(tree.last_applied() == recovered_.last || recovered_.found == Found::Refused);
   snapshots_ = recovery_.snapshots();
   txns_since_snapshot_ = recovery_.replayed();
+  bytes_since_snapshot_ = 0;
+  if (config_.purge && config_.purge_interval_ms > 0) purge_at_ = disk.world.now();
   const bool usable = std::any_of(snapshots_.begin(), snapshots_.end(),
                                   [](const SnapshotFile& s) { return s.valid; });
   snapshot_due_ = recovered_.found == Found::Foreign || !usable;
@@ -143,12 +159,13 @@ void Storage::end_turn(World& world, const DataTree& tree) {
     log_.flush(d, tree, epochs_, epochless);
     log_.prepare_spare(d);
     history_.trim(tree.last_applied());
+    if (purge_due_) purge_when_due(world);
   }
   advance(d);
 }
 
 Instant Storage::deadline() const {
-  return std::min({frontier_.deadline(), log_.deadline(), snapshot_retry_});
+  return std::min({frontier_.deadline(), log_.deadline(), snapshot_retry_, purge_at_});
 }
 
 void Storage::on_deadline(World& world) {
@@ -158,6 +175,10 @@ void Storage::on_deadline(World& world) {
   if (world.now() >= snapshot_retry_) {
     snapshot_retry_ = Instant::never();
     snapshot_again_ = true;
+  }
+  if (world.now() >= purge_at_) {
+    purge_at_ = world.now() + milliseconds(config_.purge_interval_ms);
+    purge_due_ = true;
   }
 }
 
@@ -184,6 +205,7 @@ void Storage::append(World&, Zxid zxid, SharedBytes entry) {
   CHECK(!busy() && !installing());
   CHECK(log_.started());
   history_.push(zxid, entry);
+  bytes_since_snapshot_ += entry->size();
   log_.append(zxid, std::move(entry));
   ++txns_since_snapshot_;
 }
@@ -437,7 +459,9 @@ void Storage::end_install(Disk& disk) {
   claims_ = false;
   std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
   add_snapshot(zxid);
+  snapshot_time_ = disk.world.wall_now();
   txns_since_snapshot_ = 0;
+  bytes_since_snapshot_ = 0;
   snapshot_due_ = false;
   snapshot_again_ = false;
   recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
@@ -469,25 +493,43 @@ void Storage::write_install(Disk& disk) {
 void Storage::choose_snapshot_interval(World& world) {
   const uint64_t half = std::max<uint64_t>(config_.snapshot_every_txns / 2, 1);
   snapshot_after_txns_ = half + world.random() % half;
+  const uint64_t half_bytes = config_.snapshot_every_bytes / 2;
+  snapshot_after_bytes_ = half_bytes == 0 ? 0 : half_bytes + world.random() % half_bytes;
+}
+
+bool Storage::enough_for_snapshot() const {
+  return txns_since_snapshot_ >= snapshot_after_txns_ ||
+         (snapshot_after_bytes_ != 0 && bytes_since_snapshot_ >= snapshot_after_bytes_);
 }
 
 void Storage::maybe_snapshot(World& world, const DataTree& tree) {
   if (busy() || installing() || taker_.running() || !log_.started()) return;
-  if (snapshot_retry_ != Instant::never()) return;
+  if (snapshot_retry_ != Instant::never() && !snapshot_asked_) return;
   if (snapshot_after_txns_ == 0) choose_snapshot_interval(world);
-  const bool due = snapshot_due_ || snapshot_again_;
-  if (!due && txns_since_snapshot_ < snapshot_after_txns_) return;
+  const bool due = snapshot_due_ || snapshot_again_ || snapshot_asked_;
+  if (!due && !enough_for_snapshot()) return;
   const Zxid zxid = tree.last_applied();
   if (zxid > last_durable()) return;
-  if (!snapshots_.empty() && snapshots_.back().zxid >= zxid && !snapshot_due_) return;
+  const bool asked = std::exchange(snapshot_asked_, false);
+  const bool there = !snapshots_.empty() && snapshots_.back().zxid >= zxid;
+  if (there && !snapshot_due_ && !(asked && !snapshots_.back().valid)) return;
   choose_snapshot_interval(world);
   txns_since_snapshot_ = 0;
+  bytes_since_snapshot_ = 0;
   snapshot_again_ = false;
   Disk d = disk(world);
   taker_.start(d, tree);
 }
 
+std::optional<Zxid> Storage::newest_valid_snapshot() const {
+  for (auto s = snapshots_.rbegin(); s != snapshots_.rend(); ++s) {
+    if (s->valid) return s->zxid;
+  }
+  return std::nullopt;
+}
+
 void Storage::on_snapshot_failed(World& world) {
+  ++snapshots_failed_;
   snapshot_retry_ = world.now() + snapshot_pause_;
   snapshot_pause_ = std::min(snapshot_pause_ + snapshot_pause_, kSnapshotPauseMax);
 }
@@ -505,10 +547,18 @@ void Storage::stop_snapshot(Disk& disk) {
 
 void Storage::on_snapshot_taken(Disk& disk, Zxid zxid) {
   add_snapshot(zxid);
+  snapshot_time_ = disk.world.wall_now();
   snapshot_due_ = false;
   snapshot_pause_ = kSnapshotPauseMin;
   log_.roll();
-  purge(disk.world);
+  if (config_.purge && config_.purge_interval_ms == 0) purge(disk.world);
+}
+
+// autopurge.purgeInterval: at the start, and then every so often.
+void Storage::purge_when_due(World& world) {
+  if (busy() || installing()) return;
+  purge_due_ = false;
+  purge(world);
 }
 
 // Keeps the newest valid snapshots, and every log file that holds a txn behind the oldest of them

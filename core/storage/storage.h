@@ -154,6 +154,13 @@ class Storage {
   // committed state may be given (hazards S20). One that could not be written is tried again after
   // a pause, which doubles from failure to failure.
   void maybe_snapshot(World& world, const DataTree& tree);
+  // One is due at the next maybe_snapshot(), whatever the count and however the last one ended.
+  void ask_for_snapshot() { snapshot_asked_ = true; }
+  // The newest one that was written or read in this life; its file is whole and durable.
+  std::optional<Zxid> newest_valid_snapshot() const;
+  // When the newest one became durable; nullopt: before this life.
+  std::optional<WallTime> snapshot_time() const { return snapshot_time_; }
+  uint64_t snapshots_failed() const { return snapshots_failed_; }
 
   // Everything issued so far becomes durable, then the frontier (graceful stop). True when done.
   bool quiesced(World& world);
@@ -176,6 +183,7 @@ class Storage {
   Disk disk(World& world) { return {world, frontier_, next_token_}; }
   void advance(Disk& disk);
   void on_recovery_done(Disk& disk, const DataTree& tree);
+  void note_recovery(World& world) const;
   void adopt_recovery(Disk& disk);
   void start_log(Disk& disk, const LogStart& start);
   void stop_log(Disk& disk);
@@ -190,6 +198,8 @@ class Storage {
   void add_snapshot(Zxid zxid);
   void stop_snapshot(Disk& disk);
   void choose_snapshot_interval(World& world);
+  bool enough_for_snapshot() const;
+  void purge_when_due(World& world);
   void purge(World& world);
 
   Config config_;
@@ -197,6 +207,7 @@ class Storage {
   FrontierFile frontier_;
   Recovery recovery_;
   bool recovering_ = false;
+  Instant recovery_began_;
   Recovered recovered_;
   Epochs epochs_;
   TxnLog log_;
@@ -217,11 +228,18 @@ class Storage {
   SnapshotTaker taker_;
   std::vector<SnapshotFile> snapshots_;  // on disk, ascending
   uint64_t txns_since_snapshot_ = 0;
-  uint64_t snapshot_after_txns_ = 0;  // 0: to be chosen
-  bool snapshot_due_ = false;         // whatever the count
+  uint64_t bytes_since_snapshot_ = 0;  // of entries, in this life
+  uint64_t snapshot_after_txns_ = 0;   // 0: to be chosen
+  uint64_t snapshot_after_bytes_ = 0;
+  Instant purge_at_ = Instant::never();
+  bool purge_due_ = false;
+  bool snapshot_due_ = false;  // whatever the count
   Duration snapshot_pause_ = kSnapshotPauseMin;
   Instant snapshot_retry_ = Instant::never();  // none before, after one that failed
   bool snapshot_again_ = false;                // that time has come
+  bool snapshot_asked_ = false;
+  std::optional<WallTime> snapshot_time_;
+  uint64_t snapshots_failed_ = 0;
 };
 
 }  // namespace vivarium

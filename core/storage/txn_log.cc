@@ -9,11 +9,19 @@
 
 namespace vivarium {
 
-void TxnLog::start(Disk& disk, const LogStart& start, uint64_t segment_bytes, uint64_t next_spare) {
+LogPace::LogPace(const Config& config)
+    : delay(milliseconds(config.flush_delay_ms)),
+      quiet(config.flush_quiet()),
+      txns_max(config.flush_txns_max == 0 ? SIZE_MAX : config.flush_txns_max),
+      slow_sync(milliseconds(config.slow_sync_ms)) {}
+
+void TxnLog::start(Disk& disk, const LogStart& start, uint64_t segment_bytes, uint64_t next_spare,
+                   const LogPace& pace) {
   CHECK(!started_ && idle() && !file_.valid());
   CHECK(std::is_sorted(start.files.begin(), start.files.end()));
   started_ = true;
   segment_bytes_ = segment_bytes;
+  pace_ = pace;
   spares_.start(next_spare, segment_bytes);
   files_ = start.files;
   written_ = last_logged_ = start.last;
@@ -41,6 +49,8 @@ void TxnLog::stop(Disk& disk) {
   spares_.drop(disk);
   pending_.clear();
   pending_bytes_ = 0;
+  pending_seen_ = 0;
+  flush_at_ = Instant::never();
   flights_.clear();
   flight_bytes_ = 0;
   name_token_ = 0;
@@ -131,13 +141,15 @@ void TxnLog::write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs,
   const uint64_t at = end_;
   Flight flight;
   buffer_.clear();
-  while (!pending_.empty() && fits(pending_.front()) &&
+  size_t txns = 0;
+  while (!pending_.empty() && fits(pending_.front()) && txns < pace_.txns_max &&
          (epochless || epochs.covers(pending_.front().zxid.epoch()))) {
     const Pending& p = pending_.front();
     encode(p, tree, buffer_);
     pending_bytes_ -= p.entry->size();
     flight.bytes += p.entry->size();
     pending_.pop_front();
+    ++txns;
   }
   CHECK(!buffer_.empty() && at + buffer_.size() == end_);
   disk.world.write(file_, at, buffer_);
@@ -145,16 +157,33 @@ void TxnLog::write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs,
   flight.token = disk.token();
   disk.world.sync(file_, flight.token);
   flight.issued = disk.world.now();
+  disk.world.sample("sync_processor_batch_size", static_cast<int64_t>(txns));
   flight_bytes_ += flight.bytes;
   flights_.push_back(flight);
 }
 
+// Group commit as flushDelay, maxWriteQueuePollTime and maxBatchSize have it: more may come.
+bool TxnLog::holds_back(Instant now) {
+  if (pace_.delay == Duration()) return false;
+  if (pending_seen_ == 0) oldest_pending_ = now;
+  if (pending_.size() != pending_seen_) newest_pending_ = now;
+  pending_seen_ = pending_.size();
+  if (pending_.size() >= pace_.txns_max) return false;
+  const Instant due = std::min(oldest_pending_ + pace_.delay, newest_pending_ + pace_.quiet);
+  if (due <= now) return false;
+  flush_at_ = due;
+  return true;
+}
+
 void TxnLog::flush(Disk& disk, const DataTree& tree, const Epochs& epochs, bool epochless) {
+  flush_at_ = Instant::never();
   while (!pending_.empty() && flights_.size() < kFlightsMax) {
+    if (holds_back(disk.world.now())) return;
     const Pending& first = pending_.front();
     if (!epochless && !epochs.covers(first.zxid.epoch())) return;
     if (!fits(first) && !begin_file(disk)) return;
     write_batch(disk, tree, epochs, epochless);
+    pending_seen_ = 0;
   }
 }
 
@@ -169,10 +198,9 @@ void TxnLog::complete() {
 }
 
 // ZooKeeper's fsync.warningthresholdms.
-void TxnLog::note_sync(World& world, Duration took) {
-  constexpr Duration kSlow = milliseconds(1000);
+void TxnLog::note_sync(World& world, Duration took) const {
   world.sample("fsynctime", took.ms());
-  if (took < kSlow) return;
+  if (took < pace_.slow_sync) return;
   world.count("fsync_threshold_exceed_count", 1);
   world.log(LogLevel::Warn,
             fmt::format("a sync of the log took {} ms: its disk is slow", took.ms()));

@@ -11,6 +11,8 @@
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/config.h"
 #include "core/event.h"
 #include "core/storage/disk_script.h"
 #include "core/storage/epochs.h"
@@ -36,11 +38,22 @@ struct LogStart {
   uint64_t size = 0;
 };
 
+// When the log writes, and what it has to say of its disk.
+struct LogPace {
+  LogPace() = default;
+  explicit LogPace(const Config& config);
+  Duration delay;  // a write waits so long for more txns; zero: it does not
+  Duration quiet;  // and no longer than so long behind the last one
+  size_t txns_max = SIZE_MAX;
+  Duration slow_sync = milliseconds(1000);
+};
+
 class TxnLog {
  public:
   static constexpr size_t kFlightsMax = 2;
 
-  void start(Disk& disk, const LogStart& start, uint64_t segment_bytes, uint64_t next_spare);
+  void start(Disk& disk, const LogStart& start, uint64_t segment_bytes, uint64_t next_spare,
+             const LogPace& pace);
   // Forgets all that is not durable and lets go of the files: history is about to be replaced.
   // Completions of this time never arrive (their handles are closed).
   void stop(Disk& disk);
@@ -55,7 +68,7 @@ class TxnLog {
   // Keeps the spare's place filled.
   void prepare_spare(Disk& disk);
   bool step(const Event& event, Disk& disk);
-  Instant deadline() const { return spares_.deadline(); }
+  Instant deadline() const { return std::min(spares_.deadline(), flush_at_); }
 
   Zxid last_logged() const { return last_logged_; }
   Zxid last_durable() const { return durable_.zxid; }
@@ -103,14 +116,16 @@ class TxnLog {
     return kRecordHeadBytes + p.entry->size() + kTrailerBytes + 1;
   }
   bool fits(const Pending& p) const;
+  bool holds_back(Instant now);
   bool begin_file(Disk& disk);
   void encode(const Pending& p, const DataTree& tree, Bytes& out);
   void write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs, bool epochless);
   void complete();
-  static void note_sync(World& world, Duration took);
+  void note_sync(World& world, Duration took) const;
 
   bool started_ = false;
   uint64_t segment_bytes_ = 0;
+  LogPace pace_;
   Spares spares_;
   std::vector<Zxid> files_;
 
@@ -133,6 +148,10 @@ class TxnLog {
   FrontierEdit::Position durable_;
   std::deque<Pending> pending_;
   uint64_t pending_bytes_ = 0;
+  size_t pending_seen_ = 0;  // when the pace was last looked at
+  Instant oldest_pending_;
+  Instant newest_pending_;
+  Instant flush_at_ = Instant::never();  // what waits for more txns is written then
   std::deque<Flight> flights_;
   uint64_t flight_bytes_ = 0;
   Bytes buffer_;

@@ -136,6 +136,7 @@ class DataTree {
   size_t ephemeral_count() const;
   // Would the quota above `path` be exceeded by so much more? By the statistics as applied.
   QuotaCheck check_quota(std::string_view path, int64_t bytes, int64_t count) const;
+  const QuotaPaths& quota_paths() const { return quotas_; }
   // Containers and TTL nodes, which belong to no session and may end by themselves.
   const std::set<Slot>& unowned() const { return unowned_; }
   // Sessions that have ephemerals: how many, and the first one from `at_least` on.

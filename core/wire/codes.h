@@ -66,7 +66,8 @@ enum class ErrorCode : int32_t {
   EphemeralOnLocalSession = -120,
   NoWatcher = -121,
   ReconfigDisabled = -123,
-  QuotaExceeded = -125
+  QuotaExceeded = -125,
+  ThrottledOp = -127
 };
 
 // Txn types: the log's and the PROPOSAL's (disk-formats section 3).

@@ -15,7 +15,6 @@ constexpr size_t kStrangersMax = 32;
 constexpr uint64_t kHelloBytesMax = 20 + 2048;
 // How many bytes may arrive beyond those already here.
 constexpr uint64_t kWindowBytes = 16 * 1024;
-constexpr Duration kConnectWait = milliseconds(3000);
 constexpr Duration kPauseMax = milliseconds(2000);
 // A member that asks to be called back although a connection to it came up just now has only not
 // seen that one yet: both sides tried at the same time.
@@ -53,7 +52,9 @@ Framing take_frames(Bytes& in, const ElectionLinks::Contact& from,
 
 ElectionLinks::ElectionLinks(const Config& config)
     : id_(config.id),
-      hello_wait_(config.tick() * config.sync_limit_ticks),
+      connect_wait_(milliseconds(config.election_connect_ms)),
+      hello_wait_(config.election_hello_ms > 0 ? milliseconds(config.election_hello_ms)
+                                               : config.tick() * config.sync_limit_ticks),
       pause_min_(milliseconds(config.notification_min_ms)),
       pause_max_(
           std::max(pause_min_, std::min(kPauseMax, milliseconds(config.notification_max_ms)))) {
@@ -124,7 +125,7 @@ void ElectionLinks::attempt(Peer& peer, World& world) {
   peer.state = State::Connecting;
   peer.called = false;
   peer.last_attempt = world.now();
-  peer.due = world.now() + kConnectWait;
+  peer.due = world.now() + connect_wait_;
 }
 
 void ElectionLinks::retry_later(Peer& peer, World& world) {

@@ -106,6 +106,7 @@ class ElectionLinks {
 
   ServerId id_;
   Bytes hello_;
+  Duration connect_wait_;
   Duration hello_wait_;
   Duration pause_min_;
   Duration pause_max_;

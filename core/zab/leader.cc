@@ -27,6 +27,7 @@ constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
 Leader::Leader(Instant settled_at, Parts& parts)
     : quorum_(parts.config),
       self_(parts.config.id),
+      since_(parts.world.now()),
       settled_at_(settled_at),
       rules_(write_rules(parts.config)) {
   const Instant now = parts.world.now();
@@ -205,7 +206,7 @@ std::vector<Leader::LearnerFacts> Leader::learner_facts() const {
   for (const Peer& peer : peers_) {
     if (peer.dropped || peer.stage == Peer::Stage::Info) continue;
     facts.push_back({peer.id, peer.voter, peer.follower, peer.up_to_date, peer.address,
-                     peer.accepted, peer.acked, peer.unsent});
+                     peer.accepted, peer.acked, peer.unsent, peer.ack_latency});
   }
   return facts;
 }
@@ -240,8 +241,22 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   }
   if (zxid <= peer.acked) return;
   peer.acked = zxid;
+  note_ack_latency(peer, parts);
   remember(peer, parts);
   advance_commit(parts);
+}
+
+void Leader::reset_statistics() {
+  proposal_sizes_ = SizeStats();
+  quorum_ack_latency_ = MetricSummary();
+  for (Peer& peer : peers_) peer.ack_latency = MetricSummary();
+}
+
+// One proposal in half a tick is timed: who is slow is slow for that one too.
+void Leader::note_ack_latency(Peer& peer, Parts& parts) {
+  if (probe_ == Zxid() || peer.probed || peer.acked < probe_) return;
+  peer.probed = true;
+  peer.ack_latency.add((parts.world.now() - probe_at_).ms());
 }
 
 // What is counted is remembered, in the place of whatever this voter acknowledged before: it holds
@@ -276,6 +291,12 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
   if (!notice.empty()) tell_of_quota(notice, parts);
   last_proposed_ = zxid;
   proposal_sizes_.add(static_cast<int64_t>(entry->size()));
+  if (probe_ == Zxid()) {
+    probe_ = zxid;
+    probe_at_ = parts.world.now();
+    probe_committed_ = false;
+    for (Peer& peer : peers_) peer.probed = false;
+  }
   parts.world.count("proposal_count", 1);
   for (Peer& peer : peers_) {
     if (!peer.follower || peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
@@ -325,6 +346,10 @@ void Leader::advance_commit(Parts& parts) {
     const Zxid reached = std::min(quorum_acked(parts), last_proposed_);
     if (reached > committed_ && reached > initial_last_) {
       committed_ = reached;
+      if (probe_ != Zxid() && !probe_committed_ && committed_ >= probe_) {
+        probe_committed_ = true;
+        quorum_ack_latency_.add((parts.world.now() - probe_at_).ms());
+      }
       send_commits(commits_sent_, committed_, parts);
       commits_sent_ = committed_;
     }
@@ -356,6 +381,11 @@ void Leader::apply(Parts& parts) {
     parts.user.applied(effects);
   });
   release_syncs(parts);
+}
+
+bool Leader::waits_for_epoch_too_long(const Parts& parts) const {
+  const int64_t limit = parts.config.epoch_wait_ms;
+  return phase_ == Phase::Promise && limit >= 0 && parts.world.now() - since_ > milliseconds(limit);
 }
 
 uint64_t Leader::outstanding(const Parts& parts) const {
@@ -409,6 +439,7 @@ void Leader::on_request(Peer& peer, const QuorumPacket& packet, Parts& parts) {
 void Leader::on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   const std::optional<SessionTouch> asked = decode_revalidate(packet.data);
   if (!asked) return drop(peer, "REVALIDATE does not decode", parts);
+  parts.world.count("revalidate_count", 1);
   const bool valid = sessions_.touch(asked->session, asked->timeout_ms, parts.world.now());
   if (valid) sessions_.set_owner(asked->session, peer.id);
   Bytes data;
@@ -483,6 +514,7 @@ bool Leader::touch(SessionId session, int32_t timeout_ms, Parts& parts) {
 void Leader::expire_sessions(Parts& parts) {
   if (!established() || sessions_.next_deadline() > parts.world.now()) return;
   for (const SessionId session : sessions_.expire(parts.world.now())) {
+    parts.world.count("stale_sessions_expired", 1);
     WriteRequest close;
     close.session = session;
     close.op = Op::CloseSession;
@@ -581,6 +613,7 @@ void Leader::on_deadline(Parts& parts) {
   }
   if (next_check_ <= now) {
     next_check_ = now + parts.config.tick() / 2;
+    if (probe_committed_) probe_ = Zxid();
     check_liveness(parts);
   }
 }

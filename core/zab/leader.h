@@ -14,6 +14,7 @@
 #include "core/base/stats.h"
 #include "core/base/time.h"
 #include "core/event.h"
+#include "core/metrics.h"
 #include "core/tree/prepare.h"
 #include "core/tree/sessions.h"
 #include "core/wire/jute.h"
@@ -62,14 +63,19 @@ class Leader {
     WallTime accepted;
     Zxid acked;
     uint64_t unsent = 0;  // bytes on their way to it
+    MetricSummary ack_latency;
   };
   // Those that have said who they are.
   std::vector<LearnerFacts> learner_facts() const;
   size_t pending_syncs() const { return syncs_.size(); }
   const SessionTracker& session_tracker() const { return sessions_; }
   const SizeStats& proposal_sizes() const { return proposal_sizes_; }
-  void reset_proposal_sizes() { proposal_sizes_ = SizeStats(); }
+  // ms from a proposal to its acknowledgement by a quorum, of one proposal in half a tick.
+  const MetricSummary& quorum_ack_latency() const { return quorum_ack_latency_; }
+  void reset_statistics();
   Instant established_at() const { return established_at_; }
+  // It has waited for the promises of a quorum for longer than leader.maxTimeToWaitForEpoch.
+  bool waits_for_epoch_too_long(const Parts& parts) const;
 
   // Txns proposed and not yet committed.
   uint64_t outstanding(const Parts& parts) const;
@@ -117,6 +123,9 @@ class Leader {
     std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
     uint64_t confirmed_round = 0;
     bool dropped = false;
+    bool held_up = false;  // was told to wait for its synchronisation
+    bool probed = false;   // it has acknowledged probe_
+    MetricSummary ack_latency;
     std::string address;
     WallTime accepted;
   };
@@ -133,6 +142,7 @@ class Leader {
   void on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void remember(const Peer& peer, Parts& parts);
+  void note_ack_latency(Peer& peer, Parts& parts);
   void on_ping(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_request(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_revalidate(Peer& peer, const QuorumPacket& packet, Parts& parts);
@@ -153,6 +163,7 @@ class Leader {
   void announce_epoch(Parts& parts);
   void begin_new_leader(Parts& parts);
   void synchronise(Peer& peer, Parts& parts);
+  bool must_wait(Peer& peer, bool for_snap, Parts& parts) const;
   void send_snapshot(Peer& peer, Parts& parts);
   void establish(Parts& parts);
   void send_up_to_date(Peer& peer, Parts& parts);
@@ -179,6 +190,7 @@ class Leader {
   bool own_epoch_acked_ = false;
   Quorum quorum_;
   ServerId self_;
+  Instant since_;
   std::vector<Peer> peers_;
   std::string over_;
   Instant phase_deadline_;
@@ -220,6 +232,11 @@ class Leader {
   };
   std::deque<PendingSync> syncs_;
   SizeStats proposal_sizes_;
+  // The proposal whose acknowledgements are timed; 0: the next one.
+  Zxid probe_;
+  Instant probe_at_;
+  bool probe_committed_ = false;
+  MetricSummary quorum_ack_latency_;
   Instant established_at_;
   uint64_t round_ = 0;         // last PING round sent
   bool round_wanted_ = false;  // a sync waits for the next one

@@ -172,18 +172,39 @@ void Leader::begin_new_leader(Parts& parts) {
 
 // --- synchronisation
 
+// Observers begin one after the other when many come at once, as in ZooKeeper; a quorum's members
+// never wait. Whoever waits goes on when another has acknowledged NEWLEADER, or is gone.
+bool Leader::must_wait(Peer& peer, bool for_snap, Parts& parts) const {
+  const auto under_way = std::count_if(peers_.begin(), peers_.end(), [&](const Peer& p) {
+    return !p.dropped && p.stage == Peer::Stage::NewLeader && (p.snap_bytes != 0) == for_snap;
+  });
+  const uint32_t max = for_snap ? parts.config.snap_syncs_max : parts.config.diff_syncs_max;
+  const bool waits = !peer.follower && under_way >= static_cast<std::ptrdiff_t>(max);
+  if (waits && !peer.held_up) {
+    parts.world.log(LogLevel::Info,
+                    fmt::format("learner {} waits for its {}: {} others are under way",
+                                peer.id.value, for_snap ? "SNAP" : "DIFF", under_way));
+  }
+  peer.held_up = waits;
+  if (!waits && for_snap) parts.world.sample("inflight_snap_count", under_way + 1);
+  if (!waits && !for_snap) parts.world.sample("inflight_diff_count", under_way + 1);
+  return waits;
+}
+
 // Cut point, plan and subscription are one step: what is in the log now is sent here, everything
 // later is forwarded (hazards S1).
 void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
   // Nothing intact is taken from a damaged learner before it has all of it anew: only SNAP.
-  const std::optional<Zxid> last = peer.damaged ? std::nullopt : peer.last_zxid;
+  const bool only_snap = peer.damaged || parts.config.snap_only;
+  const std::optional<Zxid> last = only_snap ? std::nullopt : peer.last_zxid;
   const SyncPlan plan = plan_sync(last, history, committed_);
   // No state below the commit point (as it was when the learner came) is handed out; the own disk
   // will get there.
   if (!peer.plan_at) peer.plan_at = committed_;
   if (plan.kind == SyncPlan::Kind::Snap && parts.tree.last_applied() < *peer.plan_at) return;
+  if (must_wait(peer, plan.kind == SyncPlan::Kind::Snap, parts)) return;
   Zxid from = plan.from;
   switch (plan.kind) {
     case SyncPlan::Kind::Diff:

@@ -14,7 +14,6 @@ namespace vivarium {
 namespace {
 
 constexpr int kConnectAttemptsMax = 5;
-constexpr Duration kConnectPause = milliseconds(100);
 // Ids of servers aside: above every id of a configuration, so that nobody counts them (RULES 10).
 constexpr int64_t kAsideIdBase = int64_t{1} << 40;
 // Received and not yet durable: beyond this nothing is read, and the leader feels it.
@@ -34,7 +33,7 @@ ByteView behind_i32(ByteView data) { return data.subspan(std::min<size_t>(data.s
 
 Learner::Learner(ServerId leader, const Manner& manner, Parts& parts)
     : leader_(leader), manner_(manner) {
-  give_up_ = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+  give_up_ = connecting_until(parts);
   read_deadline_ = give_up_;
   connect(parts);
 }
@@ -82,9 +81,17 @@ Instant Learner::patience(const Parts& parts) const {
   return parts.world.now() + parts.config.tick() * limit;
 }
 
+Instant Learner::connecting_until(const Parts& parts) {
+  const Config& config = parts.config;
+  const int64_t ticks =
+      config.connect_limit_ticks > 0 ? config.connect_limit_ticks : config.init_limit_ticks;
+  return parts.world.now() + config.tick() * ticks;
+}
+
 void Learner::on_link_up(Parts& parts) {
   if (phase_ != Phase::Connecting) return;
   phase_ = Phase::Discovery;
+  read_deadline_ = patience(parts);
   // CEPOCH. A server aside has forgotten what it promised and promises nothing.
   LearnerInfo info;
   info.id = parts.config.id;
@@ -108,7 +115,7 @@ void Learner::on_link_down(Parts& parts) {
   // The elected leader may not be listening yet.
   if (attempts_ >= kConnectAttemptsMax) return over("the leader cannot be reached");
   phase_ = Phase::Connecting;
-  retry_at_ = parts.world.now() + kConnectPause;
+  retry_at_ = parts.world.now() + milliseconds(parts.config.connect_pause_ms);
 }
 
 Instant Learner::deadline() const {
@@ -303,6 +310,7 @@ void Learner::finish_search(Parts& parts) {
 
 // NEWEPOCH: promise the epoch durably, then ACK-E with what recovery would find.
 void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
+  sync_began_ = parts.world.now();
   epoch_ = Zxid::from_wire(packet.zxid).epoch();
   if (epoch_ == 0 || epoch_ >= kEpochEnd) return over("an epoch beyond all reason");
   const bool no_claim = claims_nothing();
@@ -365,7 +373,7 @@ void Learner::finish_truncation(Parts& parts) {
     if (linked_) parts.world.close(link_.id(), false);
     linked_ = false;
     attempts_ = 0;
-    give_up_ = parts.world.now() + parts.config.tick() * parts.config.init_limit_ticks;
+    give_up_ = connecting_until(parts);
     return connect(parts);
   }
   phase_ = Phase::Syncing;
@@ -423,6 +431,10 @@ bool Learner::append(const QuorumPacket& packet, Parts& parts) {
   if (!txn || txn->header.zxid != zxid) {
     over("the leader proposed something that is no txn");
     return false;
+  }
+  if (phase_ == Phase::Broadcast) {
+    const int64_t ms = parts.world.wall_now().ms - txn->header.time.ms;
+    parts.world.sample("proposal_latency", ms);
   }
   if (zxid.epoch() > epoch_) {
     over("the leader proposed a txn of a later epoch");
@@ -512,6 +524,12 @@ void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
 
 void Learner::on_up_to_date(Parts& parts) {
   phase_ = Phase::Broadcast;
+  const int64_t took = (parts.world.now() - sync_began_).ms();
+  if (manner_.observer || manner_.aside) {
+    parts.world.sample("observer_sync_time", took);
+  } else {
+    parts.world.sample("follower_sync_time", took);
+  }
   read_deadline_ = patience(parts);
   encode_packet(PacketType::Ack, Zxid(epoch_, 0).wire(), link_.out());
   serve_from_ = std::min(committed_, parts.storage.last_logged());

@@ -95,6 +95,7 @@ class Learner {
   void on_link_down(Parts& parts);
   void read_packets(Parts& parts);
   Instant patience(const Parts& parts) const;
+  static Instant connecting_until(const Parts& parts);
   bool may_read(const Parts& parts) const;
   bool claims_nothing() const { return manner_.aside || manner_.force_snap; }
   bool only_snap() const { return claims_nothing() || manner_.damaged; }
@@ -125,6 +126,7 @@ class Learner {
 
   ServerId leader_;
   Manner manner_;
+  Instant sync_began_;
   Phase phase_ = Phase::Connecting;
   QuorumLink link_;
   bool linked_ = false;

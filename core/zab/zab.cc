@@ -17,7 +17,10 @@ constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
 
 }  // namespace
 
-Zab::Zab(const Config& config) : election_(config), quorum_(config) {}
+Zab::Zab(const Config& config)
+    : election_(config),
+      quorum_(config),
+      serves_when_leading_(config.leader_serves || config.standalone()) {}
 
 void Zab::start(Parts& parts) {
   started_at_ = parts.world.now();
@@ -59,6 +62,7 @@ void Zab::advance(Parts& parts) {
     advance_learner(parts);
   } else if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->advance(parts);
+    if (leader->established()) note_available(true, parts.world);
     if (leader->established() && !settled_ && !parts.config.standalone()) {
       settled_ = true;
       election_.settle(PeerState::Leading, parts.config.id, leader->epoch(), parts.world);
@@ -67,6 +71,9 @@ void Zab::advance(Parts& parts) {
       look(leader->over(), parts);
     } else if (!leader->established() && deserted()) {
       look("those who chose this leader look for another", parts);
+    } else if (leader->waits_for_epoch_too_long(parts) && deserted_by_one()) {
+      parts.world.count("quit_leading_due_to_disloyal_voter", 1);
+      look("one who chose this leader looks for another, and the others do not come", parts);
     }
   }
 }
@@ -81,7 +88,9 @@ void Zab::end_turn(Parts& parts) {
   // No event may come that would go on with a role that ended in this very call.
   if (!stopping_ && std::holds_alternative<Looking>(role_)) advance_looking(parts);
   election_.end_turn(parts.world, parts.storage.frontier().remembered);
-  if (serving() && !parts.storage.busy()) parts.storage.maybe_snapshot(parts.world, parts.tree);
+  if (delivers() && !parts.storage.busy()) {
+    parts.storage.maybe_snapshot(parts.world, parts.tree);
+  }
   parts.storage.end_turn(parts.world, parts.tree);
   if (stopping_ && parts.storage.quiesced(parts.world)) {
     parts.world.stop(StopReason::Requested, "stopped as asked");
@@ -160,6 +169,34 @@ bool Zab::deserted() const {
   return !quorum_.holds([&](ServerId id) { return !election_.heard_looking(id); });
 }
 
+void Zab::note_available(bool leads, World& world) {
+  if (unavailable_since_ == Instant::never()) return;
+  const int64_t ms = (world.now() - unavailable_since_).ms();
+  unavailable_since_ = Instant::never();
+  world.sample("unavailable_time", ms);
+  if (leads) world.sample("leader_unavailable_time", ms);
+}
+
+bool Zab::deserted_by_one() const {
+  const std::vector<ServerId>& voters = quorum_.voters();
+  return std::any_of(voters.begin(), voters.end(),
+                     [&](ServerId id) { return election_.heard_looking(id); });
+}
+
+// Observers that lose a leader together do not come to the next one together.
+void Zab::delay_observer(Parts& parts) {
+  Duration delay;
+  for (const int64_t up_to :
+       {parts.config.observer_reconnect_delay_ms, parts.config.observer_election_delay_ms}) {
+    if (up_to <= 0) continue;
+    const uint64_t drawn = parts.world.random() % static_cast<uint64_t>(up_to);
+    delay = delay + milliseconds(static_cast<int64_t>(drawn));
+  }
+  if (delay == Duration()) return;
+  const Instant at = parts.world.now() + delay;
+  look_at_ = look_at_ == Instant::never() ? at : std::max(look_at_, at);
+}
+
 // The only way out of a role. Clients are gone before anything else happens (hazards W5); what the
 // role held in memory is dropped with it.
 void Zab::look(std::string_view why, Parts& parts) {
@@ -177,6 +214,7 @@ void Zab::look(std::string_view why, Parts& parts) {
       const uint32_t doubled = std::min(failed_joins_ - 2, kJoinPausesDoubled);
       look_at_ = parts.world.now() + kJoinPauseMin * (int64_t{1} << doubled);
     }
+    if (standing_ == Standing::Observer) delay_observer(parts);
     learner->leave(parts);
     if (std::optional<Learner::Install> install = learner->take_install())
       install_ = std::move(install);
@@ -196,6 +234,7 @@ void Zab::look(std::string_view why, Parts& parts) {
   settled_ = false;
   parts.world.count("looking_count", 1);
   looking_since_ = parts.world.now();
+  if (unavailable_since_ == Instant::never()) unavailable_since_ = looking_since_;
   role_.emplace<Looking>();
   if (parts.config.read_only_mode && !parts.config.standalone()) {
     read_only_at_ = parts.world.now() +
@@ -363,6 +402,7 @@ void Zab::advance_learner(Parts& parts) {
   learner.advance(parts);
   if (learner.synced() && !settled_) {
     settled_ = true;
+    note_available(false, parts.world);
     const bool voter = standing_ == Standing::Voter;
     election_.settle(voter ? PeerState::Following : PeerState::Observing, learner.leader(),
                      learner.epoch(), parts.world);
@@ -414,9 +454,14 @@ bool Zab::serving() const {
     return learner->serving() && learner->over().empty();
   }
   if (const auto* leader = std::get_if<Leader>(&role_)) {
-    return leader->established() && leader->over().empty();
+    return leader->established() && leader->over().empty() && serves_when_leading_;
   }
   return false;
+}
+
+bool Zab::delivers() const {
+  const auto* leader = std::get_if<Leader>(&role_);
+  return serving() || (leader != nullptr && leader->established() && leader->over().empty());
 }
 
 void Zab::submit(const WriteRequest& request, Parts& parts) {

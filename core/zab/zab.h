@@ -69,6 +69,8 @@ class Zab {
   // The epoch of the leadership this server is part of; 0 while it has none.
   Epoch epoch() const;
   bool established() const;
+  // What it applies is committed, and meant for clients: it serves them, or leads without.
+  bool delivers() const;
   Zxid committed() const;
   Standing standing() const { return standing_; }
   const Election& election() const { return election_; }
@@ -90,7 +92,10 @@ class Zab {
   void on_decided(ServerId leader, Parts& parts);
   void advance_looking(Parts& parts);
   void advance_learner(Parts& parts);
+  void note_available(bool leads, World& world);
   bool deserted() const;
+  bool deserted_by_one() const;
+  void delay_observer(Parts& parts);
   std::optional<Election::Told> missing_acknowledged(const Parts& parts) const;
   void weigh_memory(Parts& parts);
   void weigh_damage(Parts& parts);
@@ -103,10 +108,12 @@ class Zab {
   Role role_;
   Election election_;
   Quorum quorum_;
+  bool serves_when_leading_ = true;  // clients
   Standing standing_ = Standing::Voter;
   Instant started_at_;
   Instant looking_since_;
-  bool settled_ = false;  // the election was told of the established leader
+  Instant unavailable_since_ = Instant::never();  // never: it leads, or follows somebody
+  bool settled_ = false;                          // the election was told of the established leader
   bool force_snap_ = false;
   bool founding_ = false;
   bool stopping_ = false;

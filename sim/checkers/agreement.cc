@@ -45,7 +45,7 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
     }
     committed_ = std::max(committed_, after.committed);
   }
-  if (after.serving && (!before.serving || after.last_applied != before.last_applied)) {
+  if (after.delivers && (!before.delivers || after.last_applied != before.last_applied)) {
     verdict.expect(Checker::Committed, after.last_applied <= committed_, now, [&] {
       return fmt::format("s{} serves zxid {:x}, and no leader has committed beyond {:x}",
                          server + 1, after.last_applied.value, committed_.value);

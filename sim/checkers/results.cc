@@ -174,7 +174,9 @@ class HistoryCheck {
     const ClientOp& op = *write.op;
     if (!op.answered || verdict_.violation()) return;
     verdict_.evaluated(Checker::Result);
-    if (write.zxid == Zxid{} && op.error == ErrorCode::NotReadOnly) return;
+    const bool turned_away =
+        op.error == ErrorCode::NotReadOnly || op.error == ErrorCode::ThrottledOp;
+    if (write.zxid == Zxid{} && turned_away) return;
     if (write.zxid == Zxid{}) return wrong(op, "was answered and never committed");
     if (op.reply_zxid < write.zxid) return wrong(op, "was answered at a zxid below its own");
     const Due& due = due_[write.zxid];

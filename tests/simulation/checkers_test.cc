@@ -109,7 +109,7 @@ struct Servers {
   }
   void deliver(ServerIndex server, Zxid zxid) {
     step(server, [&](NodeFacts& f) {
-      f.serving = true;
+      f.delivers = true;
       f.last_applied = zxid;
     });
   }

@@ -102,5 +102,141 @@ TEST(StorageLife, ASnapshotThatFailedIsTriedAgainAfterAPauseThatGrows) {
   EXPECT_FALSE(attempt());
 }
 
+// flushDelay, maxWriteQueuePollTime, maxBatchSize: what is appended waits for more, as long as
+// these say and no longer.
+struct PacedLog {
+  static Config config(int64_t delay_ms, int64_t quiet_ms, uint32_t txns_max) {
+    Config config = StorageHost::standalone_config();
+    config.flush_delay_ms = delay_ms;
+    config.flush_quiet_ms = quiet_ms;
+    config.flush_txns_max = txns_max;
+    return config;
+  }
+  explicit PacedLog(const Config& config) : host(sim::SimDisk{}, config) { host.found(); }
+  void pass(int64_t ms) {
+    host.world().pass(milliseconds(ms));
+    if (host.storage().deadline() <= host.world().now()) host.storage().on_deadline(host.world());
+    host.end_turn();
+  }
+  // How many syncs are under way, all else being done.
+  bool written() {
+    while (host.step()) continue;
+    return host.storage().last_durable() == host.storage().last_logged();
+  }
+  StorageHost host;
+};
+
+TEST(StorageLife, AWriteWaitsForMoreTxnsUntilItsDelayIsOver) {
+  PacedLog log(PacedLog::config(30, 20, 1000));
+  log.host.append_run(0, 1, 1);
+  log.host.end_turn();
+  EXPECT_EQ(log.host.storage().deadline(), log.host.world().now() + milliseconds(20));
+  for (uint32_t counter = 2; counter <= 3; ++counter) {
+    log.pass(10);
+    log.host.append_run(0, counter, counter);
+    log.host.end_turn();
+    EXPECT_FALSE(log.written()) << counter;
+  }
+  log.pass(9);
+  EXPECT_FALSE(log.written());
+  log.pass(1);
+  EXPECT_TRUE(log.written()) << "30 ms behind the first, 10 behind the last";
+}
+
+TEST(StorageLife, AWriteWaitsNoLongerWhenNothingMoreComes) {
+  PacedLog log(PacedLog::config(30, 5, 1000));
+  log.host.append_run(0, 1, 2);
+  log.host.end_turn();
+  EXPECT_FALSE(log.written());
+  log.pass(5);
+  EXPECT_TRUE(log.written());
+}
+
+TEST(StorageLife, AFullBatchDoesNotWait) {
+  PacedLog log(PacedLog::config(30, 30, 4));
+  log.host.append_run(0, 1, 3);
+  log.host.end_turn();
+  EXPECT_FALSE(log.written());
+  log.host.append_run(0, 4, 5);
+  log.host.end_turn();
+  EXPECT_FALSE(log.written()) << "four are, and the fifth waits";
+  EXPECT_EQ(log.host.storage().last_durable(), Zxid(0, 4));
+  log.pass(30);
+  EXPECT_TRUE(log.written());
+}
+
+TEST(StorageLife, ASnapshotIsDueByBytesToo) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_bytes = 4000;
+  StorageHost host(sim::SimDisk{}, config);
+  host.found();
+  const auto newest_after = [&](uint32_t from, uint32_t to, size_t bytes) {
+    host.append_run(0, from, to, bytes);
+    host.run();
+    host.apply();
+    host.storage().maybe_snapshot(host.world(), host.tree());
+    host.run();
+    return host.storage().newest_snapshot();
+  };
+  EXPECT_EQ(newest_after(1, 3, 10), Zxid(0, 0)) << "a few hundred bytes";
+  EXPECT_EQ(newest_after(4, 7, 1000), Zxid(0, 7)) << "4000 bytes and more";
+  EXPECT_EQ(newest_after(8, 9, 10), Zxid(0, 7)) << "counted anew";
+}
+
+size_t snapshots_on_disk(StorageHost& host) {
+  size_t count = 0;
+  for (const DirEntry& entry : host.disk().list(Dir::Snapshots, sim::SimDisk::Image::Cached)) {
+    if (entry.name.starts_with("snapshot.")) ++count;
+  }
+  return count;
+}
+
+void take_snapshots(StorageHost& host, uint32_t count) {
+  for (uint32_t i = 1; i <= count; ++i) {
+    host.append_run(0, 10 * i + 1, 10 * i + 10);
+    host.end_turn();
+    while (host.step()) continue;
+    host.apply();
+    host.storage().maybe_snapshot(host.world(), host.tree());
+    while (host.step()) continue;
+    ASSERT_EQ(host.storage().newest_snapshot(), Zxid(0, 10 * i + 10));
+  }
+}
+
+TEST(StorageLife, PurgingFollowsItsInterval) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_txns = 2;
+  config.purge_interval_ms = 1000;
+  StorageHost host(sim::SimDisk{}, config);
+  host.start();
+  while (host.step()) continue;
+  host.storage().found_new(host.world());
+  while (host.step()) continue;
+  host.append_run(0, 1, 10);
+  take_snapshots(host, 4);
+  EXPECT_GE(snapshots_on_disk(host), 4U) << "nothing is purged behind a snapshot";
+  host.world().pass(milliseconds(1000));
+  ASSERT_LE(host.storage().deadline(), host.world().now());
+  host.storage().on_deadline(host.world());
+  host.end_turn();
+  while (host.step()) continue;
+  EXPECT_EQ(snapshots_on_disk(host), 2U);
+  EXPECT_GT(host.storage().deadline(), host.world().now()) << "and the next time is known";
+}
+
+TEST(StorageLife, NothingIsPurgedWhereThatIsOff) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_txns = 2;
+  config.purge = false;
+  StorageHost host(sim::SimDisk{}, config);
+  host.found();
+  host.append_run(0, 1, 10);
+  take_snapshots(host, 4);
+  host.world().pass(milliseconds(100'000'000));
+  host.run();
+  EXPECT_EQ(snapshots_on_disk(host), 5U);
+  EXPECT_TRUE(host.disk().content(Dir::Logs, "log.1", sim::SimDisk::Image::Cached));
+}
+
 }  // namespace
 }  // namespace vivarium::storage_test

@@ -75,6 +75,13 @@ class Sasl(ServerTest):
         bob.create("/bobs", b"1", acl=[make_acl("sasl", "bob", all=True)])
         self.assertEqual(ann.get("/bobs")[0], b"1")
 
+    def test_the_super_password_is_that_of_super(self):
+        server = self.served(**{"SASLAuthenticationProvider.superPassword": "above all"}).start().wait_serving()
+        bob, boss = self.started(server), self.started(server, "super", "above all")
+        bob.create("/bobs", b"1", acl=[make_acl("sasl", "bob", all=True)])
+        self.assertEqual(boss.get("/bobs")[0], b"1")
+        self.assertFalse(server.said("above all"))
+
     def test_who_says_nothing_may_do_nothing_where_sasl_is_demanded(self):
         server = self.served(sessionRequireClientSASLAuth="true").start()
         wait_until(lambda: server.said("leading epoch"), "service")

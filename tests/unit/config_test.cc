@@ -310,17 +310,160 @@ TEST(ServerFile, AccessControlAndWrites) {
 
 TEST(ServerFile, IgnoredKeysAreNamed) {
   const ServerFile file = parsed(kMinimal +
-                                 "autopurge.purgeInterval=1\n"
-                                 "admin.rateLimiterIntervalInMS=1\n"
+                                 "nio.numWorkerThreads=9\n"
                                  "metricsProvider.exportJvmInfo=true\n"
-                                 "zookeeper.forceSync=no\n"
+                                 "zookeeper.db.autocreate=true\n"
+                                 "ssl.quorum.keyStore.password=hidden\n"
                                  "autopurge.snapRetainCount=1\n");
   const std::vector<std::string> expected = {
-      "admin.rateLimiterIntervalInMS is ignored", "autopurge.purgeInterval is ignored",
       "autopurge.snapRetainCount=1 is ignored: 3 snapshots are kept",
-      "metricsProvider.exportJvmInfo is ignored", "forceSync is ignored"};
+      "metricsProvider.exportJvmInfo is ignored: there is no Java here",
+      "nio.numWorkerThreads is ignored: there are no such threads here",
+      "ssl.quorum.keyStore.password is ignored: TLS between servers is not supported",
+      "db.autocreate is ignored: a blank server begins an ensemble only when all voters are heard "
+      "and blank; otherwise the others fill it before it votes"};
   EXPECT_EQ(file.warnings, expected);
   EXPECT_EQ(file.config.snapshots_kept, 3U);
+}
+
+// What is done anyway is worth no line.
+TEST(ServerFile, ValuesThatAskForNothingElseAreSilent) {
+  const ServerFile file = parsed(
+      kMinimal +
+      "db.autocreate=false\ndigest.enabled=true\nenableEagerACLCheck=false\nsyncEnabled=true\n"
+      "serializeLastProcessedZxid.enabled=true\nsnapshot.trust.empty=false\n"
+      "closeSessionTxn.enabled=true\nsnapshot.compression.method=\nensembleAuthName=\n"
+      "IPAuthenticationProvider.usexforwardedfor=false\nforceSync=yes\nleaderServes=yes\n");
+  EXPECT_EQ(file.warnings, std::vector<std::string>{});
+}
+
+TEST(ServerFile, SettingsOfTheLogTheQuorumAndTheDoors) {
+  const ServerFile file = parsed(kMinimal +
+                                 "snapSizeLimitInKb=8\n"
+                                 "flushDelay=9\n"
+                                 "maxBatchSize=10\n"
+                                 "fsync.warningthresholdms=11\n"
+                                 "autopurge.purgeInterval=12\n"
+                                 "datadir.autocreate=false\n"
+                                 "connectToLearnerMasterLimit=13\n"
+                                 "leaderConnectDelayDuringRetryMs=14\n"
+                                 "leader.maxTimeToWaitForEpoch=15\n"
+                                 "leader.maxConcurrentSnapSyncs=16\n"
+                                 "leader.maxConcurrentDiffSyncs=17\n"
+                                 "leaderServes=no\n"
+                                 "forceSnapshotSync=true\n"
+                                 "observer.reconnectDelayMs=18\n"
+                                 "observer.election.DelayMs=19\n"
+                                 "cnxTimeout=20\n"
+                                 "quorumCnxnTimeoutMs=21\n"
+                                 "electionPortBindRetry=22\n"
+                                 "clientPortListenBacklog=23\n"
+                                 "clientTcpKeepAlive=true\n"
+                                 "tcpKeepAlive=true\n"
+                                 "quorumListenOnAllIPs=true\n");
+  const Config& c = file.config;
+  EXPECT_EQ(c.snapshot_every_bytes, 8192U);
+  EXPECT_EQ(c.flush_delay_ms, 9);
+  EXPECT_EQ(c.flush_quiet(), milliseconds(3));
+  EXPECT_EQ(c.flush_txns_max, 10U);
+  EXPECT_EQ(c.slow_sync_ms, 11);
+  EXPECT_TRUE(c.purge);
+  EXPECT_EQ(c.purge_interval_ms, 12 * 3'600'000);
+  EXPECT_FALSE(c.create_directories || c.leader_serves);
+  EXPECT_EQ(c.connect_limit_ticks, 13);
+  EXPECT_EQ(c.connect_pause_ms, 14);
+  EXPECT_EQ(c.epoch_wait_ms, 15);
+  EXPECT_EQ(c.snap_syncs_max, 16U);
+  EXPECT_EQ(c.diff_syncs_max, 17U);
+  EXPECT_TRUE(c.snap_only);
+  EXPECT_EQ(c.observer_reconnect_delay_ms, 18);
+  EXPECT_EQ(c.observer_election_delay_ms, 19);
+  EXPECT_EQ(c.election_connect_ms, 20);
+  EXPECT_EQ(c.election_hello_ms, 21);
+  EXPECT_EQ(c.sockets.election_bind_retries, 22U);
+  EXPECT_EQ(c.sockets.client_backlog, 23);
+  EXPECT_TRUE(c.sockets.client_keep_alive && c.sockets.peer_keep_alive &&
+              c.sockets.peers_on_all_interfaces);
+  EXPECT_TRUE(file.warnings.empty());
+  const Config defaults = parsed(kMinimal).config;
+  EXPECT_TRUE(defaults.leader_serves && defaults.sync_log && defaults.purge &&
+              defaults.create_directories);
+  EXPECT_EQ(defaults.purge_interval_ms, 0);
+  EXPECT_EQ(parsed(kMinimal + "flushDelay=9\nmaxWriteQueuePollTime=0").config.flush_quiet(),
+            Duration());
+  EXPECT_EQ(parsed(kMinimal + "snapSizeLimitInKb=-1").config.snapshot_every_bytes, 0U);
+}
+
+TEST(ServerFile, Throttles) {
+  const ServerFile file = parsed(kMinimal +
+                                 "requestThrottleLimit=1\n"
+                                 "throttled_op_wait_time=2\n"
+                                 "request_stale_latency_check=true\n"
+                                 "requestThrottleDropStale=false\n"
+                                 "largeRequestThreshold=3\n"
+                                 "largeRequestMaxBytes=4\n"
+                                 "connection_throttle_tokens=5\n"
+                                 "connection_throttle_fill_time=6\n"
+                                 "connection_throttle_fill_count=7\n"
+                                 "connection_throttle_freeze_time=8\n"
+                                 "connection_throttle_drop_increase=0.09\n"
+                                 "connection_throttle_drop_decrease=.01\n"
+                                 "connection_throttle_decrease_ratio=1.0\n"
+                                 "connection_throttle_weight_enabled=true\n"
+                                 "connection_throttle_global_session_weight=12\n"
+                                 "connection_throttle_renew_session_weight=13\n"
+                                 "connection_throttle_local_session_weight=14\n");
+  const Config& c = file.config;
+  EXPECT_EQ(c.throttle_requests_max, 1U);
+  EXPECT_EQ(c.throttled_wait_ms, 2);
+  EXPECT_TRUE(c.stale_by_latency);
+  EXPECT_FALSE(c.drop_stale);
+  EXPECT_EQ(c.large_request_bytes, 3);
+  EXPECT_EQ(c.large_requests_bytes_max, 4U);
+  const ThrottleConfig& t = c.connection_throttle;
+  EXPECT_EQ(t.tokens_max, 5U);
+  EXPECT_EQ(t.fill_ms, 6);
+  EXPECT_EQ(t.fill_count, 7U);
+  EXPECT_EQ(t.freeze_ms, 8);
+  EXPECT_EQ(t.drop_increase, 90'000U);
+  EXPECT_EQ(t.drop_decrease, 10'000U);
+  EXPECT_EQ(t.decrease_ratio, 1'000'000U);
+  EXPECT_TRUE(t.weighted);
+  EXPECT_EQ(t.global_weight, 12U);
+  EXPECT_EQ(t.renew_weight, 13U);
+  EXPECT_EQ(t.local_weight, 14U);
+  EXPECT_EQ(t.global_cost(), 14U);
+  EXPECT_TRUE(file.warnings.empty());
+  for (const char* fraction : {"", ".", "2", "1.1", "-0.1", "1e-2", "0.x", "00.1"}) {
+    EXPECT_NE(refusal(kMinimal + "connection_throttle_drop_increase=" + fraction), "accepted")
+        << fraction;
+  }
+  EXPECT_TRUE(parsed(kMinimal + "request_throttle_drop_stale=true").config.drop_stale);
+  EXPECT_EQ(parsed(kMinimal + "largeRequestThreshold=-1").config.large_request_bytes, -1);
+}
+
+TEST(ServerFile, DangerousValuesAreNamed) {
+  const ServerFile file = parsed(kMinimal + "forceSync=no\nautopurge.purgeInterval=0\n");
+  EXPECT_FALSE(file.config.sync_log || file.config.purge);
+  const std::vector<std::string> expected = {
+      "autopurge.purgeInterval=0: snapshots and logs are never removed, and fill the disk; without "
+      "this key they are purged behind each snapshot",
+      "forceSync=no: what is acknowledged is not on the disk: a crash of the machine loses it"};
+  EXPECT_EQ(file.warnings, expected);
+}
+
+TEST(ServerFile, PurgeIntervalsMayHaveAUnit) {
+  const auto ms = [](const std::string& value) {
+    return parsed(kMinimal + "autopurge.purgeInterval=" + value).config.purge_interval_ms;
+  };
+  EXPECT_EQ(ms("1"), 3'600'000);
+  EXPECT_EQ(ms("250ms"), 250);
+  EXPECT_EQ(ms("3s"), 3000);
+  EXPECT_EQ(ms("2m"), 120'000);
+  EXPECT_EQ(ms("2h"), 7'200'000);
+  EXPECT_EQ(ms("1d"), 86'400'000);
+  EXPECT_EQ(refusal(kMinimal + "autopurge.purgeInterval=often"),
+            "autopurge.purgeInterval: 'often' is no number of hours");
 }
 
 TEST(ServerFile, RefusedKeysSayWhy) {
@@ -329,6 +472,15 @@ TEST(ServerFile, RefusedKeysSayWhy) {
             "electionAlg=0: there is only election algorithm 3");
   EXPECT_EQ(refusal(kMinimal + "reconfigEnabled=true"),
             "reconfigEnabled=true: reconfiguration is not supported");
+  EXPECT_EQ(refusal(kMinimal + "snapshot.compression.method=gz"),
+            "snapshot.compression.method=gz: compressed snapshots are not written");
+  EXPECT_EQ(refusal(kMinimal + "closeSessionTxn.enabled=false"),
+            "closeSessionTxn.enabled=false: servers older than ZooKeeper 3.6 are not supported");
+  EXPECT_EQ(refusal(kMinimal + "ensembleAuthName=east"),
+            "ensembleAuthName=east: authentication of the ensemble is not supported");
+  EXPECT_EQ(refusal(kMinimal + "SASLAuthenticationProvider.superPassword=hidden"),
+            "SASLAuthenticationProvider.superPassword is set but java.security.auth.login.config "
+            "is not: there is no SASL");
   EXPECT_EQ(refusal(kMinimal + "clientProt=2181"), "clientProt: unknown key");
   EXPECT_EQ(refusal(kMinimal + "no separator here"), "no: unknown key");
 }

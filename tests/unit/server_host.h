@@ -44,7 +44,7 @@ class FakeWorld final : public World {
  public:
   Instant now() const override { return now_; }
   WallTime wall_now() const override { return {1'700'000'000'000 + now_.ns / 1'000'000}; }
-  uint64_t random() override { return 4; }
+  uint64_t random() override { return chance_; }
   void set_timer(Instant) override {}
 
   // A mechanism of one word: "?" is answered by a question, a name in capitals is whose it is.
@@ -103,6 +103,7 @@ class FakeWorld final : public World {
   }
 
   Instant now_{1'000'000'000};
+  uint64_t chance_ = 4;
   std::map<LinkId, FakeLink> links_;
   std::map<std::string, int64_t> counts_;
   std::vector<std::string> audit_;

@@ -8,11 +8,15 @@
 #include "core/server/admin_text.h"
 #include "core/server/identity.h"
 #include "core/server/metric_texts.h"
+#include "core/value_keys.h"
 #include "core/wire/host_port.h"
 #include "core/zab/rules.h"
 
 namespace vivarium {
 namespace {
+
+constexpr int kBadRequest = 400;
+constexpr int kNotImplemented = 501;
 
 std::string address_text(const Address& address) {
   return fmt::format("{}:{}", bracketed_host(address.host), address.port);
@@ -52,7 +56,7 @@ void configuration(const HttpRequest&, const DirSizes&, AdminParts& parts, Admin
   reply.json.number("min_session_timeout", config.min_session_timeout());
   reply.json.number("max_session_timeout", config.max_session_timeout());
   reply.json.number("server_id", config.standalone() ? 0 : config.id.value);
-  reply.json.number("client_port_listen_backlog", -1);
+  reply.json.number("client_port_listen_backlog", config.sockets.client_backlog);
 }
 
 void connection_stat_reset(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply&) {
@@ -107,7 +111,8 @@ void is_read_only(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminR
 void last_snapshot(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply& reply) {
   const std::optional<Zxid> newest = parts.storage.newest_snapshot();
   reply.json.text("zxid", newest ? fmt::format("{:x}", newest->value) : "ffffffffffffffff");
-  reply.json.number("timestamp", 0);
+  const std::optional<WallTime> at = parts.storage.snapshot_time();
+  reply.json.number("timestamp", !newest ? -1 : at ? at->ms / 1000 : 0);
 }
 
 void leader(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply& reply) {
@@ -144,7 +149,7 @@ void log_level(const HttpRequest& request, const DirSizes&, AdminParts& parts, A
 
 void monitor(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply& reply) {
   JsonFacts facts(reply.json);
-  if (serving(parts)) write_monitor(parts, 0, facts);
+  if (running(parts)) write_monitor(parts, 0, facts);
   write_metrics(parts, facts);
 }
 
@@ -172,6 +177,17 @@ void observers(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminRepl
     reply.json.end_object();
   }
   reply.json.end_array();
+}
+
+// ZooKeeper exchanges the memory of this one server: it would differ from the others and from its
+// own disk, and lose all of it again at its next start.
+void restore(const HttpRequest&, const DirSizes&, AdminParts&, AdminReply& reply) {
+  reply.status = kNotImplemented;
+  reply.error =
+      "restore is refused: it would change the memory of this server alone, which would differ "
+      "from "
+      "the other servers and from its own disk. Stop all servers, empty version-2 in dataDir and "
+      "dataLogDir of each, put the snapshot there as snapshot.<last_zxid>, and start them";
 }
 
 void ruok(const HttpRequest&, const DirSizes&, AdminParts&, AdminReply&) {}
@@ -210,6 +226,30 @@ void server_stats(const HttpRequest&, const DirSizes& sizes, AdminParts& parts, 
   }
   json.number("node_count", static_cast<int64_t>(parts.tree.node_count() + 1));
   reply.error = log_waiting_text(parts);
+}
+
+// {"percentage": N}: so many connections of a hundred are closed.
+void shed_connections(const HttpRequest& request, const DirSizes&, AdminParts& parts,
+                      AdminReply& reply) {
+  constexpr std::string_view kField = "percentage";
+  const auto refused = [&](std::string error) {
+    reply.status = kBadRequest;
+    reply.error = std::move(error);
+  };
+  if (request.body.empty()) return refused("Request body is required");
+  const auto members = parse_flat_json(request.body);
+  if (!members) return refused("Invalid JSON: an object with a number is expected");
+  const auto found = members->find(kField);
+  if (found == members->end()) return refused(fmt::format("Missing required field: {}", kField));
+  const std::optional<int64_t> percent = parse_number(found->second);
+  if (!percent || *percent < 0 || *percent > 100) {
+    return refused("Percentage must be between 0 and 100");
+  }
+  const size_t shed = parts.server.shed(static_cast<uint32_t>(*percent), parts.world);
+  reply.json.number("connections_shed", static_cast<int64_t>(shed));
+  reply.json.number("percentage_requested", *percent);
+  parts.world.log(LogLevel::Info,
+                  fmt::format("shed {} connections of clients ({} %)", shed, *percent));
 }
 
 void stats(const HttpRequest& request, const DirSizes& sizes, AdminParts& parts,
@@ -327,39 +367,47 @@ void zabstate(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply
   json.text("zabstate", zab_state(parts));
 }
 
-// Name, aliases, guarded, when serving, wants sizes.
+constexpr std::string_view kGet = "GET";
+constexpr std::string_view kPost = "POST";
+
+// Name, aliases, guarded, when serving, wants sizes, method, downloads.
 constexpr AdminCommand kCommands[] = {
-    {"configuration", {"conf", "config"}, false, true, false, configuration},
-    {"connection_stat_reset", {"crst", ""}, true, true, false, connection_stat_reset},
-    {"connections", {"cons", ""}, true, true, false, connections},
-    {"dirs", {"", ""}, false, true, true, dirs},
-    {"dump", {"", ""}, true, true, false, dump},
-    {"environment", {"env", "envi"}, true, false, false, environment},
-    {"get_trace_mask", {"gtmk", ""}, false, false, false, get_trace_mask},
-    {"hash", {"", ""}, false, true, false, hash},
-    {"initial_configuration", {"icfg", ""}, false, true, false, initial_configuration},
-    {"is_read_only", {"isro", ""}, false, true, false, is_read_only},
-    {"last_snapshot", {"lsnp", ""}, false, true, false, last_snapshot},
-    {"leader", {"lead", ""}, false, true, false, leader},
-    {"log_level", {"", ""}, true, false, false, log_level},
-    {"monitor", {"mntr", ""}, false, false, false, monitor},
+    {"configuration", {"conf", "config"}, false, true, false, kGet, false, configuration},
+    {"connection_stat_reset", {"crst", ""}, true, true, false, kGet, false, connection_stat_reset},
+    {"connections", {"cons", ""}, true, true, false, kGet, false, connections},
+    {"dirs", {"", ""}, false, true, true, kGet, false, dirs},
+    {"dump", {"", ""}, true, true, false, kGet, false, dump},
+    {"environment", {"env", "envi"}, true, false, false, kGet, false, environment},
+    {"get_trace_mask", {"gtmk", ""}, false, false, false, kGet, false, get_trace_mask},
+    {"hash", {"", ""}, false, true, false, kGet, false, hash},
+    {"initial_configuration", {"icfg", ""}, false, true, false, kGet, false, initial_configuration},
+    {"is_read_only", {"isro", ""}, false, true, false, kGet, false, is_read_only},
+    {"last_snapshot", {"lsnp", ""}, false, true, false, kGet, false, last_snapshot},
+    {"leader", {"lead", ""}, false, true, false, kGet, false, leader},
+    {"log_level", {"", ""}, true, false, false, kGet, false, log_level},
+    {"monitor", {"mntr", ""}, false, false, false, kGet, false, monitor},
     {"observer_connection_stat_reset",
      {"orst", ""},
      true,
      true,
      false,
+     kGet,
+     false,
      observer_connection_stat_reset},
-    {"observers", {"obsr", ""}, true, true, false, observers},
-    {"ruok", {"", ""}, false, true, false, ruok},
-    {"server_stats", {"srvr", ""}, false, true, true, server_stats},
-    {"stat_reset", {"srst", ""}, true, true, false, stat_reset},
-    {"stats", {"stat", ""}, true, true, true, stats},
-    {"system_properties", {"sysp", ""}, true, false, false, system_properties},
-    {"voting_view", {"", ""}, false, true, false, voting_view},
-    {"watch_summary", {"wchs", ""}, false, true, false, watch_summary},
-    {"watches", {"wchc", ""}, true, true, false, watches},
-    {"watches_by_path", {"wchp", ""}, true, true, false, watches_by_path},
-    {"zabstate", {"", ""}, false, false, false, zabstate},
+    {"observers", {"obsr", ""}, true, true, false, kGet, false, observers},
+    {"restore", {"rest", ""}, true, false, false, kPost, false, restore},
+    {"ruok", {"", ""}, false, true, false, kGet, false, ruok},
+    {"server_stats", {"srvr", ""}, false, true, true, kGet, false, server_stats},
+    {"shed_connections", {"shed", ""}, true, true, false, kPost, false, shed_connections},
+    {"snapshot", {"snap", ""}, true, true, false, kGet, true, nullptr},
+    {"stat_reset", {"srst", ""}, true, true, false, kGet, false, stat_reset},
+    {"stats", {"stat", ""}, true, true, true, kGet, false, stats},
+    {"system_properties", {"sysp", ""}, true, false, false, kGet, false, system_properties},
+    {"voting_view", {"", ""}, false, true, false, kGet, false, voting_view},
+    {"watch_summary", {"wchs", ""}, false, true, false, kGet, false, watch_summary},
+    {"watches", {"wchc", ""}, true, true, false, kGet, false, watches},
+    {"watches_by_path", {"wchp", ""}, true, true, false, kGet, false, watches_by_path},
+    {"zabstate", {"", ""}, false, false, false, kGet, false, zabstate},
 };
 
 constexpr int kUnauthorized = 401;

@@ -32,6 +32,8 @@ struct AdminCommand {
   bool guarded = false;
   bool when_serving = true;  // otherwise it is answered at any time
   bool wants_sizes = false;  // of the data directories
+  std::string_view method = "GET";
+  bool downloads = false;  // answered by AdminServer itself: a snapshot's file
   void (*run)(const HttpRequest& request, const DirSizes& sizes, AdminParts& parts,
               AdminReply& reply) = nullptr;
 };

@@ -1,5 +1,6 @@
 // AdminParts: what answers to operators are made from, lent for the length of a step. Everything is
-// read, but for statistics that are set to zero.
+// read, but for statistics that are set to zero, connections that are shed, and a snapshot that is
+// asked for.
 #pragma once
 
 #include "core/config.h"
@@ -16,7 +17,7 @@ struct AdminParts {
   World& world;
   Server& server;
   Zab& zab;
-  const Storage& storage;
+  Storage& storage;
   const DataTree& tree;
 };
 

@@ -19,6 +19,13 @@ constexpr Duration kPatience = milliseconds(10'000);
 
 constexpr int kNotFound = 404;
 constexpr int kMethodNotAllowed = 405;
+constexpr int kTooLarge = 413;
+
+const AdminCommand* command_of(std::string_view path, const AdminConfig& config) {
+  if (!path.starts_with(config.command_url)) return nullptr;
+  path.remove_prefix(config.command_url.size());
+  return path.starts_with('/') ? find_admin_command(path.substr(1)) : nullptr;
+}
 
 }  // namespace
 
@@ -39,6 +46,7 @@ size_t AdminServer::bytes_held(LinkId link) const {
 // --- links
 
 bool AdminServer::step(const Event& event, AdminParts& parts) {
+  if (step_snapshot(event, parts)) return true;
   if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
     if (accepted->door != Door::Admin && accepted->door != Door::Metrics) return false;
     accept(*accepted, parts);
@@ -57,6 +65,7 @@ bool AdminServer::step(const Event& event, AdminParts& parts) {
   }
   if (const auto* drained = std::get_if<LinkDrained>(&event)) {
     if (find(drained->link) == nullptr) return false;
+    advance_snapshot(parts);
     advance(drained->link, parts);
     return true;
   }
@@ -84,6 +93,7 @@ void AdminServer::accept(const LinkAccepted& event, AdminParts& parts) {
 }
 
 void AdminServer::drop(LinkId link, bool close, bool drain, AdminParts& parts) {
+  if (download_.state != Download::State::None && download_.link == link) end_snapshot(parts);
   if (close) parts.world.close(link, drain);
   const auto found = std::find_if(visitors_.begin(), visitors_.end(),
                                   [&](const Visitor& visitor) { return visitor.link == link; });
@@ -109,7 +119,16 @@ void AdminServer::advance(LinkId link, AdminParts& parts) {
     if (visitor == nullptr || visitor->busy()) return;
     if (parts.world.unsent(link) > kUnsentMax) return;
     const HttpParsed parsed = parse_http_request(visitor->input, visitor->request);
-    if (parsed.verdict == HttpVerdict::Bad) return refuse(link, parsed.status, parts);
+    if (parsed.verdict == HttpVerdict::Bad) {
+      // What is refused whatever comes behind it says why, and is not read.
+      const AdminCommand* command = command_of(visitor->request.path, parts.config.admin);
+      const bool unread = parsed.status == kTooLarge && visitor->request.method == "POST" &&
+                          command != nullptr && command->method == "POST";
+      if (!unread) return refuse(link, parsed.status, parts);
+      visitor->request.keep_alive = false;
+      visitor->input.clear();
+      return respond(link, parts);
+    }
     if (parsed.verdict == HttpVerdict::NeedMore) {
       // What has been answered may be followed by as much again.
       CHECK(visitor->input.size() <= kCreditWindow);
@@ -163,11 +182,15 @@ void AdminServer::respond(LinkId link, AdminParts& parts) {
   const HttpRequest& request = visitor.request;
   HttpAnswer plain;
   plain.content_type = "text/plain; charset=utf-8";
+  const AdminCommand* wanted = command_of(request.path, parts.config.admin);
+  const bool posts = visitor.door == Door::Admin && wanted != nullptr && wanted->method == "POST";
+  const bool reads = request.method == "GET" || request.method == "HEAD";
   // A body that asks for nothing is read and forgotten.
-  if (request.method != "GET" && request.method != "HEAD") {
+  if (posts ? request.method != "POST" : !reads) {
     plain.status = kMethodNotAllowed;
-    plain.headers = {{"Allow", "GET, HEAD"}};
-    return send(visitor, plain, "only GET is answered\n", parts);
+    plain.headers = {{"Allow", posts ? "POST" : "GET, HEAD"}};
+    return send(visitor, plain,
+                posts ? "this command is for POST\n" : "only GET is answered here\n", parts);
   }
   if (visitor.door == Door::Metrics) return respond_metrics(visitor, parts);
   const std::string& root = parts.config.admin.command_url;
@@ -185,7 +208,7 @@ void AdminServer::respond(LinkId link, AdminParts& parts) {
     const std::string unknown(name);
     return send_error(visitor, 200, unknown, "Unknown command: " + unknown, parts);
   }
-  if (command->when_serving && !serving(parts)) {
+  if (command->when_serving && !running(parts)) {
     return send_error(visitor, 200, command->name, kNotServing, parts);
   }
   const AdminPermit permitted = permit(*command, request, parts);
@@ -200,6 +223,7 @@ void AdminServer::respond(LinkId link, AdminParts& parts) {
   if (command->guarded && parts.config.admin.audit) {
     parts.world.audit(fmt::format("admin command {} for {}", command->name, visitor.address));
   }
+  if (command->downloads) return begin_snapshot(visitor, parts);
   if (command->wants_sizes) {
     visitor.waiting = command;
     return;
@@ -242,7 +266,7 @@ void AdminServer::sized(const DirSizes& sizes, AdminParts& parts) {
   for (const LinkId link : waiting) {
     Visitor& visitor = *find(link);
     const AdminCommand& command = *std::exchange(visitor.waiting, nullptr);
-    if (serving(parts)) {
+    if (running(parts)) {
       run(link, command, sizes, parts);
     } else {
       send_error(visitor, 200, command.name, kNotServing, parts);
@@ -320,7 +344,10 @@ void AdminServer::write_one_portion(AdminParts& parts) {
   }
 }
 
-void AdminServer::end_turn(AdminParts& parts) { write_one_portion(parts); }
+void AdminServer::end_turn(AdminParts& parts) {
+  write_one_portion(parts);
+  advance_snapshot(parts);
+}
 
 Instant AdminServer::deadline() const {
   Instant at = again_;

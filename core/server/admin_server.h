@@ -54,7 +54,23 @@ class AdminServer {
     const AdminCommand* waiting = nullptr;  // for the sizes
     const AdminCommand* listed = nullptr;   // whose listing is being written
     Listing listing;
-    bool busy() const { return waiting != nullptr || listed != nullptr; }
+    bool downloads = false;  // a snapshot, see download_
+    bool busy() const { return waiting != nullptr || listed != nullptr || downloads; }
+  };
+  // The snapshot that somebody asked for, one at a time: it is taken, unless there is one of the
+  // present state, and its file goes out as fast as it is read.
+  struct Download {
+    enum class State : uint8_t { None, Taking, Opening, Streaming };
+    State state = State::None;
+    LinkId link;
+    bool streams = false;
+    Zxid wanted;  // or later
+    uint64_t failed_before = 0;
+    Zxid zxid;
+    FileId file;
+    uint64_t size = 0;
+    uint64_t sent = 0;
+    bool reading = false;
   };
 
   Visitor* find(LinkId link);
@@ -70,11 +86,24 @@ class AdminServer {
                   AdminParts& parts);
   void refuse(LinkId link, int status, AdminParts& parts);
   void write_one_portion(AdminParts& parts);
+
+  // --- admin_snapshot.cc
+  void begin_snapshot(Visitor& visitor, AdminParts& parts);
+  bool step_snapshot(const Event& event, AdminParts& parts);
+  void advance_snapshot(AdminParts& parts);
+  void open_snapshot(Zxid zxid, AdminParts& parts);
+  void answer_snapshot(uint64_t size, AdminParts& parts);
+  void read_snapshot(AdminParts& parts);
+  void send_portion(ByteView bytes, AdminParts& parts);
+  void fail_snapshot(int status, std::string_view why, AdminParts& parts);
+  void end_snapshot(AdminParts& parts);
   void drop(LinkId link, bool close, bool drain, AdminParts& parts);
 
   std::vector<Visitor> visitors_;  // in the order they came
   size_t turn_ = 0;                // whose portion is next
   Instant again_ = Instant::never();
+  Download download_;
+  Instant next_snapshot_;  // none is begun before
 };
 
 }  // namespace vivarium

@@ -268,10 +268,14 @@ void append_common(const HttpAnswer& answer, bool keep_alive, Bytes& out) {
 
 }  // namespace
 
+void append_http_head_of(const HttpAnswer& answer, uint64_t bytes, bool keep_alive, Bytes& out) {
+  append_common(answer, keep_alive, out);
+  append(fmt::format("Content-Length: {}\r\n\r\n", bytes), out);
+}
+
 void append_http_answer(const HttpAnswer& answer, std::string_view body, bool keep_alive,
                         bool with_body, Bytes& out) {
-  append_common(answer, keep_alive, out);
-  append(fmt::format("Content-Length: {}\r\n\r\n", body.size()), out);
+  append_http_head_of(answer, body.size(), keep_alive, out);
   if (with_body) append(body, out);
 }
 

@@ -58,6 +58,8 @@ void append_http_answer(const HttpAnswer& answer, std::string_view body, bool ke
                         bool with_body, Bytes& out);
 // The head of an answer of unknown length: in chunks, or ended by the end of the connection.
 void append_http_head(const HttpAnswer& answer, bool in_chunks, bool keep_alive, Bytes& out);
+// The head of an answer whose body of so many bytes follows by itself.
+void append_http_head_of(const HttpAnswer& answer, uint64_t bytes, bool keep_alive, Bytes& out);
 void append_http_chunk(std::string_view body, Bytes& out);
 void append_http_end_of_chunks(Bytes& out);
 

@@ -1,5 +1,7 @@
 #include "core/server/json.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/base/check.h"
@@ -125,6 +127,73 @@ void JsonWriter::quoted(std::string_view value) {
     value.remove_prefix(length);
   }
   out_ += '"';
+}
+
+// ------------------------------------------------------------------------------------- reading
+
+namespace {
+
+class FlatReader {
+ public:
+  explicit FlatReader(std::string_view text) : text_(text) {}
+
+  bool take(char c) {
+    skip_blanks();
+    if (!text_.starts_with(c)) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+  bool at_end() {
+    skip_blanks();
+    return text_.empty();
+  }
+  std::optional<std::string> quoted() {
+    if (!take('"')) return std::nullopt;
+    const size_t end = text_.find_first_of("\"\\");
+    if (end == std::string_view::npos || text_[end] != '"') return std::nullopt;
+    std::string out(text_.substr(0, end));
+    text_.remove_prefix(end + 1);
+    return out;
+  }
+  std::optional<std::string> value() {
+    skip_blanks();
+    if (text_.starts_with('"')) return quoted();
+    const size_t end = std::min(text_.find_first_of(" \t\r\n,}"), text_.size());
+    const std::string_view word = text_.substr(0, end);
+    const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '-' || c == '+' || c == '.' ||
+             c == 'E';
+    });
+    if (word.empty() || !plain) return std::nullopt;
+    text_.remove_prefix(end);
+    return std::string(word);
+  }
+
+ private:
+  void skip_blanks() {
+    const size_t start = text_.find_first_not_of(" \t\r\n");
+    text_.remove_prefix(std::min(start, text_.size()));
+  }
+
+  std::string_view text_;
+};
+
+}  // namespace
+
+std::optional<std::map<std::string, std::string, std::less<>>> parse_flat_json(
+    std::string_view text) {
+  std::map<std::string, std::string, std::less<>> members;
+  FlatReader in(text);
+  if (!in.take('{')) return std::nullopt;
+  while (!in.take('}')) {
+    if (!members.empty() && !in.take(',')) return std::nullopt;
+    std::optional<std::string> name = in.quoted();
+    if (!name || !in.take(':')) return std::nullopt;
+    std::optional<std::string> value = in.value();
+    if (!value || !members.emplace(std::move(*name), std::move(*value)).second) return std::nullopt;
+  }
+  if (!in.at_end()) return std::nullopt;
+  return members;
 }
 
 }  // namespace vivarium

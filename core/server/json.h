@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +15,11 @@
 #include "core/base/bytes.h"
 
 namespace vivarium {
+
+// The members of an object without arrays, objects or escapes in it: texts without their quotes,
+// numbers and words as they stand. nullopt: it is none.
+std::optional<std::map<std::string, std::string, std::less<>>> parse_flat_json(
+    std::string_view text);
 
 class JsonWriter {
  public:

@@ -14,6 +14,7 @@ namespace vivarium::server_test {
 namespace {
 
 using nlohmann::json;
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::EndsWith;
 using testing::HasSubstr;
@@ -220,6 +221,63 @@ TEST(AdminServer, BadRequestsEndTheConnection) {
   EXPECT_THAT(host.received(link), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(host.ask(Door::Admin, "POST /commands/ruok HTTP/1.1\r\nHost: h\r\n\r\n"),
               StartsWith("HTTP/1.1 405 "));
+}
+
+std::string post(std::string_view path, std::string_view body, std::string_view headers = kDigest) {
+  return fmt::format("POST {} HTTP/1.1\r\nHost: h\r\n{}Content-Length: {}\r\n\r\n{}", path, headers,
+                     body.size(), body);
+}
+
+TEST(AdminServer, CommandsForPost) {
+  AdminHost host;
+  const auto shed = [&](std::string_view body) {
+    return host.ask(Door::Admin, post("/commands/shed_connections", body));
+  };
+  EXPECT_THAT(shed("{\"percentage\": 0}"), HasSubstr("\"connections_shed\" : 0"));
+  EXPECT_THAT(shed(""), AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("Request body is required")));
+  EXPECT_THAT(shed("{\"percent\": 5}"), HasSubstr("Missing required field: percentage"));
+  for (const char* body :
+       {"5", "[]", "{\"percentage\" 5}", "{\"percentage\": }", "{\"percentage\": 5",
+        "{\"percentage\": 5}}", "{\"percentage\": [5]}", "{percentage: 5}"}) {
+    EXPECT_THAT(shed(body), AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("Invalid JSON"))) << body;
+  }
+  for (const char* number : {"101", "-1", "5.5", "\"x\"", "true"}) {
+    EXPECT_THAT(shed(fmt::format("{{\"a\" : \"b\",\"percentage\":{}}}", number)),
+                AllOf(StartsWith("HTTP/1.1 400 "), HasSubstr("between 0 and 100")))
+        << number;
+  }
+  EXPECT_THAT(host.ask(Door::Admin, post("/commands/shed", "{\"percentage\": 0}", "")),
+              StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(host.ask(Door::Admin, get("/commands/shed", kDigest)),
+              AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: POST\r\n")));
+}
+
+// Nobody reads a state that is not taken anyway.
+TEST(AdminServer, RestoreIsRefusedInFrontOfItsBody) {
+  AdminHost host;
+  const LinkId link = host.open(Door::Admin);
+  host.send(link, fmt::format("POST /commands/restore HTTP/1.1\r\nHost: h\r\n{}"
+                              "Content-Length: 100000000\r\n\r\nZKSN",
+                              kDigest));
+  EXPECT_THAT(host.received(link),
+              AllOf(StartsWith("HTTP/1.1 501 "), HasSubstr("restore is refused")));
+  EXPECT_FALSE(host.is_open(link));
+  EXPECT_THAT(host.ask(Door::Admin, post("/commands/rest", "", "")), StartsWith("HTTP/1.1 401 "));
+  // Other bodies of that size are nobody's.
+  const LinkId other = host.open(Door::Admin);
+  host.send(other, "POST /commands/ruok HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
+  EXPECT_THAT(host.received(other), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST(AdminServer, NoSnapshotWithoutARole) {
+  AdminHost host;
+  EXPECT_THAT(host.ask(Door::Admin, get("/commands/snapshot", kDigest)),
+              AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("not currently serving")));
+  Config config = AdminHost::default_config();
+  config.admin.snapshot = false;
+  AdminHost off(config);
+  EXPECT_THAT(off.ask(Door::Admin, get("/commands/snap", kDigest)),
+              AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("admin.snapshot.enabled")));
 }
 
 TEST(AdminServer, SlowRequestsAndSlowReadersEnd) {

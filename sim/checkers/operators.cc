@@ -38,7 +38,7 @@ void Operators::stepped(const std::vector<Asking>& asked, SimTime now, Verdict& 
   const Seen& seen = seen_[asking.server];
   if (!open_ && asking.sent != SimTime::never()) {
     open_ = Open{asking, seen.life, Zxid{}, {}};
-    if (seen.facts.serving) open_->floor = seen.facts.last_applied;
+    if (seen.facts.delivers) open_->floor = seen.facts.last_applied;
   }
   if (asking.ended == SimTime::never()) return;
   if (open_ && asking.is_fair() && open_->life == seen.life) judge(*open_, asking, now, verdict);

@@ -36,7 +36,7 @@ class Asked {
   Asked() : Asked({3, 3, true, false}) {}
   explicit Asked(const Operators::Rules& rules) : operators_(rules) {
     operators_.life_changed(kServer);
-    facts_.serving = true;
+    facts_.delivers = true;
     facts_.last_applied = facts_.last_logged = Zxid(1, 5);
     step(1);
     NodeFacts other = facts_;

@@ -50,6 +50,7 @@ Config ZabHost::make_config(int64_t self, int64_t members, int64_t observers) {
   }
   config.tick_ms = 1000;
   config.snapshots_kept = 3;
+  config.observer_election_delay_ms = 0;  // what comes next comes at once
   return config;
 }
 

@@ -53,6 +53,11 @@ TEST(TlsKeys, EachChoice) {
   EXPECT_EQ(tls("ssl.enabledProtocols=TLSv1.3").version_min, TlsVersion::Tls13);
   EXPECT_EQ(tls("ssl.ciphersuites=A, B,,C").cipher_suites,
             (std::vector<std::string>{"A", "B", "C"}));
+  for (const std::string& suite : tls("fips-mode=true").cipher_suites) {
+    EXPECT_NE(suite.find("_AES_"), std::string::npos) << suite;
+  }
+  EXPECT_FALSE(tls("fips-mode=true").cipher_suites.empty());
+  EXPECT_TRUE(tls("fips-mode=false").cipher_suites.empty());
   EXPECT_TRUE(tls("ssl.crl=true").check_revoked);
   EXPECT_TRUE(tls("ssl.clientHostnameVerification=true").check_address);
   EXPECT_FALSE(
@@ -95,6 +100,8 @@ TEST(TlsKeys, WhatIsRefusedSaysWhy) {
        {"secureClientPort=1\nssl.keyStore.location=/s.jks", "ssl.keyStore.type=JKS"}) {
     EXPECT_NE(refusal(kPlain + lines).find("keytool -importkeystore"), std::string::npos) << lines;
   }
+  EXPECT_EQ(refusal(kSecure + "fips-mode=true\nssl.ciphersuites=TLS_CHACHA20_POLY1305_SHA256"),
+            "ssl.ciphersuites: TLS_CHACHA20_POLY1305_SHA256 is not for fips-mode=true");
   EXPECT_EQ(refusal(kSecure + "ssl.ocsp=true"),
             "ssl.ocsp: OCSP is not supported; lists of revoked certificates are");
   EXPECT_EQ(refusal(kSecure + "ssl.clientAuth=perhaps"),
@@ -121,7 +128,8 @@ TEST(TlsKeys, WhatDoesNothingIsNamed) {
       parsed(kSecure + "ssl.enabledProtocols=TLSv1.1,TLSv1.2").warnings,
       std::vector<std::string>{"ssl.enabledProtocols: TLSv1.1 is not offered, it is too weak"});
   EXPECT_EQ(parsed(kSecure + "ssl.quorum.keyStore.location=/q.jks").warnings,
-            std::vector<std::string>{"ssl.quorum.keyStore.location is ignored"});
+            std::vector<std::string>{
+                "ssl.quorum.keyStore.location is ignored: TLS between servers is not supported"});
   EXPECT_TRUE(parsed(kSecure + "client.certReload=true").warnings.empty());
 }
 

@@ -43,6 +43,7 @@ class AuthKeys {
   AuthConfig config_;
   SaslFile sasl_file_;
   bool enforced_ = false;
+  bool fips_ = false;
 };
 
 // The users of a section of a JAAS file whose login module is DigestLoginModule. nullopt: the file

@@ -71,7 +71,6 @@ constexpr IgnoredKey kIgnored[] = {
      "false"},
     {"digest.enabled", "the digest of each txn is a part of the log here", "true"},
     {"enableEagerACLCheck", "ACLs of writes are checked once, in the leader's order", "false"},
-    {"fips-mode", "TLS offers what OpenSSL's own settings allow"},
     {"follower.", kLoopWaits},
     {"forward_learner_requests_to_commit_processor_disabled", kNoSuchThreads},
     {"intBufferStartingSizeBytes", kNoJava},

@@ -81,6 +81,10 @@ std::optional<Result<void>> TlsKeys::take(std::string_view key, std::string_view
   constexpr std::string_view kTrustStore = "ssl.trustStore.";
   const bool is_ssl = key.starts_with("ssl.") && !key.starts_with("ssl.quorum.");
   if (is_ssl) ssl_keys_.emplace_back(key);
+  if (key == "fips-mode") {
+    fips_ = is_word(value, "true");
+    return std::nullopt;
+  }
   if (key == "secureClientPort") {
     const std::optional<uint16_t> port = parse_port(value);
     if (!port) return fail(fmt::format("{}: '{}' is no port from 1 to 65535", key, value));
@@ -199,6 +203,25 @@ Result<void> TlsKeys::take_choice(std::string_view key, std::string_view value) 
   return {};
 }
 
+// Of the suites with forward secrecy and authenticated encryption, those of AES.
+Result<void> TlsKeys::keep_to_fips(TlsSettings& settings) {
+  constexpr std::string_view kSuites[] = {"TLS_AES_256_GCM_SHA384",
+                                          "TLS_AES_128_GCM_SHA256",
+                                          "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                                          "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+                                          "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                                          "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"};
+  if (settings.cipher_suites.empty()) {
+    settings.cipher_suites.assign(std::begin(kSuites), std::end(kSuites));
+    return {};
+  }
+  for (const std::string& suite : settings.cipher_suites) {
+    if (suite.find("_AES_") != std::string::npos) continue;
+    return fail(fmt::format("ssl.ciphersuites: {} is not for fips-mode=true", suite));
+  }
+  return {};
+}
+
 Result<TlsSettings> TlsKeys::finish(std::vector<std::string>& warnings) const {
   TlsSettings settings = settings_;
   if (settings.secure_client.port == 0 && !settings.secure_client.host.empty()) {
@@ -236,6 +259,11 @@ Result<TlsSettings> TlsKeys::finish(std::vector<std::string>& warnings) const {
     settings.version_min = settings.version_max = *protocol_;
   }
   settings.check_address = settings.check_address && hostname_verification_;
+  if (fips_) {
+    if (const Result<void> kept = keep_to_fips(settings); !kept) {
+      return tl::unexpected<Error>(kept.error());
+    }
+  }
   return settings;
 }
 

@@ -48,7 +48,8 @@ struct TlsSettings {
 // Collects the keys of TLS, one after the other in any order.
 class TlsKeys {
  public:
-  // nullopt: no key of TLS. Warnings are lines about what is ignored.
+  // nullopt: no key of TLS, or (fips-mode) not of TLS alone. Warnings are lines about what is
+  // ignored.
   std::optional<Result<void>> take(std::string_view key, std::string_view value,
                                    std::vector<std::string>& warnings);
   // What all keys together mean.
@@ -59,12 +60,14 @@ class TlsKeys {
   Result<void> take_protocols(std::string_view key, std::string_view value,
                               std::vector<std::string>& warnings);
   Result<void> take_choice(std::string_view key, std::string_view value);
+  static Result<void> keep_to_fips(TlsSettings& settings);
 
   TlsSettings settings_;
   std::vector<std::string> ssl_keys_;
   std::vector<TlsVersion> enabled_;
   std::optional<TlsVersion> protocol_;
   bool hostname_verification_ = true;
+  bool fips_ = false;
 };
 
 }  // namespace vivarium

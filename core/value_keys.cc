@@ -221,6 +221,8 @@ Result<void> take_fraction(const FractionKey& key, std::string_view value, Confi
 
 // --- times with a unit
 
+constexpr int64_t kHoursMsMax = int64_t{100} * 366 * 86'400'000;  // a hundred years
+
 // Hours, or with a unit as ZooKeeper 3.10 has it. nullopt: malformed.
 std::optional<int64_t> parse_hours(std::string_view value) {
   struct Unit {
@@ -233,7 +235,7 @@ std::optional<int64_t> parse_hours(std::string_view value) {
     if (!value.ends_with(unit.suffix)) continue;
     const std::string_view digits = value.substr(0, value.size() - unit.suffix.size());
     const std::optional<int64_t> number = parse_number(digits);
-    if (!number || *number > 1'000'000'000) return std::nullopt;
+    if (!number || *number > kHoursMsMax / unit.ms) return std::nullopt;
     return std::max<int64_t>(*number, 0) * unit.ms;
   }
   return std::nullopt;

@@ -57,6 +57,13 @@ TEST(AuthKeys, WhatCannotBeDemanded) {
             "authentication by 'digest' is demanded and not set up");
 }
 
+TEST(AuthKeys, WhatFipsModeDoesNotGoWith) {
+  EXPECT_EQ(refusal(kPlain + "fips-mode=true\njava.security.auth.login.config=/jaas.conf"),
+            "java.security.auth.login.config: SASL DIGEST-MD5, the only mechanism, is not for "
+            "fips-mode=true");
+  EXPECT_TRUE(parsed(kPlain + "fips-mode=true").warnings.empty());
+}
+
 const std::string kModule = "org.apache.zookeeper.server.auth.DigestLoginModule";
 
 SaslUsers users(const std::string& text, std::string_view section = "Server") {

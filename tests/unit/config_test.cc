@@ -462,6 +462,8 @@ TEST(ServerFile, PurgeIntervalsMayHaveAUnit) {
   EXPECT_EQ(ms("2m"), 120'000);
   EXPECT_EQ(ms("2h"), 7'200'000);
   EXPECT_EQ(ms("1d"), 86'400'000);
+  EXPECT_NE(refusal(kMinimal + "autopurge.purgeInterval=36601d"), "accepted");
+  EXPECT_NE(refusal(kMinimal + "autopurge.purgeInterval=9223372036854775807"), "accepted");
   EXPECT_EQ(refusal(kMinimal + "autopurge.purgeInterval=often"),
             "autopurge.purgeInterval: 'often' is no number of hours");
 }

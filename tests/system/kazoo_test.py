@@ -150,6 +150,7 @@ class Recipes(WithKazoo):
                     self.strike()
             self.assertEqual(crew.raised, [])
         self.assert_kept(*clients)
+        clients[0].retry(clients[0].sync, "/lock")
         self.assertEqual(clients[0].retry(clients[0].get_children, "/lock"), [])
 
     def test_readers_share_and_writers_do_not(self):

@@ -442,17 +442,22 @@ public final class CuratorScenario {
   }
 
   private static void nodes(CuratorFramework client, CuratorFramework other) throws Exception {
-    PersistentNode held = new PersistentNode(client, CreateMode.EPHEMERAL, false, "/held", bytes("x"));
-    held.start();
-    check(held.waitForInitialCreate(PATIENCE_S, TimeUnit.SECONDS), "the node");
+    PersistentNode node = new PersistentNode(client, CreateMode.EPHEMERAL, false, "/held", bytes("x"));
+    node.start();
+    check(node.waitForInitialCreate(PATIENCE_S, TimeUnit.SECONDS), "the node");
     sync(other);
     long first = other.checkExists().forPath("/held").getCzxid();
+    strike();
+    struck();
+    sync(other);
+    Stat held = other.checkExists().forPath("/held");
+    check(held.getCzxid() == first && held.getEphemeralOwner() == session(client), "a session was lost");
     other.delete().forPath("/held");
     await(() -> {
       Stat stat = other.checkExists().forPath("/held");
       return stat != null && stat.getCzxid() != first;
     }, "the node again");
-    held.close();
+    node.close();
     await(() -> other.checkExists().forPath("/held") == null, "the end of the node");
     client.create().withMode(CreateMode.CONTAINER).forPath("/container");
     client.create().forPath("/container/child");

@@ -384,7 +384,8 @@ void Cluster::check_results() {
     verdict_.expect(Checker::Fifo, error.empty(), sim_.now(), [&] { return error; });
   }
   if (!agreement_.complete()) return;
-  check_history(clients_, agreement_.order(), ledger_, profile_.config.local_sessions, sim_.now(),
+  check_history(clients_, agreement_.order(), ledger_,
+                {profile_.config.local_sessions, profile_.config.enforce_quota}, sim_.now(),
                 verdict_);
   if (!verdict_.violation()) check_clients();
 }

@@ -47,7 +47,7 @@ bool is_fixed(const std::string& path) {
 
 }  // namespace
 
-Model::Model(bool local_sessions) : local_sessions_(local_sessions) {
+Model::Model(const ModelRules& rules) : rules_(rules) {
   for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
     nodes_[path].acl = model_acl(AclChoice::Open, {});
   nodes_["/"].children = {"zookeeper"};
@@ -101,18 +101,20 @@ int32_t Model::descendants(const std::string& path) const {
 // --- what a request must become: the order of checks of client-protocol
 // section 8
 
-Model::Expected Model::expected(const ClientOp& op, const TxnHeader& header) const {
+Model::Expected Model::expected(const ClientOp& op, const TxnHeader& header,
+                                const std::vector<ErrorCode>& became) const {
   Expected early;
   early.any_session = true;
   if (op.truncated) early.error = ErrorCode::MarshallingError;
   if (!op.truncated && bad_mode(op)) early.error = ErrorCode::BadArguments;
   if (early.error != ErrorCode::Ok) return early;
-  if (op.op == Op::Multi) return expected_multi(op, header);
+  if (op.op == Op::Multi) return expected_multi(op, header, became);
   if (!session_writes(op.session)) return {ErrorCode::SessionExpired, op.path, {}, {}, false};
-  return expected_one(op, op.who);
+  return expected_one(op, op.who, became.front());
 }
 
-Model::Expected Model::expected_create(const ClientOp& op, const Identity& who) const {
+Model::Expected Model::expected_create(const ClientOp& op, const Identity& who,
+                                       ErrorCode became) const {
   Expected e;
   e.path = op.path;
   const Node* parent = find(parent_of(op.path));
@@ -130,13 +132,16 @@ Model::Expected Model::expected_create(const ClientOp& op, const Identity& who) 
       e.error = ErrorCode::NodeExists;
     } else if (parent->kind == Kind::Ephemeral) {
       e.error = ErrorCode::NoChildrenForEphemerals;
+    } else {
+      e.error = quota_error(e.path, op.data, 1, static_cast<int64_t>(op.data.size()), became);
     }
   }
   return e;
 }
 
-Model::Expected Model::expected_one(const ClientOp& op, const Identity& who) const {
-  if (is_create(op.op)) return expected_create(op, who);
+Model::Expected Model::expected_one(const ClientOp& op, const Identity& who,
+                                    ErrorCode became) const {
+  if (is_create(op.op)) return expected_create(op, who, became);
   Expected e;
   e.path = op.path;
   const Node* node = find(op.path);
@@ -157,6 +162,12 @@ Model::Expected Model::expected_one(const ClientOp& op, const Identity& who) con
   } else if (node == nullptr) {
     e.error = ErrorCode::NoNode;
   } else {
+    if (op.op == Op::SetData) {
+      const auto grows =
+          static_cast<int64_t>(op.data.size()) - static_cast<int64_t>(node->data.size());
+      e.error = quota_error(op.path, op.data, 0, grows, became);
+      if (e.error != ErrorCode::Ok) return e;
+    }
     const int32_t version = op.op == Op::SetAcl ? node->stat.aversion : node->stat.version;
     if (op.version != -1 && op.version != version) {
       e.error = ErrorCode::BadVersion;
@@ -168,18 +179,21 @@ Model::Expected Model::expected_one(const ClientOp& op, const Identity& who) con
 }
 
 // Each operation on top of those before it, on a copy. A failure leaves the others without results.
-Model::Expected Model::expected_multi(const ClientOp& op, const TxnHeader& header) const {
+Model::Expected Model::expected_multi(const ClientOp& op, const TxnHeader& header,
+                                      const std::vector<ErrorCode>& became) const {
   Expected e;
   e.path = op.path;
   Model scratch(*this);
-  for (const ClientOp& part : op.parts) {
+  for (size_t i = 0; i < op.parts.size(); ++i) {
+    const ClientOp& part = op.parts[i];
+    const ErrorCode part_became = i < became.size() ? became[i] : ErrorCode::Ok;
     Expected one;
     if (e.error != ErrorCode::Ok) {
       one.error = ErrorCode::RuntimeInconsistency;
     } else if (!session_writes(op.session)) {
       one.error = ErrorCode::SessionExpired;
     } else {
-      one = scratch.expected_one(part, op.who);
+      one = scratch.expected_one(part, op.who, part_became);
     }
     if (one.error == ErrorCode::Ok) {
       scratch.do_one(part, op.who, header, one);
@@ -216,6 +230,65 @@ void Model::do_one(const ClientOp& op, const Identity& who, const TxnHeader& hea
   }
 }
 
+// --- quotas
+
+ErrorCode Model::quota_error(const std::string& path, ByteView data, int64_t count, int64_t bytes,
+                             ErrorCode became) const {
+  if (QuotaModel::is_bad(path, data)) return ErrorCode::BadArguments;
+  if (!rules_.enforce_quota) return ErrorCode::Ok;
+  const QuotaModel::Verdicts verdicts = quota_.verdicts(path, count, bytes);
+  const bool exceeds = verdicts.may_fit ? verdicts.may_exceed && became == ErrorCode::QuotaExceeded
+                                        : verdicts.may_exceed;
+  return exceeds ? ErrorCode::QuotaExceeded : ErrorCode::Ok;
+}
+
+SubtreeSize Model::size_of(const std::string& path) const {
+  SubtreeSize size;
+  for (auto at = nodes_.lower_bound(path); at != nodes_.end() && at->first.starts_with(path);
+       ++at) {
+    if (at->first.size() > path.size() && at->first[path.size()] != '/') continue;
+    ++size.count;
+    size.bytes += static_cast<int64_t>(at->second.data.size());
+  }
+  return size;
+}
+
+void Model::count(const std::string& path, int64_t count, int64_t bytes) {
+  quota_.changed(path, count, bytes);
+  const std::string target = QuotaModel::target_of(path);
+  const std::optional<std::string> text = quota_.text(target);
+  const auto found = nodes_.find("/zookeeper/quota" + target + "/zookeeper_stats");
+  if (text && found != nodes_.end()) found->second.data.assign(text->begin(), text->end());
+}
+
+void Model::count_new(const std::string& path) {
+  if (const std::string target = QuotaModel::limited_by(path); !target.empty()) {
+    quota_.limits(target, as_text(*data(path)));
+  } else if (const std::string counted = QuotaModel::counted_by(path); !counted.empty()) {
+    quota_.statistics(counted, size_of(counted));
+    count(counted, 0, 0);
+  }
+  count(path, 1, static_cast<int64_t>(data(path)->size()));
+}
+
+bool Model::remove_counted(const TxnHeader& header, const std::string& path) {
+  const Node* node = find(path);
+  const int64_t bytes = node == nullptr ? 0 : static_cast<int64_t>(node->data.size());
+  if (!remove(header, path)) return false;
+  if (const std::string target = QuotaModel::limited_by(path); !target.empty()) {
+    quota_.limits(target, std::nullopt);
+  } else if (const std::string counted = QuotaModel::counted_by(path); !counted.empty()) {
+    quota_.statistics(counted, std::nullopt);
+  }
+  count(path, -1, -bytes);
+  return true;
+}
+
+bool Model::knows_data(const std::string& path) const {
+  const std::string counted = QuotaModel::counted_by(path);
+  return counted.empty() || quota_.known(counted);
+}
+
 // --- what txns do
 
 Model::Node& Model::make(const TxnHeader& header, const std::string& path) {
@@ -248,6 +321,7 @@ void Model::set(const TxnHeader& header, const std::string& path, ByteView data)
 }
 
 std::optional<std::string> Model::apply(const Txn& txn) {
+  quota_.epoch(txn.header.zxid.epoch());
   return apply_body(txn.header.type, txn.header, txn.body);
 }
 
@@ -259,13 +333,9 @@ std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
   if (const auto* removal = std::get_if<DeleteTxn>(&body)) {
     const std::string path(removal->path);
     if (type == TxnType::DeleteContainer) return apply_removal(h, path);
-    if (!remove(h, path)) return "deletes " + path + ", which cannot be";
+    if (!remove_counted(h, path)) return "deletes " + path + ", which cannot be";
   } else if (const auto* data = std::get_if<SetDataTxn>(&body)) {
-    const std::string path(data->path);
-    const Node* node = find(path);
-    if (node == nullptr) return "sets " + path + ", which is not there";
-    if (data->version != node->stat.version + 1) return "sets another version than the next";
-    set(h, path, data->data);
+    return apply_set(h, *data);
   } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
     const auto found = nodes_.find(std::string(acl->path));
     const std::optional<ModelAcl> list = read_acl(acl->acl);
@@ -277,6 +347,21 @@ std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
   } else if (std::holds_alternative<CreateSessionTxn>(body)) {
     if (!sessions_.insert(h.session).second) return "K-SESSION: a session id begins twice";
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> Model::apply_set(const TxnHeader& h, const SetDataTxn& txn) {
+  const std::string path(txn.path);
+  const Node* node = find(path);
+  if (node == nullptr) return "sets " + path + ", which is not there";
+  if (txn.version != node->stat.version + 1) return "sets another version than the next";
+  const auto grows =
+      static_cast<int64_t>(txn.data.size()) - static_cast<int64_t>(node->data.size());
+  set(h, path, txn.data);
+  if (const std::string target = QuotaModel::limited_by(path); !target.empty()) {
+    quota_.limits(target, as_text(txn.data));
+  }
+  count(path, 0, grows);
   return std::nullopt;
 }
 
@@ -306,6 +391,7 @@ std::optional<std::string> Model::apply_create(TxnType type, const TxnHeader& h,
     node.kind = Kind::Ephemeral;
     node.stat.ephemeral_owner = h.session.value;
   }
+  count_new(path);
   return std::nullopt;
 }
 
@@ -316,7 +402,7 @@ std::optional<std::string> Model::apply_removal(const TxnHeader& h, const std::s
   const bool unused = node->kind == Kind::Container && node->stat.cversion > 0;
   const bool over = node->kind == Kind::Ttl && h.time.ms - node->stat.mtime_ms > node->ttl_ms;
   if (!unused && !over) return "removes " + path + ", which is still wanted";
-  remove(h, path);
+  remove_counted(h, path);
   return std::nullopt;
 }
 
@@ -339,7 +425,7 @@ std::optional<std::string> Model::apply_close(const TxnHeader& h, const CloseSes
   if (listed != ephemerals(h.session)) {
     return "K-EPH: closeSession does not list exactly the session's ephemerals";
   }
-  for (const std::string_view path : txn.paths) remove(h, std::string(path));
+  for (const std::string_view path : txn.paths) remove_counted(h, std::string(path));
   sessions_.erase(h.session);
   closed_.insert(h.session);
   return std::nullopt;

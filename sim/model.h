@@ -15,12 +15,19 @@
 #include "core/wire/client_messages.h"
 #include "core/wire/txn.h"
 #include "sim/observation.h"
+#include "sim/quota_model.h"
 
 namespace vivarium::sim {
 
+// What servers are set up to do, as far as it decides results.
+struct ModelRules {
+  bool local_sessions = false;  // sessions that never began for the ensemble may write
+  bool enforce_quota = false;
+};
+
 class Model {
  public:
-  explicit Model(bool local_sessions = false);
+  explicit Model(const ModelRules& rules = {});
 
   // The txn that a write must become in this state: its error, and for a create its path. A multi's
   // parts say what each has to answer, with Stats; their Stats take the txn's zxid and time.
@@ -31,15 +38,19 @@ class Model {
     std::vector<Expected> parts;
     bool any_session = false;  // said before anybody looks whether the session is open
   };
-  Expected expected(const ClientOp& op, const TxnHeader& header) const;
+  // `became`: what the txn says, one code for each part of a multi: it decides where servers may.
+  Expected expected(const ClientOp& op, const TxnHeader& header,
+                    const std::vector<ErrorCode>& became) const;
   // Applies a txn. Returns what is wrong with it, if anything: a txn that its state forbids.
   std::optional<std::string> apply(const Txn& txn);
 
   bool session_open(SessionId session) const { return sessions_.count(session) != 0; }
   // May the session write? A local one, which never began for the ensemble, may.
   bool session_writes(SessionId session) const {
-    return session_open(session) || (local_sessions_ && closed_.count(session) == 0);
+    return session_open(session) || (rules_.local_sessions && closed_.count(session) == 0);
   }
+  // False: servers may hold different data here.
+  bool knows_data(const std::string& path) const;
   const Bytes* data(const std::string& path) const;
   std::optional<Stat> stat(const std::string& path) const;
   std::vector<std::string> children(const std::string& path) const;  // sorted
@@ -59,9 +70,12 @@ class Model {
     std::set<std::string> children;
   };
   const Node* find(const std::string& path) const;
-  Expected expected_one(const ClientOp& op, const Identity& who) const;
-  Expected expected_create(const ClientOp& op, const Identity& who) const;
-  Expected expected_multi(const ClientOp& op, const TxnHeader& header) const;
+  Expected expected_one(const ClientOp& op, const Identity& who, ErrorCode became) const;
+  Expected expected_create(const ClientOp& op, const Identity& who, ErrorCode became) const;
+  Expected expected_multi(const ClientOp& op, const TxnHeader& header,
+                          const std::vector<ErrorCode>& became) const;
+  ErrorCode quota_error(const std::string& path, ByteView data, int64_t count, int64_t bytes,
+                        ErrorCode became) const;
   void do_one(const ClientOp& op, const Identity& who, const TxnHeader& header,
               const Expected& how);
   std::optional<std::string> apply_body(TxnType type, const TxnHeader& header, const TxnBody& body);
@@ -73,9 +87,16 @@ class Model {
   Node& make(const TxnHeader& header, const std::string& path);
   bool remove(const TxnHeader& header, const std::string& path);
   void set(const TxnHeader& header, const std::string& path, ByteView data);
+  std::optional<std::string> apply_set(const TxnHeader& header, const SetDataTxn& txn);
+  // Quotas, when a txn has made a znode or is about to remove it.
+  void count_new(const std::string& path);
+  bool remove_counted(const TxnHeader& header, const std::string& path);
+  void count(const std::string& path, int64_t count, int64_t bytes);
+  SubtreeSize size_of(const std::string& path) const;
 
   std::map<std::string, Node> nodes_;
-  bool local_sessions_;
+  ModelRules rules_;
+  QuotaModel quota_;
   std::set<SessionId> sessions_;
   std::set<SessionId> closed_;
 };

@@ -124,6 +124,7 @@ Profile standard_profile(Choices& choices) {
   p.has_operator = draw(25, 4) == 0;
   if (draw(26, 6) != 0) c.admin.words = {"*"};
   c.admin.idle_timeout_ms = 2000;
+  c.enforce_quota = draw(27, 2) == 0;
   c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
   c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
   draw_operators_settings(p, choices);

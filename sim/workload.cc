@@ -37,6 +37,7 @@ class Draw {
   void draw_multi(Operation& operation);
   void draw_other(Operation& operation, uint64_t roll);
   void draw_odd(Operation& operation);
+  void draw_quota(Operation& operation);
   Operation part();
 
   ClientIndex client_;
@@ -252,9 +253,43 @@ void Draw::draw_odd(Operation& operation) {
   operation.truncated = true;
 }
 
+// A quota of one of two paths: set, looked at, changed or taken away.
+void Draw::draw_quota(Operation& operation) {
+  constexpr std::array<std::string_view, 4> kTexts{
+      "count=3,bytes=200=;byteHardLimit=500;countHardLimit=6", "count=5,bytes=-1=;countHardLimit=5",
+      "count=-1,bytes=300", "none"};
+  const std::string home = "/zookeeper/quota" + shared_path(below(21, 2));
+  const std::string_view text = kTexts[below(23, kTexts.size())];
+  const auto create = [&](std::string path, std::string_view data) {
+    Operation one;
+    one.op = Op::Create;
+    one.path = std::move(path);
+    one.data.assign(data.begin(), data.end());
+    operation.parts.push_back(std::move(one));
+  };
+  const uint64_t roll = below(22, 10);
+  operation.path = home + "/zookeeper_stats";
+  if (roll < 4) {
+    operation.op = Op::Multi;
+    if (roll < 3) create(home, "");
+    create(home + "/zookeeper_limits", text);
+    create(home + "/zookeeper_stats", "count=0,bytes=0");
+  } else if (roll == 4) {
+    operation.op = Op::SetData;
+    operation.path = home + "/zookeeper_limits";
+    operation.data.assign(text.begin(), text.end());
+  } else if (roll < 7) {
+    operation.op = Op::Delete;
+    if (roll == 5) operation.path = home + "/zookeeper_limits";
+  } else {
+    operation.op = Op::GetData;
+    operation.watch = roll == 9;
+  }
+}
+
 Operation Draw::operation() {
   Operation operation;
-  const uint64_t roll = below(0, 110);
+  const uint64_t roll = below(0, 113);
   draw_common(operation);
   if (roll < 60) {
     draw_write(operation, roll);
@@ -266,8 +301,10 @@ Operation Draw::operation() {
     operation.op = Op::Sync;
   } else if (roll < 108) {
     draw_other(operation, below(18, 100));
-  } else {
+  } else if (roll < 110) {
     draw_odd(operation);
+  } else {
+    draw_quota(operation);
   }
   return operation;
 }

@@ -38,8 +38,8 @@ std::string describe(const ClientOp& op) {
 
 class HistoryCheck {
  public:
-  HistoryCheck(const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict)
-      : ledger_(ledger), now_(now), verdict_(verdict), model_(local_sessions) {}
+  HistoryCheck(const Ledger& ledger, const ModelRules& rules, SimTime now, Verdict& verdict)
+      : ledger_(ledger), now_(now), verdict_(verdict), model_(rules) {}
 
   void run(const std::vector<SimClient>& clients, const std::vector<Zxid>& order) {
     for (const SimClient& client : clients) {
@@ -106,13 +106,13 @@ class HistoryCheck {
   // what the txn says: the model agreed to it.
   void check_verdict(const Write& write, const Txn& txn) {
     const ClientOp& op = *write.op;
-    Due& due = due_[write.zxid];
-    due = model_.expected(op, txn.header);
+    const std::vector<ErrorCode> became = codes_of(txn.body);
     const auto* multi = std::get_if<MultiTxn>(&txn.body);
-    const auto* error = std::get_if<ErrorTxn>(&txn.body);
-    const ErrorCode code = multi != nullptr   ? code_of(*multi)
-                           : error != nullptr ? error->error
-                                              : ErrorCode::Ok;
+    const auto failed = std::find_if(became.begin(), became.end(),
+                                     [](ErrorCode error) { return error != ErrorCode::Ok; });
+    const ErrorCode code = failed == became.end() ? ErrorCode::Ok : *failed;
+    Due& due = due_[write.zxid];
+    due = model_.expected(op, txn.header, became);
     // Which server owns a session is the leader's knowledge; that it is open is everybody's.
     const bool open = model_.session_writes(op.session);
     if (open && code == ErrorCode::SessionMoved) {
@@ -141,13 +141,21 @@ class HistoryCheck {
     if (read_acl(acl) != model_acl(part.acl, op.who)) wrong(op, "was given another ACL");
   }
 
-  static ErrorCode code_of(const MultiTxn& multi) {
-    for (const MultiTxn::Part& part : multi.parts) {
-      if (part.type != TxnType::Error) continue;
-      const Result<TxnBody> body = decode_body(part.type, part.body);
-      return body ? std::get<ErrorTxn>(*body).error : ErrorCode::SystemError;
+  // One, or one for each part of a multi.
+  static std::vector<ErrorCode> codes_of(const TxnBody& body) {
+    if (const auto* error = std::get_if<ErrorTxn>(&body)) return {error->error};
+    const auto* multi = std::get_if<MultiTxn>(&body);
+    if (multi == nullptr) return {ErrorCode::Ok};
+    std::vector<ErrorCode> codes;
+    for (const MultiTxn::Part& part : multi->parts) {
+      if (part.type != TxnType::Error) {
+        codes.push_back(ErrorCode::Ok);
+        continue;
+      }
+      const Result<TxnBody> decoded = decode_body(part.type, part.body);
+      codes.push_back(decoded ? std::get<ErrorTxn>(*decoded).error : ErrorCode::SystemError);
     }
-    return ErrorCode::Ok;
+    return codes;
   }
 
   // A part for each operation, as the model has it.
@@ -256,7 +264,7 @@ class HistoryCheck {
       return wrong_read(op, fmt::format("answered {} where {} was due",
                                         static_cast<int>(answer.error), static_cast<int>(due)));
     }
-    if (due != ErrorCode::Ok) return;
+    if (due != ErrorCode::Ok || !model_.knows_data(answer.path)) return;
     const bool has_stat = answer.op != Op::GetChildren && answer.op != Op::GetAllChildrenNumber;
     if (has_stat && answer.stat != stat) return wrong_read(op, "another Stat");
     if (answer.op == Op::GetData && answer.reply_data != *model_.data(answer.path)) {
@@ -342,8 +350,8 @@ void check_syncs(std::vector<std::pair<SimTime, Zxid>> writes, std::vector<const
 }
 
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
-                   const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict) {
-  HistoryCheck(ledger, local_sessions, now, verdict).run(clients, order);
+                   const Ledger& ledger, const ModelRules& rules, SimTime now, Verdict& verdict) {
+  HistoryCheck(ledger, rules, now, verdict).run(clients, order);
 }
 
 }  // namespace vivarium::sim

@@ -11,13 +11,13 @@
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
 #include "sim/ledger.h"
+#include "sim/model.h"
 
 namespace vivarium::sim {
 
-// With `local_sessions`, sessions that never began for the ensemble may write. `order` is the one
-// sequence of delivered txns, complete.
+// `order` is the one sequence of delivered txns, complete.
 void check_history(const std::vector<SimClient>& clients, const std::vector<Zxid>& order,
-                   const Ledger& ledger, bool local_sessions, SimTime now, Verdict& verdict);
+                   const Ledger& ledger, const ModelRules& rules, SimTime now, Verdict& verdict);
 
 // An answered sync has seen every write that was answered before it was invoked; `writes` are times
 // of answers, with the zxids of the txns.

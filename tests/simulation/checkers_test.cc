@@ -518,7 +518,7 @@ struct RealRun {
     EXPECT_EQ(said(verdict), "") << "as it was";
   }
   void check() {
-    check_history(scenario.cluster().clients(), order, scenario.cluster().ledger(), false, kNow,
+    check_history(scenario.cluster().clients(), order, scenario.cluster().ledger(), {}, kNow,
                   verdict);
   }
   std::vector<Zxid>::iterator txn(Op op) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -20,79 +21,6 @@ namespace vivarium {
 namespace {
 
 using Properties = std::map<std::string, std::string>;
-
-// --- server.N=host:quorumPort:electionPort[:role][;[clientHost:]clientPort]
-
-constexpr std::string_view kServerPrefix = "server.";
-
-// Takes ":text" off the front, up to the next colon.
-std::string_view take_field(std::string_view& text) {
-  if (text.empty()) return {};
-  CHECK(text.front() == ':');
-  text.remove_prefix(1);
-  const std::string_view field = text.substr(0, text.find(':'));
-  text.remove_prefix(field.size());
-  return trimmed(field);
-}
-
-std::optional<bool> parse_role(std::string_view role) {
-  const auto is = [&](std::string_view word) {
-    return role.size() == word.size() &&
-           std::equal(role.begin(), role.end(), word.begin(), [](char a, char b) {
-             return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-           });
-  };
-  if (role.empty() || is("participant")) return false;
-  if (is("observer")) return true;
-  return std::nullopt;
-}
-
-std::optional<Address> parse_client_address(std::string_view text) {
-  if (const std::optional<uint16_t> port = parse_port(text)) return Address{"0.0.0.0", *port};
-  const std::optional<HostPort> address = parse_host_port(text);
-  if (!address) return std::nullopt;
-  return Address{std::string(address->host), address->port};
-}
-
-Result<Member> parse_member(std::string_view key, std::string_view value) {
-  const auto malformed = [&](std::string_view what) {
-    return fail(fmt::format("{}={}: {}", key, value, what));
-  };
-  const std::optional<int64_t> id = parse_number(key.substr(kServerPrefix.size()));
-  if (!id || *id < 0 || *id == INT64_MAX) return malformed("the id is no whole number");
-  Member member;
-  member.id = ServerId{*id};
-
-  std::string_view rest = value.substr(0, value.find(';'));
-  std::string_view client_part = value.substr(rest.size());
-  rest = trimmed(rest);
-  if (rest.find('|') != std::string_view::npos) {
-    return malformed("several addresses per server are not supported");
-  }
-  const std::optional<std::string_view> host = take_host(rest);
-  if (!host) return malformed("expected host:quorumPort:electionPort[:role][;clientPort]");
-  const std::optional<uint16_t> quorum_port = parse_port(take_field(rest));
-  const std::optional<uint16_t> election_port = parse_port(take_field(rest));
-  if (!quorum_port || !election_port) {
-    return malformed("expected host:quorumPort:electionPort with ports from 1 to 65535");
-  }
-  const std::optional<bool> observer = parse_role(take_field(rest));
-  if (!observer || !rest.empty()) return malformed("the role is participant or observer");
-  member.quorum = {std::string(trimmed(*host)), *quorum_port};
-  member.election = {member.quorum.host, *election_port};
-  member.observer = *observer;
-
-  if (!client_part.empty()) {
-    client_part = trimmed(client_part.substr(1));
-    if (client_part.find(';') != std::string_view::npos) {
-      return malformed("a port for TLS clients is not supported");
-    }
-    const std::optional<Address> client = parse_client_address(client_part);
-    if (!client) return malformed("expected [clientHost:]clientPort behind the ';'");
-    member.client = *client;
-  }
-  return member;
-}
 
 // The first line of the file, as ZooKeeper reads it.
 Result<ServerId> parse_my_id(std::string_view my_id) {
@@ -151,6 +79,17 @@ std::string_view dynamic_file_of(const Properties& properties) {
     if (without_property_prefix(key) == "dynamicConfigFile") return value;
   }
   return {};
+}
+
+// ZooKeeper names the file after the version of what is in it: `zoo.cfg.dynamic.<hex>`.
+Zxid version_in_name(std::string_view path) {
+  const size_t dot = path.rfind('.');
+  if (dot == std::string_view::npos) return Zxid();
+  const std::string_view digits = path.substr(dot + 1);
+  uint64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
+  return error == std::errc{} && stop == end ? Zxid(value) : Zxid();
 }
 
 // The lines of the dynamic file join those of the file that names it.
@@ -216,7 +155,9 @@ class ServerFileParser {
     if (key == "dataDir") {
       file_.data_dir = value;
     } else if (key == "dynamicConfigFile") {
-      return std::nullopt;  // its lines are among the others
+      file_.config.members_version = version_in_name(value);  // its lines are among the others
+    } else if (key == "reconfigEnabled") {
+      file_.config.reconfig.enabled = equal_ignoring_case(value, "true");
     } else if (key == "dataLogDir") {
       file_.data_log_dir = value;
     } else if (key == "clientPort") {
@@ -234,7 +175,7 @@ class ServerFileParser {
       if (value != "true" && value != "false") {
         return failure(fmt::format("standaloneEnabled: '{}' is neither true nor false", value));
       }
-      standalone_enabled_ = value == "true";
+      file_.config.reconfig.standalone_enabled = value == "true";
     } else if (key == "DigestAuthenticationProvider.superDigest") {
       file_.config.super_digest = Secret(std::string(value));
     } else if (key == "X509AuthenticationProvider.superUser") {
@@ -329,17 +270,19 @@ class ServerFileParser {
     std::sort(config.members.begin(), config.members.end(),
               [](const Member& a, const Member& b) { return a.id < b.id; });
     const size_t voters = config.voter_count();
-    if (voters < 2 && !standalone_enabled_) {
-      return failure("standaloneEnabled=false: a quorum of one server is not supported");
+    const bool may_be_alone = config.reconfig.standalone_enabled;
+    if (!config.reconfig.enabled) config.members_version = Zxid();
+    if (voters == 0 && !may_be_alone) {
+      return failure("standaloneEnabled=false: there is no participant among the server lines");
     }
-    if (voters < 2 && config.members.size() > voters) {
+    if (voters < 2 && may_be_alone && config.members.size() > voters) {
       return failure("observers need at least two participants");
     }
     if (config.members.empty()) {
       if (peer_is_observer_) warn("peerType is ignored: there are no server lines");
       return std::nullopt;
     }
-    if (config.members.size() == 1) {
+    if (config.members.size() == 1 && may_be_alone) {
       own_ = config.members.front();
       warn(fmt::format("server.{} is ignored: a single server runs standalone", own_->id.value));
       config.members.clear();
@@ -357,7 +300,12 @@ class ServerFileParser {
     config.id = *id;
     const Member* own = config.find(config.id);
     if (own == nullptr) {
-      return failure(fmt::format("myid: there is no line server.{}", config.id.value));
+      const bool removed = config.members_version != Zxid();
+      return failure(fmt::format("myid: there is no line server.{}{}", config.id.value,
+                                 removed
+                                     ? "; a server that was removed from the ensemble needs one "
+                                       "again to ask for its place"
+                                     : ""));
     }
     own_ = *own;
     if (peer_is_observer_ && *peer_is_observer_ != own->observer) {
@@ -426,7 +374,6 @@ class ServerFileParser {
   AuthKeys auth_keys_;
   std::optional<Member> own_;
   std::optional<bool> peer_is_observer_;
-  bool standalone_enabled_ = true;
   bool has_init_limit_ = false;
   bool has_sync_limit_ = false;
 };
@@ -461,59 +408,15 @@ std::optional<Error> check_ranges(const Config& c) {
   return std::nullopt;
 }
 
-// Ids from here on are those of servers that stand aside (core/zab/learner.cc, RULES 10).
-constexpr int64_t kServerIdEnd = int64_t{1} << 40;
-// A session id begins with the low byte of its server's id, and an ephemeral owner that begins with
-// this one is a TTL (ZooKeeper's EphemeralType refuses such ids too).
-constexpr int64_t kTtlOwnerByte = 0xff;
-
-std::optional<Error> check_members(const Config& c) {
-  if (c.standalone()) return std::nullopt;
-  std::vector<std::pair<std::string, uint16_t>> addresses;
-  for (size_t i = 0; i < c.members.size(); ++i) {
-    const Member& m = c.members[i];
-    if (i > 0 && c.members[i - 1].id == m.id) {
-      return Error{fmt::format("there are two servers with the id {}", m.id.value)};
-    }
-    if (i > 0 && m.id < c.members[i - 1].id) return Error{"servers are not in the order of ids"};
-    if (m.id.value < 0 || m.id.value >= kServerIdEnd || (m.id.value & 0xff) == kTtlOwnerByte) {
-      return Error{fmt::format("the id {} cannot be used: below 2^40, and its last byte not 255",
-                               m.id.value)};
-    }
-    for (const Address* address : {&m.quorum, &m.election}) {
-      if (address->host.empty() || address->port == 0) {
-        return Error{fmt::format("server.{} lacks an address", m.id.value)};
-      }
-      addresses.emplace_back(address->host, address->port);
-    }
-  }
-  std::sort(addresses.begin(), addresses.end());
-  const auto twice = std::adjacent_find(addresses.begin(), addresses.end());
-  if (twice != addresses.end()) {
-    return Error{fmt::format("the address {}:{} stands in the server lines twice",
-                             bracketed_host(twice->first), twice->second)};
-  }
-  if (c.voter_count() == 0) return Error{"there is no participant among the servers"};
-  if (c.find(c.id) == nullptr) {
+// A server outside of the list may still be let in when lists can change.
+std::optional<Error> check_own_id(const Config& c) {
+  if (c.find(c.id) == nullptr && !c.reconfig.enabled) {
     return Error{fmt::format("server {} is none of the configured servers", c.id.value)};
   }
   return std::nullopt;
 }
 
 }  // namespace
-
-const Member* Config::find(ServerId member_id) const {
-  for (const Member& member : members) {
-    if (member.id == member_id) return &member;
-  }
-  return nullptr;
-}
-
-size_t Config::voter_count() const {
-  size_t voters = 0;
-  for (const Member& member : members) voters += member.observer ? 0 : 1;
-  return voters;
-}
 
 Result<ServerFile> parse_server_file(std::string_view text, std::string_view my_id) {
   return parse_server_file(ConfigTexts{text, my_id, {}, {}});
@@ -580,7 +483,11 @@ Result<std::string> parse_data_dir(std::string_view text) {
 
 Result<Config> checked(Config config) {
   if (const std::optional<Error> error = check_ranges(config)) return tl::unexpected(*error);
-  if (const std::optional<Error> error = check_members(config)) return tl::unexpected(*error);
+  if (config.standalone()) return config;
+  if (const std::optional<Error> error = check_members(config.members)) {
+    return tl::unexpected(*error);
+  }
+  if (const std::optional<Error> error = check_own_id(config)) return tl::unexpected(*error);
   return config;
 }
 

@@ -13,17 +13,20 @@
 #include "core/base/result.h"
 #include "core/base/secret.h"
 #include "core/base/time.h"
+#include "core/membership.h"
 #include "core/tls_settings.h"
 #include "core/world.h"
 
 namespace vivarium {
 
-struct Member {
-  ServerId id;
-  Address quorum;    // leader port
-  Address election;  // election port
-  bool observer = false;
-  Address client{};  // as the server's own line names it; port 0: it does not
+// Dynamic membership (quorum-protocol section 12).
+struct ReconfigConfig {
+  bool enabled = false;            // reconfigEnabled
+  bool standalone_enabled = true;  // one participant is no ensemble; false: it is, and may grow
+  // The files that say who the members are, in Dir::Config. An empty name: nothing is written.
+  std::string static_name;  // zoo.cfg
+  std::string static_path;  // the same as a path, in front of what it says of the dynamic file
+  std::string static_text;  // as it was read
 };
 
 // How the doors are opened; the World's business alone.
@@ -66,6 +69,8 @@ struct Config {
 
   ServerId id{1};               // myid; 1 when standalone
   std::vector<Member> members;  // sorted by id; empty when standalone
+  Zxid members_version;         // of the file that named them; 0: none did
+  ReconfigConfig reconfig;
   int64_t tick_ms = 3000;
   int64_t init_limit_ticks = 10;
   int64_t sync_limit_ticks = 5;
@@ -174,8 +179,18 @@ struct Config {
   Duration flush_quiet() const {
     return milliseconds(flush_quiet_ms >= 0 ? flush_quiet_ms : flush_delay_ms / 3);
   }
-  const Member* find(ServerId member_id) const;
-  size_t voter_count() const;
+  Membership membership() const { return {members_version, members}; }
+  const Member* find(ServerId member_id) const {
+    for (const Member& member : members) {
+      if (member.id == member_id) return &member;
+    }
+    return nullptr;
+  }
+  size_t voter_count() const {
+    size_t voters = 0;
+    for (const Member& member : members) voters += member.observer ? 0 : 1;
+    return voters;
+  }
 };
 
 // What zoo.cfg says beyond Config: where things are. Paths are as written.
@@ -186,6 +201,7 @@ struct ServerFile {
   Address client;            // host empty: all interfaces; port 0: TLS only
   TlsSettings tls;
   SaslFile sasl;
+  std::string config_dir;             // Dir::Config; empty: nothing is written beside zoo.cfg
   std::vector<std::string> warnings;  // one line per key that was read and ignored
 };
 

@@ -3,6 +3,7 @@
 // arrive.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,8 +19,10 @@ namespace vivarium {
 enum class Door : uint8_t { Client, Election, Quorum, Admin, Metrics };
 
 // The directories a server knows. Root is dataDir itself (myid, initialize); Snapshots and Logs are
-// dataDir/version-2 and dataLogDir/version-2, which are one directory unless configured apart.
-enum class Dir : uint8_t { Root, Snapshots, Logs };
+// dataDir/version-2 and dataLogDir/version-2, which are one directory unless configured apart;
+// Config is that of zoo.cfg, when reconfigEnabled says that it is written to.
+enum class Dir : uint8_t { Root, Snapshots, Logs, Config };
+inline constexpr size_t kDirs = 4;
 
 enum class FileError : uint8_t { NotFound, NoSpace, Io };
 

@@ -11,7 +11,7 @@ class Node::Wiring final : public ZabUser, public Replication {
  public:
   Wiring(Node& node, World& world)
       : node_(node),
-        zab_parts_{node.config_, world, node.storage_, node.tree_, *this},
+        zab_parts_{node.config_, world, node.storage_, node.tree_, node.configs_, *this},
         server_parts_{node.config_, world, *this, node.tree_},
         admin_parts_{node.config_, world, node.server_, node.zab_, node.storage_, node.tree_} {}
 
@@ -59,9 +59,22 @@ class Node::Wiring final : public ZabUser, public Replication {
 };
 
 Node::Node(Config config)
-    : config_(std::move(config)), storage_(config_), zab_(config_), server_(config_) {}
+    : config_(std::move(config)),
+      storage_(config_),
+      configs_(config_),
+      zab_(config_),
+      server_(config_) {}
+
+// Whoever asks the settings for the members is told who they are now.
+void Node::take_configs() {
+  if (configs_seen_ == configs_.changes()) return;
+  configs_seen_ = configs_.changes();
+  config_.members = configs_.active().members;
+  config_.members_version = configs_.active().version;
+}
 
 void Node::step(const Event& event, World& world) {
+  take_configs();
   Wiring wiring(*this, world);
   Parts& zab_parts = wiring.zab_parts();
   ServerParts& server_parts = wiring.server_parts();

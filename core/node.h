@@ -26,18 +26,23 @@ class Node {
   const Storage& storage() const { return storage_; }
   const DataTree& tree() const { return tree_; }
   const Zab& zab() const { return zab_; }
+  const Configs& configs() const { return configs_; }
   const Server& server() const { return server_; }
   const Admin& admin() const { return admin_; }
 
  private:
   class Wiring;
 
+  void take_configs();
+
   Config config_;
   Storage storage_;
   DataTree tree_;
+  Configs configs_;
   Zab zab_;
   Server server_;
   Admin admin_;
+  uint64_t configs_seen_ = 0;
   Instant timer_ = Instant::never();
 };
 

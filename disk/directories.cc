@@ -81,7 +81,7 @@ bool same_directory(const Fd& a, const Fd& b) {
 }  // namespace
 
 Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir,
-                                     bool create) {
+                                     const std::string& config_dir, bool create) {
   const std::string data_path = without_trailing_slashes(data_dir);
   const std::string log_path =
       data_log_dir.empty() ? data_path : without_trailing_slashes(data_log_dir);
@@ -112,7 +112,13 @@ Result<Directories> open_directories(const std::string& data_dir, const std::str
   if (!snapshots) return tl::unexpected<Error>(snapshots.error());
   Result<Fd> logs = make_directory(log_path + "/version-2");
   if (!logs) return tl::unexpected<Error>(logs.error());
-  result.dirs = {std::move(*root), std::move(*snapshots), std::move(*logs)};
+  Fd config;
+  if (!config_dir.empty()) {
+    Result<Fd> opened = open_directory(config_dir);
+    if (!opened) return tl::unexpected<Error>(opened.error());
+    config = std::move(*opened);
+  }
+  result.dirs = {std::move(*root), std::move(*snapshots), std::move(*logs), std::move(config)};
   return result;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/result.h"
+#include "core/event.h"
 #include "disk/fd.h"
 
 namespace vivarium {
@@ -14,14 +15,16 @@ namespace vivarium {
 inline constexpr const char* kLockName = ".vivarium.lock";
 
 struct Directories {
-  std::array<Fd, 3> dirs;  // by Dir: dataDir, dataDir/version-2, dataLogDir/version-2
+  // By Dir: dataDir, dataDir/version-2, dataLogDir/version-2, that of zoo.cfg (or none).
+  std::array<Fd, kDirs> dirs;
   Fd data_lock;
   Fd log_lock;  // none when dataLogDir is dataDir
 };
 
-// An empty `data_log_dir` means `data_dir`. Without `create` a missing version-2 is an error.
-// Errors name the directory and the reason.
+// An empty `data_log_dir` means `data_dir`, an empty `config_dir` that nothing is written there; it
+// must exist. Without `create` a missing version-2 is an error. Errors name the directory and the
+// reason.
 Result<Directories> open_directories(const std::string& data_dir, const std::string& data_log_dir,
-                                     bool create);
+                                     const std::string& config_dir, bool create);
 
 }  // namespace vivarium

@@ -31,7 +31,7 @@ std::string checked_name(std::string_view name) {
 
 Result<std::unique_ptr<FileDisk>> FileDisk::make(FileDiskOptions options) {
   Result<Directories> directories =
-      open_directories(options.data_dir, options.data_log_dir, options.create);
+      open_directories(options.data_dir, options.data_log_dir, options.config_dir, options.create);
   if (!directories) return tl::unexpected<Error>(directories.error());
   if (options.calls == nullptr) options.calls = std::make_shared<Syscalls>();
   if (options.fatal == nullptr) options.fatal = exit_with;
@@ -49,10 +49,10 @@ FileDisk::FileDisk(Directories directories, std::shared_ptr<Syscalls> calls,
       shared_(std::make_unique<DiskShared>(*calls_, std::move(fatal))),
       log_lane_(*shared_),
       bulk_lane_(*shared_),
-      name_lane_(
-          *shared_,
-          {directories_.dirs[0].get(), directories_.dirs[1].get(), directories_.dirs[2].get()},
-          kLockName),
+      name_lane_(*shared_,
+                 {directories_.dirs[0].get(), directories_.dirs[1].get(),
+                  directories_.dirs[2].get(), directories_.dirs[3].get()},
+                 kLockName),
       log_worker_(std::make_unique<Worker>([this](auto& batch) { log_lane_.run(batch); })),
       bulk_worker_(std::make_unique<Worker>([this](auto& batch) { bulk_lane_.run(batch); })),
       name_worker_(std::make_unique<Worker>([this](auto& batch) { name_lane_.run(batch); })) {}

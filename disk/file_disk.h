@@ -28,6 +28,7 @@ namespace vivarium {
 struct FileDiskOptions {
   std::string data_dir;
   std::string data_log_dir;  // empty: data_dir
+  std::string config_dir;    // Dir::Config; empty: there is none
   // Receives one line when the process must end; unset: the line goes to stderr and the process
   // exits with 1. When it returns, nothing more is carried out and dead() is true.
   std::function<void(const std::string&)> fatal;

@@ -13,8 +13,6 @@
 
 namespace vivarium {
 
-inline constexpr size_t kDirs = 3;  // of enum Dir
-
 class NameLane {
  public:
   // `dirs` are open directories, by Dir. `hidden_name` is never listed.

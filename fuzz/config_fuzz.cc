@@ -32,6 +32,15 @@ void check_parts(std::string_view zoo_cfg, std::string_view jvm_flags) {
   parse_jvm_flags(jvm_flags);
 }
 
+// What servers tell each other about their members, and write down.
+void check_membership(std::string_view text) {
+  const Result<Membership> membership = parse_membership(text);
+  if (!membership) return;
+  CHECK(!check_members(membership->members) && membership->voter_count() > 0);
+  const Result<Membership> again = parse_membership(to_text(*membership));
+  if (again) CHECK(again->version == membership->version);
+}
+
 void run(std::string_view input) {
   ConfigTexts texts;
   texts.zoo_cfg = take_text(input);
@@ -39,6 +48,7 @@ void run(std::string_view input) {
   texts.dynamic = take_text(input);
   texts.jvm_flags = take_text(input);
   check_parts(texts.zoo_cfg, texts.jvm_flags);
+  check_membership(texts.dynamic);
   const Result<ServerFile> file = parse_server_file(texts);
   if (!file) {
     CHECK(is_one_line(file.error().message));

@@ -76,6 +76,7 @@ class Conversation {
     Config config = ZabHost::make_config(leads() ? 3 : 1, kPeers, 0);
     config.counter_max = 12;
     config.history_txns_max = 3;
+    config.reconfig.enabled = (choice_ & 0x80) != 0;
     sim::SimDisk disk;
     if (begin_ != Begin::Blank) {
       // Made once: the same for every input of a role.

@@ -80,9 +80,7 @@ int serve(ServerFile file) {
   raise_descriptor_limit();
   // What is left out is for EpollLoop to say: the level can be changed while the server runs.
   const LogSink log = make_stderr_log(LogLevel::Debug);
-  FileDiskOptions disk_options;
-  disk_options.data_dir = file.data_dir;
-  disk_options.data_log_dir = file.data_log_dir;
+  FileDiskOptions disk_options{file.data_dir, file.data_log_dir, file.config_dir, {}, {}};
   disk_options.create = file.config.create_directories;
   disk_options.sync_log = file.config.sync_log;
   disk_options.fatal = [log](const std::string& line) {

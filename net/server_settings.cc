@@ -52,6 +52,25 @@ Result<void> write_file(const std::string& path, const std::string& text) {
   return {};
 }
 
+// The files that say who the members are change while the server runs.
+Result<void> ready_for_reconfig(ServerFile& file, const std::string& zoo_cfg,
+                                const std::string& text) {
+  ReconfigConfig& reconfig = file.config.reconfig;
+  if (!reconfig.enabled || file.config.standalone()) return {};
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::absolute(zoo_cfg, error);
+  if (error) return fail("reconfigEnabled: " + error.message());
+  file.config_dir = path.parent_path().string();
+  if (::access(file.config_dir.c_str(), W_OK) != 0) {
+    return fail(fmt::format("reconfigEnabled: {} must be a directory that can be written to: {}",
+                            file.config_dir, std::strerror(errno)));
+  }
+  reconfig.static_name = path.filename().string();
+  reconfig.static_path = path.string();
+  reconfig.static_text = text;
+  return {};
+}
+
 }  // namespace
 
 bool runs_in_container() { return !container_variables().empty(); }
@@ -75,6 +94,9 @@ Result<ServerFile> settings_from_container() {
   const std::string flags = jvm_flags();
   Result<ServerFile> file = parse_server_file(ConfigTexts{text, *my_id, {}, flags});
   if (!file) return fail(fmt::format("the variables ZOO_*: {}", file.error().message));
+  if (file->config.reconfig.enabled && !file->config.standalone()) {
+    return fail("the variables ZOO_*: reconfigEnabled needs a zoo.cfg that can be written to");
+  }
   return file;
 }
 
@@ -104,6 +126,9 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
   const std::string flags = jvm_flags();
   Result<ServerFile> file = parse_server_file(ConfigTexts{*text, my_id, dynamic, flags});
   if (!file) return in_file(file.error());
+  if (const Result<void> ready = ready_for_reconfig(*file, zoo_cfg, *text); !ready) {
+    return in_file(ready.error());
+  }
   return file;
 }
 

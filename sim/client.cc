@@ -369,7 +369,9 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
   }
   while (issued_ < options_.operations && in_flight_.size() < options_.pipeline &&
          next_op_ <= now && !closing_) {
-    const Operation operation = draw_operation(options_.index, issued_, choices);
+    const Operation operation = options_.changes_ensemble
+                                    ? draw_change(issued_, options_.servers, choices)
+                                    : draw_operation(options_.index, issued_, choices);
     ++issued_;
     if (issued_ % options_.burst == 0) {
       const uint64_t longest = static_cast<uint64_t>(options_.think.ns) * 2 * options_.burst;

@@ -33,7 +33,8 @@ struct ClientOptions {
   uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
   Identity who;
-  uint32_t wrong_one_in = 0;  // connects with a wrong password or secret; 0: never
+  uint32_t wrong_one_in = 0;      // connects with a wrong password or secret; 0: never
+  bool changes_ensemble = false;  // asks for other members, and for nothing else
 };
 
 class SimClient {
@@ -54,6 +55,7 @@ class SimClient {
   bool workload_done() const { return issued_ >= options_.operations && in_flight_.empty(); }
   size_t completed() const { return completed_; }
   bool connected() const { return state_ == State::Connected; }
+  bool busy() const { return !in_flight_.empty(); }
   SessionId session() const { return session_; }
   size_t sessions_begun() const { return sessions_begun_; }
   // Something a server must never send: empty while all is well.

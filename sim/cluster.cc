@@ -25,6 +25,8 @@ namespace vivarium::sim {
 namespace {
 
 constexpr Duration kProbeStep = milliseconds(50);
+constexpr uint32_t kChanges = 16;
+constexpr Duration kBetweenChanges = milliseconds(250);
 
 SimOptions sim_options(uint64_t seed) {
   SimOptions options;
@@ -63,6 +65,8 @@ NodeFacts NodeFacts::of(const Node& node) {
   f.accepted_epoch = node.storage().accepted_epoch();
   f.current_epoch = node.storage().current_epoch();
   f.busy = node.storage().busy() || node.storage().recovering();
+  f.active_config = node.configs().active().version;
+  if (node.configs().pending()) f.pending_config = node.configs().last_seen().version;
   return f;
 }
 
@@ -81,9 +85,10 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       ledger_(profile.servers),
       agreement_(profile.servers),
       leadership_(profile.servers),
-      durability_(profile.servers, profile.voter_set()),
+      durability_(profile.servers),
+      configs_(profile.servers, profile.voter_set()),
       operators_({profile.servers, profile.voters(), !profile.config.admin.words.empty(),
-                  profile.config.read_only_mode}) {
+                  profile.config.read_only_mode, profile.reconfig}) {
   build();
 }
 
@@ -100,6 +105,10 @@ void Cluster::build() {
     const HostId id = sim_.add_host(host);
     CHECK(id.value == i);
     sim_.files(id).set_slowness(profile_.slowness(i));
+    if (profile_.reconfig) {
+      const std::string text = server_config(profile_, i).reconfig.static_text;
+      sim_.disk(id).put(Dir::Config, kZooCfg, as_bytes(text));
+    }
     sim_.start(id, microseconds(static_cast<int64_t>(
                        sim_.choices().below({ChoiceKind::Topology, 102, i, 0}, 50'000))));
   }
@@ -121,6 +130,13 @@ void Cluster::build() {
     options.burst = profile_.burst;
     options.think = profile_.think;
     options.read_only = profile_.config.read_only_mode && i % 2 == 0;
+    if (profile_.changes_ensemble(i)) {
+      options.changes_ensemble = true;
+      options.operations = kChanges;
+      options.pipeline = options.burst = 1;
+      options.think = kBetweenChanges;
+      options.wrong_one_in = 0;
+    }
     clients_.emplace_back(options);
     sim_.start(id, milliseconds(20));
   }
@@ -140,10 +156,30 @@ void Cluster::build() {
 
 void Cluster::born(HostId host, uint32_t) {
   if (!is_server(host)) return;
-  nodes_[host.value].emplace(server_config(profile_, host.value));
+  const std::optional<Config> config = config_of(host.value);
+  verdict_.expect(Checker::Recover, config.has_value(), sim_.now(), [&] {
+    return fmt::format("the files of s{} do not say who the members are", host.value + 1);
+  });
+  nodes_[host.value].emplace(config ? *config : server_config(profile_, host.value));
   facts_[host.value] = NodeFacts{};
   facts_[host.value].busy = true;
   operators_.life_changed(host.value);
+}
+
+// As a program reads its files when it starts.
+std::optional<Config> Cluster::config_of(ServerIndex server) {
+  Config config = server_config(profile_, server);
+  if (!profile_.reconfig) return config;
+  const SimDisk& disk = sim_.disk(server_host(server));
+  const std::optional<Membership> found = membership_on(disk);
+  const auto text = disk.content(Dir::Config, kZooCfg, SimDisk::Image::Cached);
+  if (!found || !text) return std::nullopt;
+  config.members = found->members;
+  config.members_version = found->version;
+  config.reconfig.static_text = as_text(*text);
+  const Result<Config> fine = checked(config);
+  if (!fine) return std::nullopt;
+  return config;
 }
 
 void Cluster::step(HostId host, const Event& event, World& world) {
@@ -266,15 +302,24 @@ void Cluster::after_step(ServerIndex server) {
   }
   // What it is, it knows when it has recovered.
   const bool recovered = after.role != ZabRole::Recovering;
-  const bool whole = after.standing == Standing::Voter || after.standing == Standing::Observer;
+  const bool whole = after.standing == Standing::Voter || after.standing == Standing::Observer ||
+                     after.standing == Standing::NonVoting;
   if (forgotten_[server]) watch_forgotten(server);
   if (recovered && whole && !after.damaged && !forgotten_[server]) wiped_[server] = false;
   const SimTime now = sim_.now();
   if (operator_) operators_.stepped(server, before, after, now);
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
+  if (profile_.reconfig) {
+    configs_.stepped(server, before, after, node.configs(), ledger_, now, verdict_);
+  }
+  std::vector<ConfigCheck::Need> needs;
+  if (after.leading && after.established && after.committed > before.committed) {
+    needs = configs_.needs(before, after);
+  }
   leadership_.stepped(server, after, now, verdict_);
   durability_.stepped(server, before, after, sim_.disk(server_host(server)), ledger_,
-                      agreement_.committed_up_to(durability_.acknowledged(server)), now, verdict_);
+                      agreement_.committed_up_to(durability_.acknowledged(server)), needs, now,
+                      verdict_);
 }
 
 // Whoever has lost the end of its log and hears of a peer who remembers it takes no part as a voter
@@ -301,13 +346,53 @@ void Cluster::watch_forgotten(ServerIndex server) {
 
 // --- the run
 
+// Whoever is in no configuration has nobody to answer for: it may know nobody who is.
+bool Cluster::member_converged(ServerIndex server, Zxid applied) const {
+  const NodeFacts& f = facts_[server];
+  if (profile_.reconfig) {
+    const bool initial = configs_.committed() == Zxid{} && profile_.observer(server);
+    if (!initial && !configs_.member(configs_.committed(), server)) return true;
+    // Damaged, and with lists of old: those whom it knows may be nobody who could fill it, and the
+    // rest is for a person, to whom it says so.
+    if (f.damaged && f.active_config < configs_.committed()) return true;
+    const bool fits = f.active_config == configs_.committed() ||
+                      (configs_.committed() == Zxid{} && f.active_config.counter() == 0);
+    if (!fits) return false;
+  }
+  Standing due = profile_.observer(server) ? Standing::Observer : Standing::Voter;
+  if (profile_.reconfig && configs_.committed() != Zxid{}) {
+    due = configs_.voters(configs_.committed())[server] ? Standing::Voter : Standing::Observer;
+  }
+  return nodes_[server] && f.delivers && f.standing == due && f.last_applied == applied &&
+         f.last_logged == applied;
+}
+
+// A change of the ensemble was proposed when enough of its voters seemed to be there, and by now
+// they have lost what they held: whoever has logged it cannot go on without them, and nobody but a
+// person can tell that it was never committed.
+bool Cluster::beyond_repair() const {
+  for (const NodeFacts& facts : facts_) {
+    const auto pending = ledger_.reconfigs().find(facts.pending_config);
+    if (pending == ledger_.reconfigs().end()) continue;
+    const std::vector<bool> voters = voters_of(config_lines(pending->second), profile_.servers);
+    size_t count = 0;
+    size_t whole = 0;
+    for (ServerIndex i = 0; i < profile_.servers; ++i) {
+      if (!voters[i]) continue;
+      ++count;
+      const Standing standing = facts_[i].standing;
+      if (standing != Standing::Aside && standing != Standing::Blank) ++whole;
+    }
+    if (whole <= count / 2) return true;
+  }
+  return false;
+}
+
 bool Cluster::converged() const {
-  Zxid applied;
+  const std::optional<ServerIndex> leading = leader();
+  if (!leading) return false;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
-    const Standing due = profile_.observer(i) ? Standing::Observer : Standing::Voter;
-    if (!nodes_[i] || !facts_[i].delivers || facts_[i].standing != due) return false;
-    if (i == 0) applied = facts_[i].last_applied;
-    if (facts_[i].last_applied != applied || facts_[i].last_logged != applied) return false;
+    if (!member_converged(i, facts_[*leading].last_applied)) return false;
   }
   return std::all_of(clients_.begin(), clients_.end(),
                      [](const SimClient& c) { return c.probe_done() && c.workload_done(); });
@@ -328,6 +413,10 @@ void Cluster::check_live() {
     run_for(kProbeStep);
   }
   if (verdict_.violation()) return;
+  if (profile_.reconfig && !converged() && beyond_repair()) {
+    stuck_ = true;
+    return;
+  }
   verdict_.expect(Checker::Live, converged(), sim_.now(), [&] {
     std::string text = "not converged after healing:";
     for (ServerIndex i = 0; i < profile_.servers; ++i) {
@@ -335,6 +424,10 @@ void Cluster::check_live() {
       text += fmt::format(" s{} role {} standing {} epoch {} serving {} applied {:x} logged {:x};",
                           i + 1, static_cast<int>(f.role), static_cast<int>(f.standing), f.epoch,
                           f.delivers, f.last_applied.value, f.last_logged.value);
+      if (profile_.reconfig) {
+        text += fmt::format(" configuration {:x} pending {:x};", f.active_config.value,
+                            f.pending_config.value);
+      }
     }
     for (ClientIndex i = 0; i < profile_.clients; ++i) {
       text += fmt::format(" c{} connected {} workload {} probe {};", i + 1, clients_[i].connected(),
@@ -384,9 +477,15 @@ void Cluster::check_results() {
     verdict_.expect(Checker::Fifo, error.empty(), sim_.now(), [&] { return error; });
   }
   if (!agreement_.complete()) return;
-  check_history(clients_, agreement_.order(), ledger_,
-                {profile_.config.local_sessions, profile_.config.enforce_quota}, sim_.now(),
-                verdict_);
+  ModelRules rules;
+  rules.local_sessions = profile_.config.local_sessions;
+  rules.enforce_quota = profile_.config.enforce_quota;
+  rules.voters_min = profile_.config.reconfig.standalone_enabled ? 2U : 1U;
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    if (profile_.spare(i)) continue;
+    rules.first_config[int64_t{i} + 1] = member_spec(i, profile_.observer(i));
+  }
+  check_history(clients_, agreement_.order(), ledger_, rules, sim_.now(), verdict_);
   if (!verdict_.violation()) check_clients();
 }
 
@@ -434,7 +533,7 @@ Outcome Cluster::finish() {
     heal();
     check_live();
   }
-  if (!verdict_.violation() && profile_.quiet_end) check_quiet();
+  if (!verdict_.violation() && profile_.quiet_end && !stuck_) check_quiet();
   if (!verdict_.violation()) check_results();
   outcome_.violation = verdict_.violation();
   outcome_.trace_hash = sim_.trace_hash();

@@ -9,6 +9,7 @@
 
 #include "core/node.h"
 #include "sim/checkers/agreement.h"
+#include "sim/checkers/configs.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/leadership.h"
 #include "sim/checkers/operators.h"
@@ -103,6 +104,9 @@ class Cluster final : public Programs, public Observer {
   void packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet);
   void crash(ServerIndex server, bool power, Duration down);
   bool may_wipe(ServerIndex server) const;
+  std::optional<Config> config_of(ServerIndex server);
+  bool beyond_repair() const;
+  bool member_converged(ServerIndex server, Zxid applied) const;
   void cut(const Fault& fault, ServerIndex from, ServerIndex to, Path path);
   void heal();
   bool converged() const;
@@ -146,10 +150,12 @@ class Cluster final : public Programs, public Observer {
   Agreement agreement_;
   Leadership leadership_;
   Durability durability_;
+  ConfigCheck configs_;
   Operators operators_;
   Verdict verdict_;
   Outcome outcome_;
   bool healed_ = false;
+  bool stuck_ = false;
   Observer* other_ = nullptr;
 };
 

@@ -72,20 +72,29 @@ void Cluster::set_paths() {
 // wiped servers that have not been filled again are fewer than a majority's complement, and never
 // while any other server has yet to become a member.
 bool Cluster::may_wipe(ServerIndex server) const {
-  if (profile_.observer(server)) return true;
-  size_t missing = 1;
-  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
-    if (i == server) continue;
-    if (!nodes_[i] || !nodes_[i]->storage().member()) return false;
-    if (wiped_[i]) ++missing;
+  if (profile_.observer(server) && !profile_.reconfig) return true;
+  // Who is about to be taken in for what it holds keeps it.
+  if (profile_.reconfig && clients_.back().busy()) return false;
+  for (const std::vector<bool>& voters : configs_.live(ledger_)) {
+    if (!voters[server]) continue;
+    size_t count = 0;
+    size_t missing = 1;
+    for (ServerIndex i = 0; i < profile_.servers; ++i) {
+      if (!voters[i]) continue;
+      ++count;
+      if (i == server) continue;
+      if (!nodes_[i] || !nodes_[i]->storage().member()) return false;
+      if (wiped_[i]) ++missing;
+    }
+    if (count < 2 || missing > (count - 1) / 2 || wiped_[server]) return false;
   }
-  return profile_.voters() > 1 && missing <= (profile_.voters() - 1) / 2 && !wiped_[server];
+  return true;
 }
 
 void Cluster::wipe(ServerIndex server, Duration down, bool logs_only) {
   sim_.kill(server_host(server), *this);
   SimDisk& disk = sim_.disk(server_host(server));
-  if (!logs_only || !disk.wipe_logs()) disk.wipe();
+  if (!logs_only || !disk.wipe_logs()) disk.wipe_data();
   wiped_[server] = true;
   forgotten_[server].reset();
   ledger_.installed(server, Zxid{});
@@ -96,11 +105,17 @@ void Cluster::wipe(ServerIndex server, Duration down, bool logs_only) {
 
 // Every quorum without this server holds it, also one that this server joins with less.
 bool Cluster::enough_others_have(ServerIndex server, Zxid zxid) const {
-  uint32_t have = 0;
-  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
-    if (i != server && ledger_.durable(i, sim_.disk(server_host(i)), zxid)) ++have;
+  for (const std::vector<bool>& voters : configs_.live(ledger_)) {
+    size_t count = 0;
+    size_t have = 0;
+    for (ServerIndex i = 0; i < profile_.servers; ++i) {
+      if (!voters[i]) continue;
+      ++count;
+      if (i != server && ledger_.durable(i, sim_.disk(server_host(i)), zxid)) ++have;
+    }
+    if (have <= count / 2) return false;
   }
-  return have > profile_.voters() / 2;
+  return true;
 }
 
 std::optional<Zxid> Cluster::lose_tail_of_stopped(ServerIndex server, uint64_t draw) {
@@ -110,8 +125,8 @@ std::optional<Zxid> Cluster::lose_tail_of_stopped(ServerIndex server, uint64_t d
   forgotten.log = {lost->frontier.uuid_high, lost->frontier.generation};
   forgotten.epoch = lost->frontier.current_epoch;
   forgotten.kept = lost->kept;
-  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
-    if (i == server || !nodes_[i]) continue;
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    if (i == server || !nodes_[i] || profile_.observer(i)) continue;
     const auto acknowledged = nodes_[i]->storage().remembered(ServerId{server + 1});
     if (acknowledged && acknowledged->log == forgotten.log &&
         acknowledged->epoch >= forgotten.epoch && acknowledged->upto > forgotten.kept) {
@@ -157,7 +172,8 @@ void Cluster::wipe_all(Duration down) {
   ledger_ = Ledger(profile_.servers);
   agreement_ = Agreement(profile_.servers);
   leadership_ = Leadership(profile_.servers);
-  durability_ = Durability(profile_.servers, profile_.voter_set());
+  durability_ = Durability(profile_.servers);
+  configs_ = ConfigCheck(profile_.servers, profile_.voter_set());
   for (ServerIndex i = 0; i < profile_.servers; ++i) wipe(i, down);
   for (ClientIndex i = 0; i < profile_.clients; ++i) {
     sim_.kill(client_host(i), *this);

@@ -112,7 +112,7 @@ const HistoryTxn* History::of(SessionId session, int32_t cxid) const {
 
 History::PathState History::at(const std::string& path, Zxid zxid) const {
   PathState state;
-  state.exists = path == "/" || path == "/zookeeper";  // from the beginning
+  state.exists = path == "/" || path.starts_with("/zookeeper");  // from the beginning
   state.acl = acl_of(path, zxid);
   const auto found = by_path_.find(path);
   if (found == by_path_.end()) return state;

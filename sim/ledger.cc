@@ -7,6 +7,8 @@
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/storage/record.h"
+#include "core/wire/jute.h"
+#include "core/wire/txn.h"
 
 namespace vivarium::sim {
 namespace {
@@ -82,6 +84,7 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
     // A server alone may lose what it never acknowledged, and use the zxid again.
     if (known.empty() || logs_.size() == 1) {
       known.assign(record->entry.begin(), record->entry.end());
+      note_reconfig(record->zxid, known);
     } else if (!std::equal(known.begin(), known.end(), record->entry.begin(),
                            record->entry.end())) {
       return fmt::format("s{} wrote another payload under zxid {:x} than was written before",
@@ -89,6 +92,17 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
     }
   }
   return std::nullopt;
+}
+
+void Ledger::note_reconfig(Zxid zxid, ByteView entry) {
+  constexpr size_t kTypeOffset = 28;
+  if (entry.size() < kTxnHeaderBytes ||
+      get_u32(entry.data() + kTypeOffset) != static_cast<uint32_t>(TxnType::Reconfig)) {
+    return;
+  }
+  JuteReader body(entry.subspan(kTxnHeaderBytes));
+  (void)body.string();
+  reconfigs_[zxid] = body.string();
 }
 
 std::optional<std::string> Ledger::log_written(ServerIndex server, Inode inode, uint64_t offset,

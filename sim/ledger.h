@@ -43,6 +43,8 @@ class Ledger {
   // Zxids in the server's log above `after` and up to `last`, ascending.
   std::vector<Zxid> between(ServerIndex server, Zxid after, Zxid last) const;
   Zxid base(ServerIndex server) const { return logs_[server].base; }
+  // Texts of the configurations that were ever written under a zxid.
+  const std::map<Zxid, std::string>& reconfigs() const { return reconfigs_; }
   // The entry of a zxid (header, body, digest); empty when it was never seen.
   ByteView entry(Zxid zxid) const;
 
@@ -61,10 +63,12 @@ class Ledger {
   static std::vector<Record>::const_iterator at_least(const Log& log, Zxid zxid);
   static std::vector<Record>::const_iterator above(const Log& log, Zxid zxid);
   static void put(Log& log, const Record& record);
+  void note_reconfig(Zxid zxid, ByteView entry);
   std::optional<std::string> take(ServerIndex server, Inode inode, uint64_t offset, ByteView bytes);
 
   std::vector<Log> logs_;
   std::map<Zxid, Bytes> entries_;
+  std::map<Zxid, std::string> reconfigs_;
 };
 
 }  // namespace vivarium::sim

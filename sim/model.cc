@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace vivarium::sim {
 namespace {
@@ -47,11 +48,12 @@ bool is_fixed(const std::string& path) {
 
 }  // namespace
 
-Model::Model(const ModelRules& rules) : rules_(rules) {
+Model::Model(const ModelRules& rules) : rules_(rules), config_(rules.first_config) {
   for (const char* path : {"/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"})
     nodes_[path].acl = model_acl(AclChoice::Open, {});
   nodes_["/"].children = {"zookeeper"};
   nodes_["/zookeeper"].children = {"quota", "config"};
+  nodes_[kConfigNode].stat.aversion = -1;
 }
 
 const Model::Node* Model::find(const std::string& path) const {
@@ -109,8 +111,31 @@ Model::Expected Model::expected(const ClientOp& op, const TxnHeader& header,
   if (!op.truncated && bad_mode(op)) early.error = ErrorCode::BadArguments;
   if (early.error != ErrorCode::Ok) return early;
   if (op.op == Op::Multi) return expected_multi(op, header, became);
-  if (!session_writes(op.session)) return {ErrorCode::SessionExpired, op.path, {}, {}, false};
+  if (!session_writes(op.session)) {
+    return {ErrorCode::SessionExpired, op.path, {}, {}, false, {}};
+  }
+  if (op.op == Op::Reconfig) return expected_reconfig(op, header);
   return expected_one(op, op.who, became.front());
+}
+
+// That another change was under way, or that too few of the new voters were there, only the leader
+// knows.
+Model::Expected Model::expected_reconfig(const ClientOp& op, const TxnHeader& header) const {
+  Expected e;
+  e.path = op.path;
+  const ConfigLines next = asked_lines(config_, op.ask);
+  size_t voters = 0;
+  for (const auto& [id, spec] : next) {
+    if (spec.find(":observer") == std::string::npos) ++voters;
+  }
+  if (op.ask.version != -1) {  // no workload names a version that there is
+    e.error = ErrorCode::BadVersion;
+  } else if (voters < rules_.voters_min) {
+    e.error = ErrorCode::BadArguments;
+  } else {
+    e.text = config_text_of(next, header.zxid);
+  }
+  return e;
 }
 
 Model::Expected Model::expected_create(const ClientOp& op, const Identity& who,
@@ -335,6 +360,7 @@ std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
     if (type == TxnType::DeleteContainer) return apply_removal(h, path);
     if (!remove_counted(h, path)) return "deletes " + path + ", which cannot be";
   } else if (const auto* data = std::get_if<SetDataTxn>(&body)) {
+    if (type == TxnType::Reconfig) return apply_reconfig(h, *data);
     return apply_set(h, *data);
   } else if (const auto* acl = std::get_if<SetAclTxn>(&body)) {
     const auto found = nodes_.find(std::string(acl->path));
@@ -347,6 +373,15 @@ std::optional<std::string> Model::apply_body(TxnType type, const TxnHeader& h,
   } else if (std::holds_alternative<CreateSessionTxn>(body)) {
     if (!sessions_.insert(h.session).second) return "K-SESSION: a session id begins twice";
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> Model::apply_reconfig(const TxnHeader& h, const SetDataTxn& txn) {
+  if (txn.path != kConfigNode || txn.version != -1) return "is no change of the ensemble";
+  Node& node = nodes_.at(kConfigNode);
+  set(h, kConfigNode, txn.data);
+  node.stat.version = -1;
+  config_ = config_lines(as_text(txn.data));
   return std::nullopt;
 }
 

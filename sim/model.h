@@ -16,6 +16,7 @@
 #include "core/wire/txn.h"
 #include "sim/observation.h"
 #include "sim/quota_model.h"
+#include "sim/reconfig_model.h"
 
 namespace vivarium::sim {
 
@@ -23,6 +24,8 @@ namespace vivarium::sim {
 struct ModelRules {
   bool local_sessions = false;  // sessions that never began for the ensemble may write
   bool enforce_quota = false;
+  ConfigLines first_config{};  // the ensemble as it was before any change
+  size_t voters_min = 2;       // fewer are refused
 };
 
 class Model {
@@ -37,6 +40,7 @@ class Model {
     std::optional<Stat> stat;
     std::vector<Expected> parts;
     bool any_session = false;  // said before anybody looks whether the session is open
+    std::string text{};        // the configuration that a reconfig makes
   };
   // `became`: what the txn says, one code for each part of a multi: it decides where servers may.
   Expected expected(const ClientOp& op, const TxnHeader& header,
@@ -74,6 +78,7 @@ class Model {
   Expected expected_create(const ClientOp& op, const Identity& who, ErrorCode became) const;
   Expected expected_multi(const ClientOp& op, const TxnHeader& header,
                           const std::vector<ErrorCode>& became) const;
+  Expected expected_reconfig(const ClientOp& op, const TxnHeader& header) const;
   ErrorCode quota_error(const std::string& path, ByteView data, int64_t count, int64_t bytes,
                         ErrorCode became) const;
   void do_one(const ClientOp& op, const Identity& who, const TxnHeader& header,
@@ -87,6 +92,7 @@ class Model {
   Node& make(const TxnHeader& header, const std::string& path);
   bool remove(const TxnHeader& header, const std::string& path);
   void set(const TxnHeader& header, const std::string& path, ByteView data);
+  std::optional<std::string> apply_reconfig(const TxnHeader& header, const SetDataTxn& txn);
   std::optional<std::string> apply_set(const TxnHeader& header, const SetDataTxn& txn);
   // Quotas, when a txn has made a znode or is about to remove it.
   void count_new(const std::string& path);
@@ -99,6 +105,9 @@ class Model {
   QuotaModel quota_;
   std::set<SessionId> sessions_;
   std::set<SessionId> closed_;
+  ConfigLines config_;
 };
+
+inline constexpr const char* kConfigNode = "/zookeeper/config";
 
 }  // namespace vivarium::sim

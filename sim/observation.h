@@ -17,6 +17,7 @@
 #include "core/wire/peer_messages.h"
 #include "sim/event_queue.h"
 #include "sim/identities.h"
+#include "sim/reconfig_model.h"
 
 namespace vivarium::sim {
 
@@ -42,7 +43,9 @@ struct NodeFacts {
   bool unsettled = false;  // recovery found what it did not dare to touch, nor made durable
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
-  bool busy = false;  // recovering, truncating or installing
+  bool busy = false;    // recovering, truncating or installing
+  Zxid active_config;   // versions
+  Zxid pending_config;  // 0: none
   bool operator==(const NodeFacts&) const = default;
   static NodeFacts of(const Node& node);
 };
@@ -68,6 +71,7 @@ struct ClientOp {
   Identity who;          // as it was sent
   bool watch = false;
   bool truncated = false;       // half of its body was sent
+  ReconfigAsk ask;              // reconfig
   std::vector<ClientOp> parts;  // multi, multiRead: the request and the result of each
   SimTime invoked{};
   // --- filled when it returns
@@ -77,7 +81,7 @@ struct ClientOp {
   Zxid reply_zxid;
   ErrorCode error{};
   std::string reply_path;             // the creates, sync
-  Bytes reply_data;                   // getData
+  Bytes reply_data;                   // getData, reconfig
   std::vector<std::string> children;  // getChildren(2); getEphemerals; whoAmI: "scheme id"
   Acl reply_acl;                      // getACL
   int32_t number = 0;                 // getAllChildrenNumber

@@ -57,7 +57,7 @@ void read_stat(JuteReader& in, ClientOp& op) {
 // The result of one operation, alone or in a multi.
 void read_result(Op op, JuteReader& in, ClientOp& out) {
   if (is_create(op) || op == Op::Sync) out.reply_path = in.string();
-  if (op == Op::GetData) {
+  if (op == Op::GetData || op == Op::Reconfig) {
     const ByteView data = in.buffer();
     out.reply_data.assign(data.begin(), data.end());
   }
@@ -73,9 +73,9 @@ void read_result(Op op, JuteReader& in, ClientOp& out) {
   if (op == Op::AddWatch && in.i32() != 0) in.set_failed();
   if (op == Op::GetAcl) out.reply_acl = decode_acl(in);
   if (op == Op::GetAllChildrenNumber) out.number = in.i32();
-  const bool with_stat = op == Op::GetData || op == Op::SetData || op == Op::Exists ||
-                         op == Op::GetChildren2 || op == Op::SetAcl || op == Op::GetAcl ||
-                         (is_create(op) && op != Op::Create);
+  const bool with_stat = op == Op::GetData || op == Op::Reconfig || op == Op::SetData ||
+                         op == Op::Exists || op == Op::GetChildren2 || op == Op::SetAcl ||
+                         op == Op::GetAcl || (is_create(op) && op != Op::Create);
   if (with_stat) read_stat(in, out);
 }
 
@@ -115,6 +115,7 @@ ClientOp recorded(const Operation& operation) {
   op.acl = operation.acl;
   op.watch = operation.watch;
   op.truncated = operation.truncated;
+  op.ask = operation.ask;
   op.parts.reserve(operation.parts.size());
   for (const Operation& part : operation.parts) op.parts.push_back(recorded(part));
   return op;
@@ -134,6 +135,13 @@ void encode_body(const ClientOp& op, Bytes& out) {
     encode(PathVersionRequest{op.path, op.version}, out);  // the same fields
   } else if (op.op == Op::SetData) {
     encode(SetDataRequest{op.path, op.data, false, op.version}, out);
+  } else if (op.op == Op::Reconfig) {
+    ReconfigRequest request;
+    if (!op.ask.joining.empty()) request.joining = op.ask.joining;
+    if (!op.ask.leaving.empty()) request.leaving = op.ask.leaving;
+    if (op.ask.members) request.new_members = *op.ask.members;
+    request.version = op.ask.version;
+    encode(request, out);
   } else if (op.op == Op::SetAcl) {
     encode(SetAclRequest{op.path, false, acl_of(op.acl, op.who), op.version}, out);
   } else if (op.op == Op::Sync || op.op == Op::GetEphemerals) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <string>
 
+#include "sim/reconfig_model.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -128,6 +129,19 @@ Profile standard_profile(Choices& choices) {
   c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
   c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
   draw_operators_settings(p, choices);
+  // The ensemble itself changes, in some seeds from one server on.
+  if (p.servers > 1 && p.servers < 6 && draw(70, 5) == 0) {
+    p.reconfig = true;
+    p.spares = static_cast<uint32_t>(1 + draw(71, 2));
+    if (draw(72, 6) == 0) {
+      c.reconfig.standalone_enabled = false;
+      p.observers = 0;
+      p.spares = p.servers - 1;
+    } else {
+      p.servers += p.spares;
+    }
+    ++p.clients;
+  }
   return p;
 }
 
@@ -138,6 +152,7 @@ Ids draw_ids(const Profile& profile, uint32_t client, Choices& choices) {
   constexpr std::array<Ids, 16> kOdd{
       kAlice, kAlice, kAlice, kAlice,        kAlice,          kAlice,         kAlice, kAlice,
       kAlice, kAlice, kAlice, kAlice | kBob, kAlice | kCarol, kAlice | kDave, kBob,   kCarol};
+  if (profile.changes_ensemble(client)) return kRoot;  // is super
   if (!profile.config.sasl_ids) return client % 2 == 1 ? kAlice : Ids{0};
   const uint64_t roll = choices.below({ChoiceKind::Topology, 105, client, 0}, kEven.size());
   return client % 2 == 1 ? kOdd[roll] : kEven[roll];
@@ -148,9 +163,18 @@ Config server_config(const Profile& profile, uint32_t server) {
   config.id = ServerId{server + 1};
   if (profile.servers == 1) return config;
   for (uint32_t i = 0; i < profile.servers; ++i) {
+    // Who is not in the ensemble knows it, and is in its own list.
+    if (profile.spare(i) && i != server) continue;
     const std::string host = fmt::format("s{}", i + 1);
-    config.members.push_back(
-        {ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, profile.observer(i)});
+    Member member{ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, profile.observer(i)};
+    if (profile.reconfig) member.client = {host, kClientPort};
+    config.members.push_back(member);
+  }
+  if (profile.reconfig) {
+    config.reconfig.enabled = true;
+    config.reconfig.static_name = kZooCfg;
+    config.reconfig.static_path = "/etc/zoo.cfg";
+    config.reconfig.static_text = first_zoo_cfg(config.members);
   }
   return config;
 }

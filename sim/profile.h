@@ -16,7 +16,9 @@ namespace vivarium::sim {
 
 struct Profile {
   uint32_t servers = 3;
-  uint32_t observers = 0;  // of the servers, the last ones
+  uint32_t observers = 0;  // of the servers, those behind the voters
+  uint32_t spares = 0;     // the last ones: in no configuration at first
+  bool reconfig = false;   // the last client asks for other members
   uint32_t clients = 4;
   uint32_t operations_per_client = 50;
   uint32_t faults = 20;
@@ -36,8 +38,11 @@ struct Profile {
   int64_t slowness(uint32_t server) const {
     return (slow_disks >> server & 1) != 0 ? slow_factor : 1;
   }
-  uint32_t voters() const { return servers - observers; }
-  bool observer(uint32_t server) const { return server >= voters(); }
+  // At first.
+  uint32_t voters() const { return servers - observers - spares; }
+  bool observer(uint32_t server) const { return server >= voters() && !spare(server); }
+  bool spare(uint32_t server) const { return server >= servers - spares; }
+  bool changes_ensemble(uint32_t client) const { return reconfig && client + 1 == clients; }
   std::vector<bool> voter_set() const {
     std::vector<bool> set(servers, true);
     for (uint32_t i = voters(); i < servers; ++i) set[i] = false;

@@ -41,7 +41,7 @@ bool erase_from(std::vector<NameEntry>& names, std::string_view name) {
 }
 
 // Whether a name leads to the file now, or would after a power loss.
-bool has_name(const std::array<SimDirectory, 3>& dirs, Inode inode) {
+bool has_name(const std::array<SimDirectory, kDirs>& dirs, Inode inode) {
   const auto leads = [inode](const auto& entry) { return entry.inode == inode; };
   return std::any_of(dirs.begin(), dirs.end(), [&](const SimDirectory& d) {
     return std::any_of(d.cached.begin(), d.cached.end(), leads) ||
@@ -163,6 +163,7 @@ uint64_t SimDisk::hash(Image image) const {
   uint64_t h = 0;
   for (const SimDirectory& directory : dirs_) {
     const auto& names = image == Image::Cached ? directory.cached : directory.durable;
+    if (&directory == &dirs_[index(Dir::Config)] && names.empty()) continue;  // as if it were not
     h = hash_combine(h, names.size());
     for (const NameEntry& entry : names) {
       const SimFile& file = files_[entry.inode];
@@ -215,6 +216,15 @@ void SimDisk::wipe() {
   const uint64_t capacity = capacity_;
   *this = SimDisk(logs_apart_);
   capacity_ = capacity;
+}
+
+void SimDisk::wipe_data() {
+  std::vector<std::pair<std::string, Bytes>> kept;
+  for (const DirEntry& entry : list(Dir::Config, Image::Cached)) {
+    kept.emplace_back(entry.name, *content(Dir::Config, entry.name, Image::Cached));
+  }
+  wipe();
+  for (const auto& [name, bytes] : kept) put(Dir::Config, name, bytes);
 }
 
 bool SimDisk::wipe_logs() {

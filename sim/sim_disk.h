@@ -112,6 +112,8 @@ class SimDisk {
   void put(Dir dir, std::string_view name, ByteView bytes);
   bool erase(Dir dir, std::string_view name);
   void wipe();
+  // All but the directory of zoo.cfg, which is a person's.
+  void wipe_data();
   // All of one directory. False: it is not a directory of its own.
   bool wipe_logs();
   // `durable_only`: the cache still shows the old content, until power is lost.
@@ -151,9 +153,10 @@ class SimDisk {
   void dir_executed(Dir dir, uint64_t sequence);
 
   const SimFile& file(Inode inode) const { return files_[inode]; }
-  // Which of the three directories `dir` is.
+  // Which of the directories `dir` is.
   size_t index(Dir dir) const {
-    return dir == Dir::Root ? 0 : (dir == Dir::Logs && logs_apart_ ? 2 : 1);
+    if (dir == Dir::Root || dir == Dir::Config) return dir == Dir::Root ? 0 : 3;
+    return dir == Dir::Logs && logs_apart_ ? 2 : 1;
   }
 
  private:
@@ -173,7 +176,7 @@ class SimDisk {
   uint64_t capacity_ = kNoLimit;
   uint64_t used_bytes_ = 0;
   uint64_t sequence_ = 0;
-  std::array<SimDirectory, 3> dirs_;
+  std::array<SimDirectory, kDirs> dirs_;
   std::vector<SimFile> files_;
 };
 

@@ -15,6 +15,8 @@ std::string_view text_of(Dir dir) {
       return "snapshots";
     case Dir::Logs:
       return "logs";
+    case Dir::Config:
+      return "config";
   }
   return "?";
 }

@@ -311,6 +311,14 @@ Operation Draw::operation() {
 
 }  // namespace
 
+Operation draw_change(uint64_t nth, uint32_t servers, Choices& choices) {
+  Operation operation;
+  operation.path = "/zookeeper/config";
+  operation.op = nth % 4 == 3 ? Op::GetData : Op::Reconfig;
+  if (operation.op == Op::Reconfig) operation.ask = draw_reconfig(nth, servers, choices);
+  return operation;
+}
+
 Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
   return Draw(client, nth, choices).operation();
 }

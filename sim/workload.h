@@ -11,6 +11,7 @@
 #include "core/wire/codes.h"
 #include "sim/choices.h"
 #include "sim/observation.h"
+#include "sim/reconfig_model.h"
 
 namespace vivarium::sim {
 
@@ -25,9 +26,12 @@ struct Operation {
   AclChoice acl{};
   bool truncated = false;          // half of its body is sent
   std::vector<Operation> parts{};  // multi, multiRead
+  ReconfigAsk ask{};               // reconfig
 };
 
 // The n-th operation of a client. Every datum written is unique: it says who wrote it.
 Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices);
+// The same of the client who changes the ensemble and looks at what has become of it.
+Operation draw_change(uint64_t nth, uint32_t servers, Choices& choices);
 
 }  // namespace vivarium::sim

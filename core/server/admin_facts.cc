@@ -4,7 +4,6 @@
 
 #include "core/server/admin_text.h"
 #include "core/server/namespace_metrics.h"
-#include "core/zab/membership.h"
 
 namespace vivarium {
 namespace {
@@ -138,7 +137,7 @@ std::string conf_lines(const AdminParts& parts, const DirSizes& sizes) {
   if (self == nullptr) return out;
   put(out, "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={}\n",
       config.init_limit_ticks, config.sync_limit_ticks, self->election.port, self->quorum.port);
-  put(out, "peerType={}\nmembership: \n{}", self->observer ? 1 : 0, membership_text(config));
+  put(out, "peerType={}\nmembership: \n{}", self->observer ? 1 : 0, to_text(config.membership()));
   return out;
 }
 

@@ -83,7 +83,9 @@ void encode_write_result(Op op, const Effects& effects, Bytes& body) {
   CHECK(effects.error == ErrorCode::Ok);
   const bool is_create2 = op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
   if (op == Op::Create || is_create2) JuteWriter(body).string(effects.path);
-  if (is_create2 || op == Op::SetData || op == Op::SetAcl) encode(effects.stat, body);
+  if (op == Op::Reconfig) JuteWriter(body).buffer(as_bytes(effects.data));
+  const bool with_stat = is_create2 || op == Op::SetData || op == Op::SetAcl || op == Op::Reconfig;
+  if (with_stat) encode(effects.stat, body);
 }
 
 void encode_multi_results(std::span<const Op> asked, const Effects& effects, Bytes& body) {

@@ -20,7 +20,9 @@ bool is_of_files(const Event& event) {
 }  // namespace
 
 Storage::Storage(const Config& config)
-    : config_(config), history_(config.history_txns_max, config.history_bytes_max) {}
+    : config_(config),
+      config_files_(config),
+      history_(config.history_txns_max, config.history_bytes_max) {}
 
 // ------------------------------------------------------------------------------------- recovery
 
@@ -108,6 +110,7 @@ bool Storage::step(const Event& event, World& world, DataTree& tree) {
     frontier_.write(world);
   }
   mine = epochs_.step(event, d) || mine;
+  mine = config_files_.step(event, d) || mine;
   mine = script_.step(event, d) || mine;
   mine = taker_.step(event, d) || mine;
   mine = receiver_.step(event, d) || mine;
@@ -120,6 +123,7 @@ void Storage::advance(Disk& disk) {
   if (const std::optional<Zxid> taken = taker_.take_finished()) on_snapshot_taken(disk, *taken);
   if (taker_.take_failed()) on_snapshot_failed(disk.world);
   epochs_.advance(disk, last_durable(), busy());
+  config_files_.advance(disk);
   switch (task_) {
     case Task::None:
       return;
@@ -188,7 +192,7 @@ bool Storage::quiesced(World& world) {
   stop_snapshot(d);
   if (receiver_.state() == SnapshotReceiver::State::Receiving) receiver_.cancel(d);
   // What waits for room may wait for ever; an epoch behind it, too. None of it was acknowledged.
-  const bool ends = log_.waits_for_room() || (log_.idle() && epochs_.idle());
+  const bool ends = log_.waits_for_room() || (log_.idle() && epochs_.idle() && config_saved());
   if (!ends || task_ != Task::None) return false;
   frontier_.hurry(world);
   return frontier_.idle();
@@ -222,6 +226,14 @@ void Storage::save_current_epoch(World& world, Epoch epoch) {
   epochs_.raise_current(epoch, last_logged());
   Disk d = disk(world);
   epochs_.advance(d, last_durable(), busy());
+}
+
+void Storage::save_config(World& world, const Membership& active,
+                          const std::optional<Membership>& pending) {
+  CHECK(!recovering_);
+  config_files_.want(active, pending);
+  Disk d = disk(world);
+  config_files_.advance(d);
 }
 
 void Storage::found_new(World& world) {

@@ -22,6 +22,7 @@
 #include "core/base/ids.h"
 #include "core/config.h"
 #include "core/event.h"
+#include "core/storage/config_files.h"
 #include "core/storage/disk_script.h"
 #include "core/storage/epochs.h"
 #include "core/storage/frontier.h"
@@ -125,6 +126,10 @@ class Storage {
   // a member.
   void found_new(World& world);
   bool member() const { return member_; }
+  // The files beside zoo.cfg follow. config_saved(): all that was asked for is durable.
+  void save_config(World& world, const Membership& active,
+                   const std::optional<Membership>& pending);
+  bool config_saved() const { return config_files_.saved(); }
   // The newest snapshot on disk.
   std::optional<Zxid> newest_snapshot() const {
     if (snapshots_.empty()) return std::nullopt;
@@ -210,6 +215,7 @@ class Storage {
   Instant recovery_began_;
   Recovered recovered_;
   Epochs epochs_;
+  ConfigFiles config_files_;
   TxnLog log_;
   History history_;
   bool member_ = false;

@@ -82,6 +82,7 @@ void Effects::clear() {
   error = ErrorCode::Ok;
   path.clear();
   stat = Stat();
+  data.clear();
   closed_session = SessionId();
   for (Change& change : changes) spare_changes_.push_back(std::move(change));
   changes.clear();
@@ -240,6 +241,7 @@ void DataTree::clear() {
   unowned_.clear();
   data_bytes_ = 0;
   sessions_.clear();
+  earlier_config_.clear();
 }
 
 void DataTree::load_session(SessionId session, int32_t timeout_ms) {

@@ -68,7 +68,8 @@ struct Effects {
   TxnHeader header;
   ErrorCode error{};  // ErrorTxn's code, a multi's first, or what apply() found (fuzzy snapshots)
   std::string path;   // of the txn's znode, where it names one
-  Stat stat;          // after the txn, for create, setData and setACL
+  Stat stat;          // after the txn, for create, setData, setACL and reconfig
+  std::string data;   // after a reconfig
   // In firing order (semantics section 3): Created(node), ChildrenChanged(parent)... Of a multi,
   // those of all parts, in their order.
   std::vector<Change> changes;
@@ -161,6 +162,8 @@ class DataTree {
   // Writes the ensemble's configuration into /zookeeper/config, locally and without a txn
   // (semantics section 7).
   void set_config(std::string_view text, Zxid version, WallTime now);
+  // What stood in /zookeeper/config before the last reconfig that was applied; empty before any.
+  std::string_view earlier_config() const { return earlier_config_; }
 
  private:
   struct OwnedList {
@@ -178,6 +181,8 @@ class DataTree {
   ErrorCode apply_replayed_create(TxnType type, const CreateTxn& txn, Zxid zxid, Slot existing);
   ErrorCode apply_delete(std::string_view path, Zxid zxid, Effects& out);
   ErrorCode apply_set_data(const SetDataTxn& txn, const TxnHeader& header, Effects& result,
+                           Effects& out);
+  ErrorCode apply_reconfig(const SetDataTxn& txn, const TxnHeader& header, Effects& result,
                            Effects& out);
   ErrorCode apply_set_acl(const SetAclTxn& txn, Effects& result);
   void apply_create_session(SessionId session, int32_t timeout_ms);
@@ -220,6 +225,7 @@ class DataTree {
   std::set<Slot> unowned_;
   uint64_t data_bytes_ = 0;
   std::map<SessionId, int32_t> sessions_;
+  std::string earlier_config_;
 };
 
 }  // namespace vivarium

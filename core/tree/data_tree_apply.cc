@@ -71,8 +71,10 @@ void DataTree::apply_part(TxnType type, const TxnBody& body, const TxnHeader& he
       result.error = apply_delete(txn.path, header.zxid, out);
       return;
     }
-    case TxnType::SetData:
     case TxnType::Reconfig:
+      result.error = apply_reconfig(body_as<SetDataTxn>(body), header, result, out);
+      return;
+    case TxnType::SetData:
       result.error = apply_set_data(body_as<SetDataTxn>(body), header, result, out);
       return;
     case TxnType::SetAcl:
@@ -205,6 +207,18 @@ ErrorCode DataTree::apply_set_data(const SetDataTxn& txn, const TxnHeader& heade
   quota_adjust(txn.path, 0, static_cast<int64_t>(txn.data.size()) - before);
   out.add_change(WatchEvent::DataChanged, slot == root_ ? "/" : txn.path, acl_of(slot));
   return ErrorCode::Ok;
+}
+
+ErrorCode DataTree::apply_reconfig(const SetDataTxn& txn, const TxnHeader& header, Effects& result,
+                                   Effects& out) {
+  const Slot slot = find(txn.path);
+  // Replayed over a snapshot of others that has it already: what was before is not known.
+  if (slot != kNone && nodes_[slot].mzxid < header.zxid) {
+    earlier_config_ = as_text(nodes_.data(slot));
+  }
+  const ErrorCode error = apply_set_data(txn, header, result, out);
+  if (error == ErrorCode::Ok) result.data = as_text(txn.data);
+  return error;
 }
 
 ErrorCode DataTree::apply_set_acl(const SetAclTxn& txn, Effects& result) {

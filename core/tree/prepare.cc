@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/check.h"
+#include "core/tree/digest.h"
 #include "core/tree/preparation.h"
 #include "core/wire/jute.h"
 
@@ -50,12 +51,27 @@ ErrorCode prepare_close_session(Preparation& p) {
   return ErrorCode::Ok;
 }
 
-// ZooKeeper's answer where reconfigEnabled is not set, which is the only case yet.
+// Whoever may write /zookeeper/config may change who the members are. The leader's verdict stands
+// between the session's check and that of the right, as in ZooKeeper. Nothing of it is in a digest.
 ErrorCode prepare_reconfig(Preparation& p) {
-  JuteReader reader(p.request.body);
-  for (int members = 0; members < 3; ++members) (void)reader.string();
-  (void)reader.i64();
-  return reader.ok() ? ErrorCode::ReconfigDisabled : ErrorCode::MarshallingError;
+  if (!decode_reconfig_request(p.request.body)) return ErrorCode::MarshallingError;
+  if (!p.request.reconfig) return ErrorCode::ReconfigDisabled;
+  if (const ErrorCode e = p.check_session(); e != ErrorCode::Ok) return e;
+  const ReconfigVerdict& verdict = *p.request.reconfig;
+  if (verdict.error != ErrorCode::Ok) return verdict.error;
+  const NodeState before = p.look(kConfigPath);
+  if (!before.exists) return ErrorCode::NoNode;
+  if (!p.allows(Op::Reconfig, before)) return ErrorCode::NoAuth;
+  const SetDataTxn txn{kConfigPath, as_bytes(verdict.text), false, -1};
+  if (const ErrorCode e = p.write(TxnType::Reconfig, txn); e != ErrorCode::Ok) return e;
+  NodeState after = before;
+  after.stat.version = txn.version;
+  after.stat.mzxid = p.header.zxid;
+  after.stat.mtime_ms = p.header.time.ms;
+  after.content_crc = content_crc(kConfigPath, txn.data);
+  after.data_bytes = static_cast<uint32_t>(txn.data.size());
+  p.pending.change(kConfigPath, before, after);
+  return ErrorCode::Ok;
 }
 
 ErrorCode prepare_body(Preparation& p) {

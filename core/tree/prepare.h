@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,13 @@
 
 namespace vivarium {
 
+// Whether the ensemble may change as it was asked, apart from the right to ask: who its members
+// are, the tree does not know. Nothing at all: reconfiguration is disabled.
+struct ReconfigVerdict {
+  ErrorCode error{};
+  std::string text;  // of the new configuration, for /zookeeper/config
+};
+
 // A write as it reaches the leader.
 struct WriteRequest {
   SessionId session;
@@ -32,6 +40,8 @@ struct WriteRequest {
   ServerId owner;            // server the request came through; checked against the session's owner
   bool internal = false;     // expiry and the reaper: no session and ACL checks
   bool local = false;        // of a session that only `owner` knows
+  // A reconfig: what the leader thinks of it, once it is known who asks.
+  std::optional<ReconfigVerdict> reconfig{};
 };
 
 // What the configuration says about writes.

@@ -309,6 +309,26 @@ std::optional<SyncRequest> decode_sync_request(ByteView in) {
   return if_whole(reader, std::move(r));
 }
 
+std::optional<ReconfigRequest> decode_reconfig_request(ByteView in) {
+  JuteReader reader(in);
+  ReconfigRequest r;
+  for (std::optional<std::string_view>* text : {&r.joining, &r.leaving, &r.new_members}) {
+    bool null = false;
+    const std::string_view value = reader.string(&null);
+    if (!null) *text = value;
+  }
+  r.version = reader.i64();
+  return if_whole(reader, std::move(r));
+}
+
+void encode(const ReconfigRequest& r, Bytes& out) {
+  JuteWriter writer(out);
+  for (const std::optional<std::string_view>& text : {r.joining, r.leaving, r.new_members}) {
+    write_data(as_bytes(text.value_or("")), !text, writer);
+  }
+  writer.i64(r.version);
+}
+
 void encode(const SyncRequest& r, Bytes& out) {
   JuteWriter writer(out);
   write_data(as_bytes(r.path), r.null_path, writer);

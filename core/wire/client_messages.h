@@ -99,6 +99,12 @@ struct AuthPacket {
   ByteView auth;
   bool null_auth = false;
 };
+struct ReconfigRequest {
+  std::optional<std::string_view> joining;      // server lines, with commas between them
+  std::optional<std::string_view> leaving;      // ids
+  std::optional<std::string_view> new_members;  // the whole list, instead of the two
+  int64_t version = -1;                         // of the configuration to be changed; -1: whatever
+};
 struct SyncRequest {  // sync, getEphemerals
   std::string_view path;
   bool null_path = false;
@@ -116,6 +122,7 @@ std::optional<SetAclRequest> decode_set_acl_request(ByteView in);
 std::optional<PathRequest> decode_path_request(ByteView in);
 std::optional<AuthPacket> decode_auth_packet(ByteView in);
 std::optional<SyncRequest> decode_sync_request(ByteView in);
+std::optional<ReconfigRequest> decode_reconfig_request(ByteView in);
 
 // The same off the front of `in`, for the operations of a multi; ok() of the reader tells whether
 // they were whole.
@@ -139,6 +146,7 @@ void encode(const AuthPacket& r, Bytes& out);
 void encode(const PathVersionRequest& r, Bytes& out);
 void encode(const PathWatchRequest& r, Bytes& out);
 void encode(const SetDataRequest& r, Bytes& out);
+void encode(const ReconfigRequest& r, Bytes& out);
 void encode(const SyncRequest& r, Bytes& out);
 std::optional<ConnectResponse> decode_connect_response(ByteView in);
 std::optional<ReplyHeader> decode_reply_header(ByteView in);  // the first 16 bytes

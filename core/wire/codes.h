@@ -51,6 +51,8 @@ enum class ErrorCode : int32_t {
   Unimplemented = -6,
   BadArguments = -8,
   UnknownSession = -12,
+  NewConfigNoQuorum = -13,
+  ReconfigInProgress = -14,
   NoNode = -101,
   NoAuth = -102,
   BadVersion = -103,

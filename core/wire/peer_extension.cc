@@ -11,6 +11,7 @@ constexpr Byte kVersion = 1;
 constexpr Byte kFlagDamaged = 1;
 constexpr Byte kFlagRemembered = 2;
 constexpr Byte kFlagLog = 4;
+constexpr Byte kFlagConfig = 8;
 constexpr size_t kFixedBytes = 8;
 constexpr size_t kFaultBytes = 16;
 
@@ -37,6 +38,7 @@ void encode(const PeerExtension& extension, Bytes& out) {
   Byte flags = extension.damaged ? kFlagDamaged : Byte{0};
   if (extension.remembered) flags |= kFlagRemembered;
   if (extension.log) flags |= kFlagLog;
+  if (!extension.config.empty()) flags |= kFlagConfig;
   writer.byte(flags);
   writer.byte(0);
   writer.byte(static_cast<Byte>(extension.faults.size()));
@@ -50,6 +52,7 @@ void encode(const PeerExtension& extension, Bytes& out) {
     writer.i64(r->upto.wire());
   }
   if (extension.log) put_log(*extension.log, writer);
+  if (!extension.config.empty()) writer.string(extension.config);
 }
 
 std::optional<PeerExtension> decode_peer_extension(ByteView in) {
@@ -77,6 +80,7 @@ std::optional<PeerExtension> decode_peer_extension(ByteView in) {
     r.upto = Zxid::from_wire(rest.i64());
   }
   if ((in[5] & kFlagLog) != 0) extension.log = get_log(rest);
+  if ((in[5] & kFlagConfig) != 0) extension.config = rest.string();
   if (!rest.ok()) return std::nullopt;
   return extension;
 }

@@ -3,10 +3,11 @@
 // ours"; its list, "these zxids are missing here" (RULES 9). And the packets with which a damaged
 // leader is filled, which go only to servers that have shown the extension.
 //
-//   u32 magic "VvPx", u8 version 1, u8 flags (1 DAMAGED, 2 REMEMBERED, 4 LOG), u16 count, then per
-//   fault i64 after, i64 upto
+//   u32 magic "VvPx", u8 version 1, u8 flags (1 DAMAGED, 2 REMEMBERED, 4 LOG, 8 CONFIG), u16 count,
+//   then per fault i64 after, i64 upto
 //   REMEMBERED: u64 directory, u32 generation, u32 epoch, i64 upto
 //   LOG:        u64 directory, u32 generation
+//   CONFIG:     u32 length, text
 //   FILLASK   (to a follower, before LEADERINFO)  zxid: upto; data: i64 after FILLENTRY
 //   (answer, per entry, in order)       zxid: its; data: the entry FILLEND   (answer, its end)
 //   zxid: upto; data: i64 after, i32 FillRest
@@ -34,6 +35,9 @@ struct PeerExtension {
   std::optional<Acknowledged> remembered;
   // In ACK of NEWLEADER: the log that this and the following acknowledgements are of.
   std::optional<LogId> log;
+  // In LEADERINFO: the configuration that the leader knows to be committed, as text. In a
+  // notification: the one that is pending with the sender.
+  std::string_view config{};
 };
 void encode(const PeerExtension& extension, Bytes& out);
 // Nullopt: not one of ours, or a list that makes no sense. Bytes behind it are left to later

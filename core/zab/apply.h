@@ -16,6 +16,10 @@ namespace vivarium {
 template <class Observe>
 void apply_committed(Zxid committed, Parts& parts, Effects& effects, Observe&& observe);
 
+// A txn that was appended to the log here changes the ensemble: from now on every quorum has to
+// hold in the new configuration too. False: its text is no configuration.
+[[nodiscard]] bool note_reconfig(const Txn& txn, Parts& parts);
+
 // Decodes an item of the history; it was decoded when it came in, so a failure is our own bug.
 Txn decode_history_item(const History::Item& item);
 

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <limits>
 #include <string_view>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/wire/peer_extension.h"
-#include "core/zab/membership.h"
 
 namespace vivarium {
 namespace {
@@ -57,7 +57,9 @@ std::string list_of(const std::vector<ServerId>& ids) {
 Election::Election(const Config& config)
     : id_(config.id),
       quorum_(config),
-      config_text_(membership_text(config)),
+      learns_configs_(config.reconfig.enabled),
+      config_version_(config.members_version),
+      config_text_(to_text(config.membership())),
       resend_min_(milliseconds(config.notification_min_ms)),
       resend_max_(milliseconds(std::max(config.notification_min_ms, config.notification_max_ms))),
       finalize_wait_(milliseconds(config.finalize_wait_ms)),
@@ -66,7 +68,7 @@ Election::Election(const Config& config)
 // --- the election
 
 void Election::look(const SelfVote& self, World& world) {
-  CHECK(self.standing == Standing::Observer || quorum_.is_voter(id_));
+  CHECK(self.standing != Standing::Voter || speaks(id_));
   CHECK(self.standing != Standing::Blank || (self.last_zxid == Zxid{} && self.current_epoch == 0));
   begun_ = true;
   self_ = self;
@@ -97,6 +99,7 @@ Vote Election::initial_vote() const {
     case Standing::Voter:
       return {id_, self_.last_zxid.wire(), int64_t{self_.current_epoch}};
     case Standing::Observer:
+    case Standing::NonVoting:
       return {ServerId{kMinLong}, kMinLong, kMinLong};
     case Standing::Aside:
       return {id_, kNoZxidWire, 0};
@@ -107,7 +110,7 @@ Vote Election::initial_vote() const {
 }
 
 void Election::on_voter(ServerId from, const Word& word, World& world) {
-  CHECK(quorum_.is_voter(from) && from != id_);
+  CHECK(speaks(from) && from != id_);
   heard_[from] = word;
   if (!begun_) return;
   if (!looking()) {
@@ -126,7 +129,7 @@ void Election::on_voter(ServerId from, const Word& word, World& world) {
   // What the sender said before is void, also when this word counts for nothing.
   received_.erase(from);
   established_.erase(from);
-  if (quorum_.is_voter(word.vote.leader)) {
+  if (speaks(word.vote.leader)) {
     switch (word.state) {
       case PeerState::Looking:
         if (votes()) on_looking(from, word, world);
@@ -155,7 +158,7 @@ void Election::on_looking(ServerId from, const Word& word, World& world) {
 }
 
 void Election::propose(const Vote& vote, World& world) {
-  CHECK(votes() && compare_votes(vote, vote_) > 0 && quorum_.is_voter(vote.leader));
+  CHECK(votes() && compare_votes(vote, vote_) > 0 && speaks(vote.leader));
   vote_ = vote;
   stop_timers();
   resend_at_ = world.now() + resend_pause_;
@@ -177,15 +180,16 @@ void Election::on_established(ServerId from, const Word& word, World& world) {
   if (joins(established_, word)) decide(word.vote, word.round, world);
 }
 
-// A quorum says what `word` says, and its leader himself says that he leads. Never this server: of
-// its own candidacy only votes of its round decide, in count_votes() (hazards E3).
+// A quorum says what `word` says, and its leader himself says that he leads. A change that is
+// pending here asks for nothing more: that leadership may have gone on without it. Never this
+// server: of its own candidacy only votes of its round decide, in count_votes() (hazards E3).
 bool Election::joins(const Words& words, const Word& word) const {
   if (word.vote.leader == id_) return false;
   const auto leader = words.find(word.vote.leader);
   if (leader == words.end() || leader->second.state != PeerState::Leading) return false;
   if (!same_vote(leader->second, word)) return false;
   const Word own{PeerState::Looking, vote_, round_, word.version, true};
-  return quorum_.holds([&](ServerId id) {
+  return quorum_.holds_in_one([&](ServerId id) {
     if (id == id_) return votes() && same_vote(own, word);
     const auto it = words.find(id);
     return it != words.end() && same_vote(it->second, word);
@@ -220,7 +224,7 @@ void Election::count_votes(World& world) {
 }
 
 void Election::decide(const Vote& vote, int64_t round, World& world) {
-  CHECK(looking() && quorum_.is_voter(vote.leader));
+  CHECK(looking() && speaks(vote.leader));
   CHECK(vote.leader != id_ || (votes() && round == round_));
   stop_timers();
   if (round > 0) round_ = round;
@@ -238,7 +242,7 @@ void Election::decide(const Vote& vote, int64_t round, World& world) {
 void Election::settle(PeerState state, ServerId leader, Epoch epoch, World& world) {
   CHECK(begun_ && state != PeerState::Looking);
   CHECK((state == PeerState::Leading) == (leader == id_));
-  CHECK(quorum_.is_voter(leader));
+  CHECK(speaks(leader));
   const Notification before = notification();
   stop_timers();
   state_ = votes() ? state : PeerState::Observing;
@@ -248,6 +252,77 @@ void Election::settle(PeerState state, ServerId leader, Epoch epoch, World& worl
   if (vote_.leader != leader) vote_ = {leader, 0, 0};
   vote_.peer_epoch = std::max(vote_.peer_epoch, int64_t{epoch});
   if (before.state != state_ || before.peer_epoch != vote_.peer_epoch) tell_waiting(true);
+}
+
+// --- the ensemble changes
+
+void Election::configure(const Configs& configs, Standing standing, World& world) {
+  quorum_ = configs.quorum();
+  config_version_ = configs.active().version;
+  config_text_ = to_text(configs.active());
+  pending_text_ = configs.pending() ? to_text(configs.last_seen()) : std::string();
+  pending_version_ = configs.last_seen().version;
+  self_.standing = standing;
+  if (looking()) {
+    begun_ = false;
+    stop_timers();
+    received_.clear();
+    established_.clear();
+  }
+  std::vector<Member> members = configs.last_seen().members;
+  const auto add = [&](const Membership& membership) {
+    for (const Member& member : membership.members) {
+      const auto known = std::any_of(members.begin(), members.end(),
+                                     [&](const Member& m) { return m.id == member.id; });
+      if (!known) members.push_back(member);
+    }
+  };
+  add(configs.active());
+  hinted_.clear();
+  if (configs.hinted()) {
+    add(*configs.hinted());
+    pending_version_ = configs.hinted()->version;
+    for (const Member& m : configs.hinted()->members) {
+      if (!m.observer) hinted_.push_back(m.id);
+    }
+  }
+  std::erase_if(heard_, [&](const auto& entry) { return !speaks(entry.first); });
+  std::erase_if(heard_looking_, [&](ServerId id) { return !speaks(id); });
+  const auto is_member = [&](ServerId id) { return configs.find(id) != nullptr; };
+  std::erase_if(observers_, [&](const auto& entry) { return !is_member(entry.first); });
+  std::erase_if(to_tell_, [&](ServerId id) { return !is_member(id); });
+  std::vector<ElectionLinks::Arrival> arrivals;
+  links_.set_members(members, world, arrivals);
+  take_arrivals(arrivals, world);
+}
+
+bool Election::speaks(ServerId id) const {
+  return quorum_.is_voter(id) || std::find(hinted_.begin(), hinted_.end(), id) != hinted_.end();
+}
+
+std::optional<Membership> Election::take_heard_config() {
+  return std::exchange(heard_config_, std::nullopt);
+}
+
+std::optional<Membership> Election::take_heard_pending() {
+  return std::exchange(heard_pending_, std::nullopt);
+}
+
+// Only who looks for a leader may take another's word for what is committed (hazards X2), and only
+// from those it knows.
+void Election::hear_config(std::string_view text, bool pending, World& world) {
+  if (!learns_configs_ || !looking() || text.empty()) return;
+  if (text == (pending ? pending_text_ : config_text_)) return;
+  Result<Membership> membership = parse_membership(text);
+  if (!membership) {
+    world.log(LogLevel::Warn,
+              "election port, a configuration that makes no sense: " + membership.error().message);
+    return;
+  }
+  std::optional<Membership>& heard = pending ? heard_pending_ : heard_config_;
+  if (membership->version <= (pending ? pending_version_ : config_version_)) return;
+  if (heard && membership->version <= heard->version) return;
+  heard = std::move(*membership);
 }
 
 bool Election::looking() const { return begun_ && state_ == PeerState::Looking; }
@@ -343,8 +418,12 @@ Notification Election::notification() const {
 bool Election::step(const Event& event, World& world) {
   std::vector<ElectionLinks::Arrival> arrivals;
   if (!links_.step(event, world, arrivals)) return false;
-  for (const ElectionLinks::Arrival& arrival : arrivals) on_arrival(arrival, world);
+  take_arrivals(arrivals, world);
   return true;
+}
+
+void Election::take_arrivals(const std::vector<ElectionLinks::Arrival>& arrivals, World& world) {
+  for (const ElectionLinks::Arrival& arrival : arrivals) on_arrival(arrival, world);
 }
 
 void Election::on_arrival(const ElectionLinks::Arrival& arrival, World& world) {
@@ -372,7 +451,11 @@ void Election::on_arrival(const ElectionLinks::Arrival& arrival, World& world) {
   Word word{n.state, {n.leader, n.zxid, n.peer_epoch}, n.election_epoch, n.version, false};
   word.ours = extension.has_value();
   if (extension) word.remembered = extension->remembered;
-  if (!quorum_.is_voter(from.id)) {
+  if (from.member) {
+    hear_config(n.config, false, world);
+    if (extension) hear_config(extension->config, true, world);
+  }
+  if (!speaks(from.id)) {
     on_listener(from, word, world);
   } else {
     on_voter(from.id, word, world);
@@ -401,6 +484,9 @@ void Election::tell_voters() {
   for (const ServerId voter : quorum_.voters()) {
     if (voter != id_) tell(voter);
   }
+  for (const ServerId voter : hinted_) {
+    if (voter != id_) tell(voter);
+  }
 }
 
 void Election::tell_waiting(bool all_members) {
@@ -421,6 +507,7 @@ Bytes Election::frame_for(const std::optional<Acknowledged>& remembered) const {
   ours.damaged = self_.damaged;
   ours.faults = self_.faults;
   ours.remembered = remembered;
+  ours.config = pending_text_;
   Bytes extension;
   encode(ours, extension);
   Notification said = notification();

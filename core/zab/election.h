@@ -20,6 +20,7 @@
 #include "core/event.h"
 #include "core/wire/peer_messages.h"
 #include "core/world.h"
+#include "core/zab/configs.h"
 #include "core/zab/election_links.h"
 #include "core/zab/quorum.h"
 #include "core/zab/vote.h"
@@ -28,10 +29,11 @@ namespace vivarium {
 
 // How this server takes part (RULES 10 and 11).
 enum class Standing : uint8_t {
-  Voter,     // votes with (current epoch, last zxid)
-  Observer,  // configured as one: listens and follows
-  Aside,     // amnesiac or damaged: notifications carry zxid -1, decides like an observer
-  Blank      // never used or wiped: as Aside, and all_blank() is watched
+  Voter,      // votes with (current epoch, last zxid)
+  Observer,   // configured as one: listens and follows
+  NonVoting,  // in no configuration: listens and follows
+  Aside,      // amnesiac or damaged: notifications carry zxid -1, decides like an observer
+  Blank       // never used or wiped: as Aside, and all_blank() is watched
 };
 
 // What recovery would find on this server's disk: the vote states nothing else (K-MEMDISK).
@@ -56,6 +58,14 @@ class Election {
   // nothing. A server that stands aside or is blank always advertises OBSERVING: its word must not
   // count.
   void settle(PeerState state, ServerId leader, Epoch epoch, World& world);
+
+  // The ensemble has changed, and with it perhaps this server's standing. An election under way
+  // ends without a decision: look() begins the next one.
+  void configure(const Configs& configs, Standing standing, World& world);
+  // While it looked, a member has told of a newer configuration that is committed.
+  std::optional<Membership> take_heard_config();
+  // The same of one that is pending with the member that told.
+  std::optional<Membership> take_heard_pending();
 
   // Takes events of the election door and its links. True: the event was Election's.
   bool step(const Event& event, World& world);
@@ -124,6 +134,10 @@ class Election {
   void count_votes(World& world);
   void decide(const Vote& vote, int64_t round, World& world);
 
+  void hear_config(std::string_view text, bool pending, World& world);
+  // Whose word is heard: a voter, or whom others take for one (Configs::hint()).
+  bool speaks(ServerId id) const;
+  void take_arrivals(const std::vector<ElectionLinks::Arrival>& arrivals, World& world);
   void tell(ServerId member);
   void tell_voters();
   // Those to whom the present vote is news.
@@ -132,7 +146,14 @@ class Election {
 
   ServerId id_;
   Quorum quorum_;
+  bool learns_configs_ = false;
+  Zxid config_version_;
   std::string config_text_;
+  std::optional<Membership> heard_config_;
+  Zxid pending_version_;  // the newest that is known here, pending or hinted at
+  std::string pending_text_;
+  std::optional<Membership> heard_pending_;
+  std::vector<ServerId> hinted_;
   Duration resend_min_;
   Duration resend_max_;
   Duration finalize_wait_;

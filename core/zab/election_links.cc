@@ -26,6 +26,9 @@ constexpr uint32_t kUnansweredMax = 4;
 // A connection that lasted so long was no failed attempt.
 constexpr Duration kSteadyLink = milliseconds(5000);
 
+// Of a server that no list names: Apache's servers do not call it back.
+constexpr const char* kNowhere = "0.0.0.0:3888";
+
 enum class Framing : uint8_t { Ok, Bad };
 
 // Moves complete frames out of the front of `in`. Bad: a length that no message has.
@@ -48,32 +51,78 @@ Framing take_frames(Bytes& in, const ElectionLinks::Contact& from,
   return framing;
 }
 
+std::string text_of(const Address& address) {
+  return bracketed_host(address.host) + ":" + std::to_string(address.port);
+}
+
 }  // namespace
 
 ElectionLinks::ElectionLinks(const Config& config)
     : id_(config.id),
+      keeps_calls_(config.reconfig.enabled),
       connect_wait_(milliseconds(config.election_connect_ms)),
       hello_wait_(config.election_hello_ms > 0 ? milliseconds(config.election_hello_ms)
                                                : config.tick() * config.sync_limit_ticks),
       pause_min_(milliseconds(config.notification_min_ms)),
       pause_max_(
           std::max(pause_min_, std::min(kPauseMax, milliseconds(config.notification_max_ms)))) {
+  say_hello_as(kNowhere);
   for (const Member& m : config.members) {
     if (m.id == id_) {
-      ElectionHello hello;
-      hello.from = id_;
-      hello.address = bracketed_host(m.election.host) + ":" + std::to_string(m.election.port);
-      encode(hello, hello_);
+      say_hello_as(text_of(m.election));
+    } else {
+      add_peer(m);
+    }
+  }
+}
+
+void ElectionLinks::say_hello_as(std::string address) {
+  ElectionHello hello;
+  hello.from = id_;
+  hello.address = std::move(address);
+  hello_.clear();
+  encode(hello, hello_);
+}
+
+void ElectionLinks::add_peer(const Member& member) {
+  Peer peer;
+  peer.id = member.id;
+  peer.address = member.election;
+  peer.voter = !member.observer;
+  peer.pause = pause_min_;
+  const auto place =
+      std::find_if(peers_.begin(), peers_.end(), [&](const Peer& p) { return p.id > member.id; });
+  peers_.insert(place, std::move(peer));
+}
+
+void ElectionLinks::set_members(const std::vector<Member>& members, World& world,
+                                std::vector<Arrival>& arrivals) {
+  for (size_t i = peers_.size(); i-- > 0;) {
+    Peer& peer = peers_[i];
+    const auto m = std::find_if(members.begin(), members.end(), [&](const Member& member) {
+      return member.id == peer.id && member.election == peer.address;
+    });
+    if (m != members.end()) {
+      peer.voter = !m->observer;
       continue;
     }
-    Peer peer;
-    peer.id = m.id;
-    peer.address = m.election;
-    peer.voter = !m.observer;
-    peer.pause = pause_min_;
-    peers_.push_back(std::move(peer));
+    if (peer.state != State::None) hang_up(peer, world);
+    peers_.erase(peers_.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  std::sort(peers_.begin(), peers_.end(), [](const Peer& a, const Peer& b) { return a.id < b.id; });
+  for (const Member& member : members) {
+    if (member.id == id_) {
+      say_hello_as(text_of(member.election));
+    } else if (find(member.id) == nullptr) {
+      add_peer(member);
+    }
+  }
+  // Who was a stranger and is a member connects anew, as members do.
+  for (size_t i = strangers_.size(); i-- > 0;) {
+    if (strangers_[i].identified && find(strangers_[i].id) != nullptr) {
+      drop_stranger(i, true, world, arrivals);
+    }
+  }
+  if (wanted_) want_voters(true, world);
 }
 
 ElectionLinks::Peer* ElectionLinks::find(ServerId id) {
@@ -193,7 +242,7 @@ bool ElectionLinks::on_up(LinkId link, World& world, std::vector<Arrival>& arriv
   Peer* peer = find(link);
   if (peer == nullptr) return false;
   CHECK(peer->state == State::Connecting);
-  if (id_ < peer->id) {  // only a request to be called back
+  if (id_ < peer->id && !keeps_calls_) {  // only a request to be called back
     world.send(link, hello_);
     world.close(link, true);
     peer->state = State::None;

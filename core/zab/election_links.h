@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -41,6 +42,9 @@ class ElectionLinks {
   ElectionLinks() = default;
   explicit ElectionLinks(const Config& config);
 
+  // Other members from now on: of those that stay the connections stay, unless they have moved.
+  void set_members(const std::vector<Member>& members, World& world,
+                   std::vector<Arrival>& arrivals);
   // Whether connections to all other voters are wanted (while looking): tried at once, then again
   // with a growing pause. Otherwise connections are used as they are, and made only for members who
   // ask.
@@ -104,7 +108,12 @@ class ElectionLinks {
   void take_over(Peer& peer, Line line, World& world, std::vector<Arrival>& arrivals);
   void drop_stranger(size_t at, bool close, World& world, std::vector<Arrival>& arrivals);
 
+  void add_peer(const Member& member);
+  void say_hello_as(std::string address);
+
   ServerId id_;
+  // Members that do not know this server answer on the connection it made, and call nobody back.
+  bool keeps_calls_ = false;
   Bytes hello_;
   Duration connect_wait_;
   Duration hello_wait_;

@@ -25,7 +25,7 @@ constexpr uint64_t kLearnerUnsentBytesMax = uint64_t{256} << 20;
 }  // namespace
 
 Leader::Leader(Instant settled_at, Parts& parts)
-    : quorum_(parts.config),
+    : quorum_(parts.configs.quorum()),
       self_(parts.config.id),
       since_(parts.world.now()),
       settled_at_(settled_at),
@@ -270,7 +270,7 @@ void Leader::remember(const Peer& peer, Parts& parts) {
 
 void Leader::submit(const WriteRequest& request, Parts& parts) {
   CHECK(established());
-  if (!over_.empty()) return;
+  if (!over_.empty() || designated_) return;
   if (last_proposed_.counter() >= parts.config.counter_max - 1 && !parts.config.standalone()) {
     return over("the epoch's counter is used up");
   }
@@ -285,10 +285,28 @@ void Leader::submit(const WriteRequest& request, Parts& parts) {
       sessions_.set_owner(request.session, request.owner);
     }
   }
+  if (request.op == Op::Reconfig && parts.config.reconfig.enabled) {
+    WriteRequest judged = request;
+    judged.reconfig = judge(request, zxid, parts);
+    return propose(zxid, judged, parts);
+  }
+  propose(zxid, request, parts);
+}
+
+void Leader::propose(Zxid zxid, const WriteRequest& request, Parts& parts) {
   std::string notice;
   SharedBytes entry = share(prepare(request, zxid, parts.world.wall_now(), parts.tree, pending_,
                                     sessions_, rules_, &notice));
   if (!notice.empty()) tell_of_quota(notice, parts);
+  if (request.reconfig && request.reconfig->error == ErrorCode::Ok) {
+    const Result<Txn> txn = decode_txn(*entry);
+    CHECK(txn.has_value());
+    if (txn->header.type == TxnType::Reconfig) {
+      const bool noted = note_reconfig(*txn, parts);
+      CHECK(noted);
+      take_configs(parts);
+    }
+  }
   last_proposed_ = zxid;
   proposal_sizes_.add(static_cast<int64_t>(entry->size()));
   if (probe_ == Zxid()) {
@@ -342,35 +360,36 @@ Zxid Leader::reached_by(ServerId id, const Parts& parts) const {
 
 void Leader::advance_commit(Parts& parts) {
   if (!established()) return;
-  if (last_proposed_ > committed_) {
-    const Zxid reached = std::min(quorum_acked(parts), last_proposed_);
-    if (reached > committed_ && reached > initial_last_) {
-      committed_ = reached;
-      if (probe_ != Zxid() && !probe_committed_ && committed_ >= probe_) {
-        probe_committed_ = true;
-        quorum_ack_latency_.add((parts.world.now() - probe_at_).ms());
-      }
-      send_commits(commits_sent_, committed_, parts);
-      commits_sent_ = committed_;
+  while (last_proposed_ > committed_ && !designated_) {
+    Zxid reached = std::min(quorum_acked(parts), last_proposed_);
+    // Behind a change of the ensemble other quorums count.
+    const Zxid change = parts.configs.last_seen().version;
+    const bool changes = parts.configs.pending() && reached >= change;
+    if (changes) reached = change;
+    if (reached <= committed_ || reached <= initial_last_) break;
+    std::optional<ServerId> leads;
+    if (changes) leads = designate(change, parts);
+    committed_ = reached;
+    if (probe_ != Zxid() && !probe_committed_ && committed_ >= probe_) {
+      probe_committed_ = true;
+      quorum_ack_latency_.add((parts.world.now() - probe_at_).ms());
     }
+    send_commits(commits_sent_, committed_, leads, parts);
+    commits_sent_ = committed_;
+    if (!changes) break;
+    parts.configs.activate_pending();
+    parts.save_configs();
+    take_configs(parts);
+    if (*leads != self_) hand_over(*leads, parts);
   }
   apply(parts);
 }
 
-void Leader::send_commits(Zxid from, Zxid to, Parts& parts) {
+void Leader::send_commits(Zxid from, Zxid to, std::optional<ServerId> leads, Parts& parts) {
   const History& history = parts.storage.history();
   for (size_t i = history.upper_bound(from); i < history.size() && history[i].zxid <= to; ++i) {
-    const History::Item& item = history[i];
     parts.world.count("commit_count", 1);
-    for (Peer& peer : peers_) {
-      if (peer.dropped || peer.stage < Peer::Stage::NewLeader) continue;
-      if (peer.follower) {
-        encode_packet(PacketType::Commit, item.zxid.wire(), peer.link.out());
-      } else {
-        encode_packet(PacketType::Inform, item.zxid.wire(), *item.entry, peer.link.out());
-        peer.sent = item.zxid;
-      }
-    }
+    send_commit(history[i], history[i].zxid == to ? leads : std::nullopt);
   }
 }
 
@@ -402,6 +421,7 @@ void Leader::advance(Parts& parts) {
   begin_new_leader(parts);
   establish(parts);
   advance_commit(parts);
+  watch_hand_over(parts);
   if (phase_ >= Phase::NewLeader) {
     for (Peer& peer : peers_) synchronise(peer, parts);
   }
@@ -595,7 +615,7 @@ void Leader::check_liveness(Parts& parts) {
 
 Instant Leader::deadline() const {
   if (!over_.empty()) return Instant::never();
-  Instant at = std::min(next_ping_, next_check_);
+  Instant at = std::min({next_ping_, next_check_, leave_at_});
   if (!established()) at = std::min(at, phase_deadline_);
   if (established()) at = std::min({at, sessions_.next_deadline(), reaper_.deadline()});
   return at;

@@ -46,6 +46,8 @@ class Leader {
   void leave(Parts& parts);
   // It could not be made whole from those who followed: another may try without it (RULES 9).
   bool stood_down() const { return stood_down_; }
+  // Who leads next, when this server has committed an ensemble without itself as a voter.
+  std::optional<ServerId> designated() const { return designated_; }
   // The state that a refill under way makes durable, when the role ends: Zab adopts it.
   std::optional<DataTree> take_refilled();
 
@@ -149,6 +151,7 @@ class Leader {
 
   void enter(Phase phase, Parts& parts);
   static Epoch highest_own_epoch(const Parts& parts);
+  bool fits_config(const LearnerInfo& info, Parts& parts);
   // --- leader_refill.cc
   bool filling() const { return refill_.has_value(); }
   void ask_for_faults(Peer& peer);
@@ -168,10 +171,24 @@ class Leader {
   void establish(Parts& parts);
   void send_up_to_date(Peer& peer, Parts& parts);
 
+  // --- leader_reconfig.cc
+  ReconfigVerdict judge(const WriteRequest& request, Zxid zxid, const Parts& parts) const;
+  void take_configs(Parts& parts);
+  Membership announced(const Parts& parts) const;
+  void establish_config(Parts& parts);
+  bool stays_leader(const Parts& parts) const;
+  ServerId designate(Zxid zxid, const Parts& parts) const;
+  void hand_over(ServerId to, Parts& parts);
+  void watch_hand_over(Parts& parts);
+  void propose(Zxid zxid, const WriteRequest& request, Parts& parts);
+  // The packet that commits `item`; `activates` while it is a change of the ensemble.
+  void send_commit(const History::Item& item, std::optional<ServerId> activates);
+
   void advance_commit(Parts& parts);
   Zxid quorum_acked(const Parts& parts) const;
   Zxid reached_by(ServerId id, const Parts& parts) const;
-  void send_commits(Zxid from, Zxid to, Parts& parts);
+  // The last of them may be a change of the ensemble, in which `leads` leads.
+  void send_commits(Zxid from, Zxid to, std::optional<ServerId> leads, Parts& parts);
   void apply(Parts& parts);
   void release_syncs(Parts& parts);
   void queue_sync(LinkId link, uint64_t ticket);
@@ -203,6 +220,9 @@ class Leader {
   std::optional<DataTree> refilled_;  // on its way to the disk
   Instant settled_at_;
   bool stood_down_ = false;
+  // Nothing is committed any more: the designated leader does.
+  std::optional<ServerId> designated_;
+  Instant leave_at_ = Instant::never();
 
   Zxid initial_last_;  // end of the initial history
   Zxid last_proposed_;

@@ -9,7 +9,6 @@
 #include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
 #include "core/zab/leader.h"
-#include "core/zab/membership.h"
 #include "core/zab/sync_plan.h"
 
 namespace vivarium {
@@ -47,6 +46,7 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (learners >= static_cast<std::ptrdiff_t>(kLearnersMax)) {
     return drop(peer, "there are too many learners", parts);
   }
+  if (!fits_config(*info, parts)) return drop(peer, "it knows a newer configuration", parts);
   peer.id = info->id;
   peer.follower = packet.type == PacketType::FollowerInfo;
   peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
@@ -64,6 +64,19 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (filling()) return ask_for_faults(peer);
   choose_epoch(parts);
   announce_epoch(parts);
+}
+
+// What a learner knows to be active is committed. When it is the change that this server has found
+// at the end of its log, that is all there was to find out; of a newer one it knows nothing.
+bool Leader::fits_config(const LearnerInfo& info, Parts& parts) {
+  if (!parts.configs.enabled()) return true;
+  const Zxid its = Zxid::from_wire(info.config_version);
+  if (parts.configs.pending() && its == parts.configs.last_seen().version && !established()) {
+    parts.configs.activate_pending();
+    parts.save_configs();
+    take_configs(parts);
+  }
+  return its <= parts.configs.active().version;
 }
 
 Epoch Leader::highest_own_epoch(const Parts& parts) {
@@ -107,7 +120,10 @@ void Leader::announce_epoch(Parts& parts) {
     if (peer.stage != Peer::Stage::LeaderInfo || peer.dropped) continue;
     Bytes data;
     JuteWriter(data).i32(kLeaderProtocolVersion);
-    encode(PeerExtension{}, data);
+    const std::string config = to_text(parts.configs.active());
+    PeerExtension extension;
+    if (parts.configs.active().version != Zxid()) extension.config = config;
+    encode(extension, data);
     encode_packet(PacketType::LeaderInfo, Zxid(epoch_, 0).wire(), data, peer.link.out());
     peer.stage = Peer::Stage::AckEpoch;
     peer.deadline = patience(peer, parts);
@@ -244,7 +260,7 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
     }
   }
   Bytes config;
-  append_bytes(config, as_bytes(membership_text(parts.config)));
+  append_bytes(config, as_bytes(to_text(announced(parts))));
   encode_packet(PacketType::NewLeader, Zxid(epoch_, 0).wire(), config, peer.link.out());
   // What its ACK of NEWLEADER vouches for: Apache's learners log the rest later (quorum-protocol
   // 14).
@@ -279,6 +295,7 @@ void Leader::establish(Parts& parts) {
   established_at_ = parts.world.now();
   apply_committed(committed_, parts, effects_, [](const Effects&) {});
   CHECK(parts.tree.last_applied() == initial_last_);
+  establish_config(parts);
   const Instant now = parts.world.now();
   for (const auto& [session, timeout] : parts.tree.sessions()) sessions_.add(session, timeout, now);
   reaper_.start(now, parts.config);

@@ -70,6 +70,9 @@ void Leader::advance_refill(Parts& parts) {
   CHECK(parts.storage.last_logged() == refilled_->last_applied());
   CHECK(parts.storage.last_logged() == parts.storage.last_durable());
   parts.tree = std::move(*refilled_);
+  parts.configs.rebase(parts.tree);
+  if (parts.configs.enabled()) parts.save_configs();
+  take_configs(parts);
   refilled_.reset();
   refill_.reset();
   initial_last_ = parts.storage.last_logged();

@@ -45,8 +45,9 @@ void Learner::over(std::string why) {
 // --- the link
 
 void Learner::connect(Parts& parts) {
-  const Member* member = parts.config.find(leader_);
-  CHECK(member != nullptr);
+  const Member* member = parts.configs.find(leader_);
+  if (member == nullptr) return over("the leader is no member any more");
+  address_ = member->quorum;
   ++attempts_;
   retry_at_ = Instant::never();
   phase_ = Phase::Connecting;
@@ -95,6 +96,7 @@ void Learner::on_link_up(Parts& parts) {
   // CEPOCH. A server aside has forgotten what it promised and promises nothing.
   LearnerInfo info;
   info.id = parts.config.id;
+  if (parts.configs.enabled()) info.config_version = parts.configs.active().version.wire();
   if (manner_.aside) info.id = ServerId{kAsideIdBase + parts.config.id.value};
   Bytes extension;
   encode(PeerExtension{}, extension);
@@ -236,6 +238,11 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
       expected = following && (manner_.observer || manner_.aside);
       if (expected) on_inform(packet, parts);
       break;
+    case PacketType::CommitAndActivate:
+    case PacketType::InformAndActivate:
+      expected = following && parts.configs.enabled();
+      if (expected) on_activate(packet, parts);
+      break;
     case PacketType::NewLeader:
       expected = syncing;
       if (expected) on_new_leader(packet, parts);
@@ -263,8 +270,6 @@ void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
     case PacketType::FollowerInfo:
     case PacketType::ObserverInfo:
     case PacketType::AckEpoch:
-    case PacketType::CommitAndActivate:
-    case PacketType::InformAndActivate:
       break;
   }
   if (!expected) {
@@ -315,7 +320,9 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   if (epoch_ == 0 || epoch_ >= kEpochEnd) return over("an epoch beyond all reason");
   const bool no_claim = claims_nothing();
   const int64_t last = no_claim ? kNoZxidWire : parts.storage.claimed().wire();
-  leader_is_ours_ = decode_peer_extension(behind_i32(packet.data)).has_value();
+  const std::optional<PeerExtension> its = decode_peer_extension(behind_i32(packet.data));
+  leader_is_ours_ = its.has_value();
+  if (its) hear_config(its->config, parts);
   if (manner_.damaged && !leader_is_ours_) {
     return over("the leader is none that could fill what is damaged here");
   }
@@ -376,8 +383,26 @@ void Learner::finish_truncation(Parts& parts) {
     give_up_ = connecting_until(parts);
     return connect(parts);
   }
+  settle_config(parts);
   phase_ = Phase::Syncing;
   read_packets(parts);
+}
+
+// The tree is what the log here holds, and a change that is not in it any more is no longer
+// pending.
+void Learner::settle_config(Parts& parts) {
+  parts.configs.rebase(parts.tree);
+  if (parts.configs.enabled()) parts.save_configs();
+}
+
+// What a leader knows to be committed is so. It matters before a SNAP, which shows only its last
+// change and not whether that one is: what was before has to be on disk by the ACK of NEWLEADER.
+void Learner::hear_config(std::string_view text, Parts& parts) {
+  if (!parts.configs.enabled() || text.empty()) return;
+  Result<Membership> membership = parse_membership(text);
+  if (!membership) return over("the leader's configuration makes no sense");
+  parts.configs.activate(std::move(*membership));
+  parts.save_configs();
 }
 
 void Learner::on_snap(const QuorumPacket& packet, Parts& parts) {
@@ -421,6 +446,7 @@ void Learner::finish_install(Parts& parts) {
   }
   parts.tree = std::move(install_->tree);
   install_.reset();
+  settle_config(parts);
   phase_ = Phase::Syncing;
   read_packets(parts);
 }
@@ -454,6 +480,10 @@ bool Learner::append(const QuorumPacket& packet, Parts& parts) {
   if (!zxid.follows(storage.last_logged())) {
     needs_snap_ = true;  // RULES 13
     over(fmt::format("gap: {:x} proposed after {:x}", zxid.value, storage.last_logged().value));
+    return false;
+  }
+  if (txn->header.type == TxnType::Reconfig && !note_reconfig(*txn, parts)) {
+    over("the leader proposed a configuration that makes no sense");
     return false;
   }
   parts.storage.append(parts.world, zxid, share(Bytes(packet.data.begin(), packet.data.end())));
@@ -500,12 +530,33 @@ void Learner::on_inform(const QuorumPacket& packet, Parts& parts) {
   if (append(packet, parts)) commit_to(Zxid::from_wire(packet.zxid), parts);
 }
 
+// A change of the ensemble is committed; the packet says who leads in it. What it means for this
+// server, Zab decides, with one rule for all ways in which a change becomes known (hazards X1).
+void Learner::on_activate(const QuorumPacket& packet, Parts& parts) {
+  JuteReader in(packet.data);
+  const ServerId designated{in.i64()};
+  if (!in.ok()) return over("the leader names no leader");
+  if (packet.type == PacketType::CommitAndActivate) {
+    on_commit(packet, parts);
+  } else {
+    QuorumPacket inform = packet;
+    inform.data = packet.data.subspan(in.position());
+    on_inform(inform, parts);
+  }
+  if (designated != leader_) designated_ = designated;
+}
+
 // NEWLEADER: history durable, then currentEpoch, then ACK-LD, then the ACKs of proposals; storage
 // and outbox keep that order.
 void Learner::on_new_leader(const QuorumPacket& packet, Parts& parts) {
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid != Zxid(epoch_, 0)) return over("NEWLEADER of another epoch");
   phase_ = Phase::Acking;
+  if (parts.configs.enabled() && !packet.data.empty()) {
+    Result<Membership> membership = parse_membership(as_text(packet.data));
+    if (!membership) return over("the leader's configuration makes no sense");
+    announced_ = std::move(*membership);
+  }
   history_end_ = parts.storage.last_logged();
   parts.storage.save_accepted_epoch(parts.world, epoch_);
   parts.storage.save_current_epoch(parts.world, epoch_);
@@ -533,6 +584,15 @@ void Learner::on_up_to_date(Parts& parts) {
   read_deadline_ = patience(parts);
   encode_packet(PacketType::Ack, Zxid(epoch_, 0).wire(), link_.out());
   serve_from_ = std::min(committed_, parts.storage.last_logged());
+  // A quorum has the leader's history and what it said with NEWLEADER. Apache's leader may have
+  // named a change that is under way: that one is in the log, and its commit is still to come.
+  const bool committed =
+      announced_ && (announced_->version.counter() == 0 || announced_->version <= committed_);
+  if (committed) {
+    parts.configs.activate(std::move(*announced_));
+    parts.save_configs();
+  }
+  announced_.reset();
 }
 
 // --- broadcast

@@ -48,6 +48,7 @@ class Learner {
 
   // Why this role is over, empty while it is not. Zab then changes the role.
   const std::string& over() const { return over_; }
+  const Address& leader_address() const { return address_; }
   // The last try ended because TRUNC could not be carried out here: the next one must ask for a
   // SNAP.
   bool needs_snap() const { return needs_snap_; }
@@ -59,11 +60,18 @@ class Learner {
   }
   bool serving() const { return serving_; }
   ServerId leader() const { return leader_; }
+  // How it joined, as far as others can see.
+  bool observes() const { return manner_.observer; }
+  bool stands_aside() const { return manner_.aside; }
+  // Who leads next, as the leader that hands over has said.
+  std::optional<ServerId> designated() const { return designated_; }
   Epoch epoch() const { return epoch_; }
   // The commit point this learner has been told of and may rely on.
   Zxid committed() const { return phase_ == Phase::Broadcast ? committed_ : Zxid{}; }
   // Everything above the link is cut: clients first, then the link.
   void leave(Parts& parts);
+  // The ensemble has changed, and this role does not fit into it any more.
+  void end(std::string why) { over(std::move(why)); }
 
   void submit(const WriteRequest& request, Parts& parts);
   void sync(SessionId session, int32_t cxid, uint64_t ticket, Parts& parts);
@@ -112,6 +120,9 @@ class Learner {
   void on_proposal(const QuorumPacket& packet, Parts& parts);
   void on_commit(const QuorumPacket& packet, Parts& parts);
   void on_inform(const QuorumPacket& packet, Parts& parts);
+  void on_activate(const QuorumPacket& packet, Parts& parts);
+  void hear_config(std::string_view text, Parts& parts);
+  void settle_config(Parts& parts);
   void on_new_leader(const QuorumPacket& packet, Parts& parts);
   void on_up_to_date(Parts& parts);
   void on_ping(const QuorumPacket& packet, Parts& parts);
@@ -141,10 +152,13 @@ class Learner {
   std::optional<ZxidRange> sought_;  // by the leader, in the log files here
   bool leader_is_ours_ = false;      // it has shown our extension
   Outbox outbox_;
-  Zxid committed_;            // highest zxid that the leader has said to be committed
-  Zxid keep_;                 // TRUNC's zxid
-  Zxid history_end_;          // last zxid before NEWLEADER
-  std::deque<Zxid> unacked_;  // PROPOSALs before NEWLEADER: acknowledged behind it
+  Zxid committed_;   // highest zxid that the leader has said to be committed
+  Zxid keep_;        // TRUNC's zxid
+  Address address_;  // of the leader
+  std::optional<ServerId> designated_;
+  std::optional<Membership> announced_;  // by NEWLEADER
+  Zxid history_end_;                     // last zxid before NEWLEADER
+  std::deque<Zxid> unacked_;             // PROPOSALs before NEWLEADER: acknowledged behind it
   std::optional<Install> install_;
   SnapshotBodyReader body_reader_;
   bool body_done_ = false;

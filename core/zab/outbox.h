@@ -20,7 +20,8 @@ class Outbox {
     items_.push_back({epoch, Zxid{}, type, zxid, std::move(data), true});
   }
   // Waits for the history up to `logged` too: who joins an epoch again has its number on disk
-  // already.
+  // already. And for the files that say who the members are: a history that came as a state does
+  // not tell what was before its last change of them (configs.h).
   void when_current(Epoch epoch, Zxid logged, PacketType type, int64_t zxid, Bytes data) {
     items_.push_back({epoch, logged, type, zxid, std::move(data), false});
   }
@@ -53,6 +54,7 @@ class Outbox {
     bool promise = false;  // the epoch is the accepted one
   };
   static bool is_durable(const Item& item, const Storage& storage) {
+    if (!item.promise && item.epoch != 0 && !storage.config_saved()) return false;
     const Epoch epoch = item.promise ? storage.accepted_epoch() : storage.current_epoch();
     return epoch >= item.epoch && storage.last_durable() >= item.logged;
   }

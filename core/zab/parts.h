@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/base/ids.h"
 #include "core/config.h"
 #include "core/storage/storage.h"
 #include "core/tree/data_tree.h"
 #include "core/world.h"
+#include "core/zab/configs.h"
 
 namespace vivarium {
 
@@ -33,7 +35,15 @@ struct Parts {
   World& world;
   Storage& storage;
   DataTree& tree;
+  Configs& configs;
   ZabUser& user;
+
+  // After each change of `configs`: the files have to follow, and what rests on them waits.
+  void save_configs() {
+    std::optional<Membership> pending;
+    if (configs.pending()) pending = configs.last_seen();
+    storage.save_config(world, configs.active(), pending);
+  }
 };
 
 }  // namespace vivarium

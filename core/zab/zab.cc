@@ -4,7 +4,6 @@
 
 #include "core/base/check.h"
 #include "core/zab/apply.h"
-#include "core/zab/membership.h"
 
 namespace vivarium {
 namespace {
@@ -18,9 +17,9 @@ constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
 }  // namespace
 
 Zab::Zab(const Config& config)
-    : election_(config),
-      quorum_(config),
-      serves_when_leading_(config.leader_serves || config.standalone()) {}
+    : election_(config), serves_when_leading_(config.leader_serves || config.standalone()) {
+  if (const Member* own = config.find(config.id)) own_ = *own;
+}
 
 void Zab::start(Parts& parts) {
   started_at_ = parts.world.now();
@@ -63,15 +62,19 @@ void Zab::advance(Parts& parts) {
   } else if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->advance(parts);
     if (leader->established()) note_available(true, parts.world);
-    if (leader->established() && !settled_ && !parts.config.standalone()) {
+    if (leader->established()) parts.configs.drop_hint();
+    follow_configs(parts);
+    const bool stays = !parts.config.standalone() && !leader->designated();
+    if (leader->established() && !settled_ && stays) {
       settled_ = true;
+      show_config(parts);
       election_.settle(PeerState::Leading, parts.config.id, leader->epoch(), parts.world);
     }
     if (!leader->over().empty()) {
       look(leader->over(), parts);
-    } else if (!leader->established() && deserted()) {
+    } else if (!leader->established() && deserted(parts)) {
       look("those who chose this leader look for another", parts);
-    } else if (leader->waits_for_epoch_too_long(parts) && deserted_by_one()) {
+    } else if (leader->waits_for_epoch_too_long(parts) && deserted_by_one(parts)) {
       parts.world.count("quit_leading_due_to_disloyal_voter", 1);
       look("one who chose this leader looks for another, and the others do not come", parts);
     }
@@ -137,8 +140,8 @@ void Zab::on_deadline(Parts& parts) {
 void Zab::on_recovered(Parts& parts) {
   const Recovered& found = parts.storage.recovered();
   if (!found.reason.empty()) parts.world.log(LogLevel::Warn, found.reason);
-  const Member* self = parts.config.find(parts.config.id);
-  const bool observer = self != nullptr && self->observer;
+  parts.configs.rebase(parts.tree);
+  if (parts.configs.enabled()) parts.save_configs();
   switch (found.found) {
     case Found::Refused:
       return parts.world.stop(StopReason::Fatal, found.reason);
@@ -152,21 +155,25 @@ void Zab::on_recovered(Parts& parts) {
     case Found::Whole:
     case Found::Foreign:
       // A member that was synced and has not returned yet starts its waiting anew.
-      standing_ = parts.storage.member() ? Standing::Voter : Standing::Aside;
+      standing_ = parts.storage.member() ? due_standing(parts) : Standing::Aside;
       break;
   }
   if (parts.config.standalone() && standing_ == Standing::Aside) {
     return parts.world.stop(
         StopReason::Fatal, "a standalone server has no peers to be repaired from: " + found.reason);
   }
-  if (observer) force_snap_ = standing_ == Standing::Aside;
-  if (observer) standing_ = Standing::Observer;
+  // Who can never vote has no promise to forget, and need not stand aside.
+  if (!parts.configs.enabled() && due_standing(parts) == Standing::Observer) {
+    force_snap_ = standing_ == Standing::Aside;
+    standing_ = Standing::Observer;
+  }
+  follow_configs(parts);
   look("recovered", parts);
 }
 
 // A quorum is no more to be had among voters that have not turned to another round (hazards E6).
-bool Zab::deserted() const {
-  return !quorum_.holds([&](ServerId id) { return !election_.heard_looking(id); });
+bool Zab::deserted(const Parts& parts) const {
+  return !parts.configs.quorum().holds([&](ServerId id) { return !election_.heard_looking(id); });
 }
 
 void Zab::note_available(bool leads, World& world) {
@@ -177,8 +184,8 @@ void Zab::note_available(bool leads, World& world) {
   if (leads) world.sample("leader_unavailable_time", ms);
 }
 
-bool Zab::deserted_by_one() const {
-  const std::vector<ServerId>& voters = quorum_.voters();
+bool Zab::deserted_by_one(const Parts& parts) const {
+  const std::vector<ServerId>& voters = parts.configs.quorum().voters();
   return std::any_of(voters.begin(), voters.end(),
                      [&](ServerId id) { return election_.heard_looking(id); });
 }
@@ -209,6 +216,7 @@ void Zab::look(std::string_view why, Parts& parts) {
     } else if (standing_ == Standing::Voter || learner->synced()) {
       force_snap_ = false;  // a voter must make its claim, or it cannot be counted
     }
+    handed_to_ = learner->designated();
     failed_joins_ = learner->synced() ? 0 : failed_joins_ + 1;
     if (failed_joins_ > 1) {
       const uint32_t doubled = std::min(failed_joins_ - 2, kJoinPausesDoubled);
@@ -226,6 +234,7 @@ void Zab::look(std::string_view why, Parts& parts) {
       standing_ = Standing::Aside;
       parts.storage.renounce();
     }
+    handed_to_ = leader->designated();
     leader->leave(parts);
     if (std::optional<DataTree> tree = leader->take_refilled()) {
       install_ = Learner::Install{tree->last_applied(), std::move(*tree)};
@@ -245,7 +254,11 @@ void Zab::look(std::string_view why, Parts& parts) {
 // A SNAP whose install was under way when its role ended: the disk decides whether it counts.
 void Zab::adopt_install(Parts& parts) {
   if (!install_ || parts.storage.busy() || parts.storage.installing()) return;
-  if (!parts.storage.install_failed()) parts.tree = std::move(install_->tree);
+  if (!parts.storage.install_failed()) {
+    parts.tree = std::move(install_->tree);
+    parts.configs.rebase(parts.tree);
+    if (parts.configs.enabled()) parts.save_configs();
+  }
   install_.reset();
 }
 
@@ -253,7 +266,7 @@ void Zab::adopt_install(Parts& parts) {
 void Zab::start_vote(Parts& parts) {
   const Storage& storage = parts.storage;
   if (storage.busy() || storage.installing() || install_.has_value()) return;
-  if (storage.saving_epochs()) return;
+  if (storage.saving_epochs() || !storage.config_saved()) return;
   if (look_at_ != Instant::never()) return;
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
@@ -304,7 +317,7 @@ void Zab::weigh_memory(Parts& parts) {
 void Zab::weigh_damage(Parts& parts) {
   if (parts.storage.damage() == nullptr) return;
   if (standing_ == Standing::Aside && claim_at_ == Instant::never() &&
-      election_.heard_only_ours()) {
+      due_standing(parts) == Standing::Voter && election_.heard_only_ours()) {
     parts.world.log(LogLevel::Info, fmt::format("votes in spite of damage, claims zxid {:x}",
                                                 parts.storage.claimed().value));
     standing_ = Standing::Voter;
@@ -326,9 +339,11 @@ void Zab::advance_looking(Parts& parts) {
       return;
     }
     founding_ = false;
-    standing_ = Standing::Voter;
+    standing_ = due_standing(parts);
     std::get<Looking>(role_).voting = false;
   }
+  hear_configs(parts);
+  follow_configs(parts);
   // An observer promises nothing: an empty directory is an empty history.
   const bool blank = parts.storage.recovered().found == Found::Blank;
   if (standing_ == Standing::Observer && blank && !parts.storage.member()) {
@@ -346,7 +361,8 @@ void Zab::advance_looking(Parts& parts) {
   if (!std::get<Looking>(role_).voting || parts.storage.busy()) return;
   weigh_damage(parts);
   if (!std::get<Looking>(role_).voting) return;
-  if (standing_ == Standing::Blank && election_.all_blank()) {
+  if (take_over(parts)) return;
+  if (standing_ == Standing::Blank && may_found(parts) && election_.all_blank()) {
     parts.world.log(LogLevel::Info, "all configured voters are here and blank: a new ensemble");
     founding_ = true;
     parts.storage.found_new(parts.world);
@@ -381,6 +397,7 @@ void Zab::end_read_only(Parts& parts) {
 void Zab::on_decided(ServerId leader, Parts& parts) {
   parts.world.sample("election_time", (parts.world.now() - looking_since_).ms());
   const bool voter = standing_ == Standing::Voter;
+  handed_to_.reset();
   if (leader == parts.config.id) {
     CHECK(voter);
     election_.settle(PeerState::Leading, leader, parts.storage.current_epoch(), parts.world);
@@ -400,14 +417,16 @@ void Zab::on_decided(ServerId leader, Parts& parts) {
 void Zab::advance_learner(Parts& parts) {
   auto& learner = std::get<Learner>(role_);
   learner.advance(parts);
+  fit_in(parts);
+  if (!learner.over().empty()) return look(learner.over(), parts);
   if (learner.synced() && !settled_) {
     settled_ = true;
     note_available(false, parts.world);
+    show_config(parts);
     const bool voter = standing_ == Standing::Voter;
     election_.settle(voter ? PeerState::Following : PeerState::Observing, learner.leader(),
                      learner.epoch(), parts.world);
   }
-  if (!learner.over().empty()) return look(learner.over(), parts);
   if (standing_ == Standing::Aside || standing_ == Standing::Blank) return return_from_aside(parts);
   // An observer has promised nothing that it could have forgotten: what it was sent makes it whole.
   if (standing_ == Standing::Observer && learner.caught_up(parts) && !parts.storage.member() &&
@@ -437,8 +456,10 @@ void Zab::return_from_aside(Parts& parts) {
     return;
   }
   founding_ = false;
-  standing_ = Standing::Voter;
-  look("synchronised again, returning as a voter", parts);
+  standing_ = due_standing(parts);
+  look(standing_ == Standing::Voter ? "synchronised again, returning as a voter"
+                                    : "synchronised, and here under its own id from now on",
+       parts);
 }
 
 void Zab::stop(Parts& parts) {

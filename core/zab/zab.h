@@ -93,9 +93,17 @@ class Zab {
   void advance_looking(Parts& parts);
   void advance_learner(Parts& parts);
   void note_available(bool leads, World& world);
-  bool deserted() const;
-  bool deserted_by_one() const;
+  bool deserted(const Parts& parts) const;
+  bool deserted_by_one(const Parts& parts) const;
   void delay_observer(Parts& parts);
+  // --- zab_configs.cc: the ensemble changes
+  Standing due_standing(const Parts& parts) const;
+  void hear_configs(Parts& parts);
+  void follow_configs(Parts& parts);
+  void fit_in(Parts& parts);
+  void show_config(Parts& parts);
+  bool take_over(Parts& parts);
+  bool may_found(const Parts& parts) const;
   std::optional<Election::Told> missing_acknowledged(const Parts& parts) const;
   void weigh_memory(Parts& parts);
   void weigh_damage(Parts& parts);
@@ -107,8 +115,11 @@ class Zab {
 
   Role role_;
   Election election_;
-  Quorum quorum_;
   bool serves_when_leading_ = true;  // clients
+  std::optional<Member> own_;        // as it is reached in this life
+  uint64_t configs_seen_ = 0;        // Configs::changes() that have been followed
+  // Who leads next, as the last leader has said: no election is needed.
+  std::optional<ServerId> handed_to_;
   Standing standing_ = Standing::Voter;
   Instant started_at_;
   Instant looking_since_;

@@ -80,12 +80,15 @@ void Durability::epoch_announced(ServerIndex server, Epoch epoch, const SimDisk&
 }
 
 void Durability::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-                         const SimDisk& disk, const Ledger& ledger, Zxid committed, SimTime now,
+                         const SimDisk& disk, const Ledger& ledger, Zxid committed,
+                         const std::vector<ConfigCheck::Need>& needs, SimTime now,
                          Verdict& verdict) {
   Server& s = servers_[server];
   if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter &&
       !s.rotten) {
-    verdict.expect(Checker::Recover, after.standing == Standing::Voter, now, [&] {
+    // It may be one no more, which is another matter.
+    const bool aside = after.standing == Standing::Aside || after.standing == Standing::Blank;
+    verdict.expect(Checker::Recover, !aside, now, [&] {
       return fmt::format("s{} was a voter and stands aside after a crash that damaged nothing",
                          server + 1);
     });
@@ -120,9 +123,9 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   // Recovery makes durable what it found, but for who stands aside and claims nothing.
   // Nor does an observer whose frontier is lost or whose log is damaged: it has no promise to keep.
   const bool forgetful = after.standing == Standing::Observer && after.unsettled;
-  const bool aside =
+  const bool stands_aside =
       after.standing == Standing::Aside || after.standing == Standing::Blank || forgetful;
-  if (aside && before.role == ZabRole::Recovering) return;
+  if (stands_aside && before.role == ZabRole::Recovering) return;
   // What was claimed durable is so; checked whenever the claim moves.
   if (after.last_durable != before.last_durable && after.last_durable != Zxid{} && !after.busy &&
       after.role != ZabRole::Recovering) {
@@ -151,30 +154,31 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   }
   if (after.leading && after.established && after.committed > before.committed &&
       before.established) {
-    check_commit(server, after, disk, ledger, now, verdict);
+    for (const ConfigCheck::Need& need : needs) {
+      check_commit(server, need, disk, ledger, now, verdict);
+    }
   }
 }
 
-void Durability::check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
-                              const Ledger& ledger, SimTime now, Verdict& verdict) {
-  const bool own = ledger.durable(leader, disk, after.committed);
+void Durability::check_commit(ServerIndex leader, const ConfigCheck::Need& need,
+                              const SimDisk& disk, const Ledger& ledger, SimTime now,
+                              Verdict& verdict) {
+  const bool own = ledger.durable(leader, disk, need.zxid);
   size_t voters = 0;
   size_t have = 0;
   for (ServerIndex i = 0; i < servers_.size(); ++i) {
-    if (!voters_[i]) continue;
+    if (!need.voters[i]) continue;
     ++voters;
     if (i == leader) {
       if (own) ++have;
-    } else if (servers_[i].said >= after.committed) {
+    } else if (servers_[i].said >= need.zxid) {
       ++have;
     }
   }
-  if (own) {
-    servers_[leader].acknowledged = std::max(servers_[leader].acknowledged, after.committed);
-  }
+  if (own) servers_[leader].acknowledged = std::max(servers_[leader].acknowledged, need.zxid);
   verdict.expect(Checker::Quorum, have > voters / 2, now, [&] {
     return fmt::format("s{} committed zxid {:x} with {} of {} voters having it on disk", leader + 1,
-                       after.committed.value, have, voters);
+                       need.zxid.value, have, voters);
   });
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/wire/peer_messages.h"
+#include "sim/checkers/configs.h"
 #include "sim/checkers/verdict.h"
 #include "sim/ledger.h"
 #include "sim/observation.h"
@@ -16,17 +17,17 @@ namespace vivarium::sim {
 
 class Durability {
  public:
-  explicit Durability(uint32_t servers, std::vector<bool> voters)
-      : servers_(servers), voters_(std::move(voters)) {}
+  explicit Durability(uint32_t servers) : servers_(servers) {}
 
   void packet_sent(ServerIndex server, const NodeFacts& facts, const QuorumPacket& packet,
                    const SimDisk& disk, const Ledger& ledger, SimTime now, Verdict& verdict);
   // A leader announces an epoch: its own promise of it is durable.
   void epoch_announced(ServerIndex server, Epoch epoch, const SimDisk& disk, SimTime now,
                        Verdict& verdict);
+  // `needs`: of a leader, whose acknowledgements its commits rest on.
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-               const SimDisk& disk, const Ledger& ledger, Zxid committed, SimTime now,
-               Verdict& verdict);
+               const SimDisk& disk, const Ledger& ledger, Zxid committed,
+               const std::vector<ConfigCheck::Need>& needs, SimTime now, Verdict& verdict);
   Zxid acknowledged(ServerIndex server) const { return servers_[server].acknowledged; }
   // `committed`: what is committed of that. A truncation or an install has left the server's log
   // ending at `keep`.
@@ -55,11 +56,10 @@ class Durability {
     bool voter = false;       // it was one: no crash makes it forget that
     bool rotten = false;      // something on its disk was damaged at some time
   };
-  void check_commit(ServerIndex leader, const NodeFacts& after, const SimDisk& disk,
+  void check_commit(ServerIndex leader, const ConfigCheck::Need& need, const SimDisk& disk,
                     const Ledger& ledger, SimTime now, Verdict& verdict);
 
   std::vector<Server> servers_;
-  std::vector<bool> voters_;
 };
 
 }  // namespace vivarium::sim

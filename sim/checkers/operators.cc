@@ -63,6 +63,7 @@ bool Operators::may_be(std::string_view mode, const Open& open) const {
   if (mode == "read-only") return rules_.read_only_mode;
   if (rules_.servers == 1) return mode == "standalone";
   if (mode == "leader") return seen.facts.leading || seen.led >= open.asking.sent;
+  if (rules_.parts_change && (mode == "follower" || mode == "observer")) return true;
   return mode == (server < rules_.voters ? "follower" : "observer");
 }
 

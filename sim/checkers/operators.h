@@ -24,6 +24,7 @@ class Operators {
     uint32_t voters = 0;  // the first ones
     bool all_words = true;
     bool read_only_mode = false;
+    bool parts_change = false;  // voters become observers and the other way round
   };
   explicit Operators(const Rules& rules) : rules_(rules), seen_(rules.servers) {}
 

@@ -17,11 +17,12 @@ bool is_create(Op op) {
 }
 bool is_write(Op op) {
   return is_create(op) || op == Op::Delete || op == Op::SetData || op == Op::SetAcl ||
-         op == Op::Multi;
+         op == Op::Multi || op == Op::Reconfig;
 }
 // Answered with the Stat of its znode as the txn left it.
 bool answers_stat(Op op) {
-  return op == Op::SetData || op == Op::SetAcl || (is_create(op) && op != Op::Create);
+  return op == Op::SetData || op == Op::SetAcl || op == Op::Reconfig ||
+         (is_create(op) && op != Op::Create);
 }
 
 bool is_checked_read(Op op) {
@@ -123,6 +124,15 @@ class HistoryCheck {
       return wrong(op, fmt::format("K-SESSION: became error {} in a session that is {}",
                                    static_cast<int>(code), open ? "open" : "closed"));
     }
+    if (op.op == Op::Reconfig) {
+      const bool leaders_own =
+          code == ErrorCode::NewConfigNoQuorum || code == ErrorCode::ReconfigInProgress;
+      if (leaders_own) due.error = code;
+      const auto* made = std::get_if<SetDataTxn>(&txn.body);
+      if (made != nullptr && as_text(made->data) != due.text) {
+        return wrong(op, "became another configuration than was asked for");
+      }
+    }
     if (code != due.error) {
       return wrong(op, fmt::format("became error {} where {} was due", static_cast<int>(code),
                                    static_cast<int>(due.error)));
@@ -216,6 +226,9 @@ class HistoryCheck {
     if (is_create(answer.op) && answer.reply_path != due.path)
       wrong(op, "was answered another path");
     if (answers_stat(answer.op) && answer.stat != due.stat) wrong(op, "was answered another Stat");
+    if (answer.op == Op::Reconfig && as_text(answer.reply_data) != due.text) {
+      wrong(op, "was answered another configuration");
+    }
   }
 
   // All reads whose state is older than `next`.
@@ -254,6 +267,8 @@ class HistoryCheck {
 
   // `answer` is the operation's own or one of its parts.
   void check_read_of(const ClientOp& op, const ClientOp& answer) {
+    // Servers write the first configuration there by themselves.
+    if (answer.path == kConfigNode && model_.data(answer.path)->empty()) return;
     const std::optional<Stat> stat = model_.stat(answer.path);
     const int32_t perms = answer.op == Op::GetAcl ? kPermRead | kPermAdmin : kPermRead;
     ErrorCode due = ErrorCode::NoNode;

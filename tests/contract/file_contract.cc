@@ -13,7 +13,7 @@ std::vector<uint64_t> tokens_of(const std::vector<Seen>& events) {
 
 TEST_P(WorldContract, AFreshHostHasEmptyDirectories) {
   Actor a(*worlds_);
-  for (const Dir dir : {Dir::Root, Dir::Snapshots, Dir::Logs}) {
+  for (const Dir dir : {Dir::Root, Dir::Snapshots, Dir::Logs, Dir::Config}) {
     EXPECT_TRUE(a.list(dir).empty()) << static_cast<int>(dir);
   }
 }
@@ -416,6 +416,24 @@ TEST_P(WorldContract, RenameReplacesAndRemoveRemoves) {
   EXPECT_EQ(a.all<DirSynced>().front().dir, Dir::Logs);
   EXPECT_EQ(a.list(Dir::Logs), (std::vector<DirEntry>{{"currentEpoch", 1}}));
   EXPECT_EQ(as_text(a.content(Dir::Logs, "currentEpoch")), "2");
+}
+
+// As zoo.cfg is replaced, in a directory that holds nothing else of the server's.
+TEST_P(WorldContract, AFileBesideZooCfgIsReplacedByRename) {
+  Actor a(*worlds_);
+  a.put(Dir::Config, "zoo.cfg", "as it was");
+  a.put(Dir::Config, "zoo.cfg.tmp", "as it becomes");
+  a.act([](World& world) {
+    world.rename(Dir::Config, "zoo.cfg.tmp", "zoo.cfg", Lane::Log);
+    world.sync_dir(Dir::Config, 3, Lane::Log);
+  });
+  a.wait([&] { return a.count<DirSynced>() == 1; }, "DirSynced");
+  EXPECT_EQ(a.all<DirSynced>().front().dir, Dir::Config);
+  EXPECT_EQ(a.list(Dir::Config), (std::vector<DirEntry>{{"zoo.cfg", 13}}));
+  EXPECT_EQ(as_text(a.content(Dir::Config, "zoo.cfg")), "as it becomes");
+  for (const Dir other : {Dir::Root, Dir::Snapshots, Dir::Logs}) {
+    EXPECT_TRUE(a.list(other).empty()) << static_cast<int>(other);
+  }
 }
 
 TEST_P(WorldContract, NamesOfOneDirectoryChangeInTheOrderIssued) {

@@ -66,6 +66,7 @@ void RealWorlds::start(size_t index, Handler handler) {
   host.ended.reset();
   FileDiskOptions disk_options;
   disk_options.data_dir = host.directory.path();
+  disk_options.config_dir = host.config_directory.path();
   disk_options.calls = host.calls;
   disk_options.fatal = [](const std::string&) {};
   auto disk = FileDisk::make(std::move(disk_options));

@@ -63,6 +63,7 @@ class RealWorlds : public WorldUnderTest {
  private:
   struct Host {
     TemporaryDirectory directory;
+    TemporaryDirectory config_directory;
     std::string address;
     std::array<uint16_t, 3> ports{};
     std::shared_ptr<FaultyCalls> calls = std::make_shared<FaultyCalls>();

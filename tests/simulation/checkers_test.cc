@@ -66,7 +66,8 @@ struct Servers {
   Ledger ledger{3};
   Agreement agreement{3};
   Leadership leadership{3};
-  Durability durability{3, {true, true, true}};
+  Durability durability{3};
+  ConfigCheck configs{3, {true, true, true}};
   Verdict verdict;
   std::vector<NodeFacts> facts{3};
   std::vector<SimDisk> disks{3};
@@ -95,7 +96,8 @@ struct Servers {
     agreement.stepped(server, before, after, tree, ledger, kNow, verdict);
     leadership.stepped(server, after, kNow, verdict);
     durability.stepped(server, before, after, disks[server], ledger,
-                       agreement.committed_up_to(durability.acknowledged(server)), kNow, verdict);
+                       agreement.committed_up_to(durability.acknowledged(server)),
+                       configs.needs(before, after), kNow, verdict);
   }
   void lead(ServerIndex server, Epoch epoch) {
     step(server, [&](NodeFacts& f) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/membership.h"
 #include "core/storage/snapshot.h"
 #include "core/wire/jute.h"
 #include "core/wire/peer_extension.h"
@@ -122,7 +123,8 @@ Bytes as_apache_reads(const Bytes& bytes) {
   constexpr size_t kTypeAt = 28;
   constexpr size_t kErrorTxnBytes = 36;
   constexpr size_t kDigestBytes = 12;
-  if (packet.type == PacketType::Proposal && get_u32(packet.data.data() + kTypeAt) == UINT32_MAX) {
+  const bool txn = packet.type == PacketType::Proposal || packet.type == PacketType::Inform;
+  if (txn && get_u32(packet.data.data() + kTypeAt) == UINT32_MAX) {
     EXPECT_EQ(packet.data.size(), kErrorTxnBytes + kDigestBytes);
     packet.data = packet.data.first(kErrorTxnBytes);
   }
@@ -395,6 +397,129 @@ TEST(ZabGolden, LeadsAnEmptyEnsembleAndItsFirstWrites) {
     EXPECT_EQ(our_syncs, their_syncs);
   }
   EXPECT_EQ(host.node().tree().last_applied(), Zxid(1, 10));
+}
+
+// --- the ensemble changes
+
+// Three servers whose lists name client ports, and which one may be left of.
+Config changing_config(int64_t self) {
+  Config config = recorded_config(self);
+  for (Member& m : config.members) {
+    const auto n = static_cast<uint16_t>(m.id.value);
+    m.quorum = {"127.0.0.1", static_cast<uint16_t>(46280 + n)};
+    m.election = {"127.0.0.1", static_cast<uint16_t>(46380 + n)};
+    m.client = {"127.0.0.1", static_cast<uint16_t>(46180 + n)};
+  }
+  config.reconfig.enabled = true;
+  config.reconfig.standalone_enabled = false;
+  config.super_digest = Secret("super:D/InIHSb7yEEbrWz8b9l71RjZJU=");
+  return config;
+}
+
+std::vector<Bytes> sent_by_leader(const Recording& recorded) {
+  std::vector<Bytes> out;
+  for (const Recorded& packet : recorded.of(Side::Acceptor)) out.push_back(packet.bytes);
+  return out;
+}
+
+// LEADERINFO of ours also tells what is active; the epoch's first one tells nothing yet.
+void expect_said(const std::vector<Bytes>& ours, const Recording& recorded) {
+  size_t syncs = 0;
+  expect_equal(without_pings(ours, syncs), without_pings(sent_by_leader(recorded), syncs));
+}
+
+// A server that is in no list follows, is taken in as an observer and comes back as one; then two
+// of three voters go, the leader among them, and the last one is told to lead.
+TEST(ZabGolden, LeadsThroughChangesOfTheEnsembleAndHandsOver) {
+  const Config config = changing_config(3);
+  ZabHost host(config, ZabHost::make_disk(config, 0, 0, {}));
+  host.start();
+  lead(host);
+  const Recording one = recording("F_reconfig", 1);
+  const Recording two = recording("F_reconfig", 2);
+  const Recording stranger = recording("F_reconfig", 4, 0);
+  const Recording observer = recording("F_reconfig", 4, 1);
+  std::vector<Timed> conversation = merged(one, two);
+  for (const Recorded& packet : stranger.packets) conversation.push_back({"stranger", packet});
+  for (const Recorded& packet : observer.packets) conversation.push_back({"observer", packet});
+  std::stable_sort(conversation.begin(), conversation.end(),
+                   [](const Timed& a, const Timed& b) { return a.packet.time < b.packet.time; });
+  for (const char* link : {"1", "2", "stranger", "observer"}) host.connect(link, Door::Quorum);
+  RecordedFollowers followers(host);
+  followers.play(conversation);
+  expect_said(followers.sent("1"), one);
+  expect_said(followers.sent("2"), two);
+  expect_said(followers.sent("observer"), observer);
+  EXPECT_EQ(host.node().configs().active().version, Zxid(1, 8));
+  ASSERT_NE(host.node().zab().leader_role(), nullptr);
+  EXPECT_EQ(host.node().zab().leader_role()->designated(), ServerId{1});
+  host.pass(config.tick());
+  EXPECT_FALSE(host.node().zab().leading());
+  EXPECT_EQ(host.node().zab().standing(), Standing::NonVoting);
+}
+
+// The same from the side of the one who is left: it follows, and then leads without an election.
+TEST(ZabGolden, FollowsThroughChangesOfTheEnsembleAndTakesOver) {
+  const Config config = changing_config(1);
+  ZabHost host(config, ZabHost::make_disk(config, 0, 0, {}));
+  host.start();
+  follow(host, 3, 1);
+  const Recording recorded = recording("F_reconfig", 1);
+  const std::vector<Bytes> ours = follow_recording(host, 3, recorded);
+  EXPECT_EQ(host.node().configs().active().version, Zxid(1, 8));
+  EXPECT_EQ(host.node().configs().active().members.size(), 2u);
+  ASSERT_TRUE(host.node().zab().leading()) << "no vote was asked for";
+  EXPECT_EQ(host.node().zab().epoch(), 2u);
+  // Requests are its clients' in the recording; what it acknowledges is as recorded.
+  const auto acks = [](const std::vector<Bytes>& packets) {
+    std::vector<std::string> out;
+    for (const Bytes& bytes : packets) {
+      const std::string words = words_of(bytes);
+      if (words.starts_with("ACK")) out.push_back(words);
+    }
+    return out;
+  };
+  std::vector<Bytes> theirs;
+  for (const Recorded& packet : recorded.of(Side::Connector)) theirs.push_back(packet.bytes);
+  EXPECT_EQ(acks(ours), acks(theirs));
+  EXPECT_GT(acks(theirs).size(), 8u);
+}
+
+// In no list, and then an observer of the ensemble: the connection is made anew, as what it is now.
+TEST(ZabGolden, IsTakenInAsAnObserver) {
+  Config config = changing_config(4);
+  config.members.push_back(
+      {ServerId{4}, {"127.0.0.1", 46284}, {"127.0.0.1", 46384}, false, {"127.0.0.1", 46184}});
+  ZabHost host(config, ZabHost::make_disk(config, 0, 0, {}));
+  host.start();
+  const std::string list = to_text(Membership{Zxid(1, 0), changing_config(1).members});
+  Notification n;
+  n.leader = ServerId{3};
+  n.election_epoch = 1;
+  n.peer_epoch = 1;
+  n.config = list;
+  for (int round = 0; round < 2; ++round) {  // in its own list first, then in that of the others
+    for (const int64_t from : {1, 2, 3}) {
+      n.state = from == 3 ? PeerState::Leading : PeerState::Following;
+      host.notify(ServerId{from}, n);
+    }
+  }
+  host.accept_dial("3");
+  EXPECT_EQ(host.node().zab().standing(), Standing::NonVoting);
+  const std::vector<Bytes> ours = follow_recording(host, 3, recording("F_reconfig", 4, 0));
+  EXPECT_EQ(words_of(ours.front()).substr(0, 12), "FOLLOWERINFO");
+  EXPECT_EQ(host.node().zab().standing(), Standing::Observer);
+  EXPECT_EQ(host.node().configs().active().version, Zxid(1, 4));
+  host.pass(milliseconds(config.observer_election_delay_ms));
+  for (const int64_t from : {1, 2, 3}) {
+    n.state = from == 3 ? PeerState::Leading : PeerState::Following;
+    host.notify(ServerId{from}, n);
+  }
+  host.accept_dial("3");
+  const std::vector<Bytes> again = follow_recording(host, 3, recording("F_reconfig", 4, 1));
+  EXPECT_EQ(words_of(again.front()).substr(0, 12), "OBSERVERINFO");
+  EXPECT_EQ(host.node().storage().last_logged(), Zxid(1, 8));
+  EXPECT_EQ(host.node().configs().active().members.size(), 2u);
 }
 
 }  // namespace

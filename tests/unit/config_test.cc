@@ -472,8 +472,6 @@ TEST(ServerFile, RefusedKeysSayWhy) {
   EXPECT_EQ(refusal(kMinimal + "weight.1=2"), "weight.1=2: hierarchical quorums are not supported");
   EXPECT_EQ(refusal(kMinimal + "electionAlg=0"),
             "electionAlg=0: there is only election algorithm 3");
-  EXPECT_EQ(refusal(kMinimal + "reconfigEnabled=true"),
-            "reconfigEnabled=true: reconfiguration is not supported");
   EXPECT_EQ(refusal(kMinimal + "snapshot.compression.method=gz"),
             "snapshot.compression.method=gz: compressed snapshots are not written");
   EXPECT_EQ(refusal(kMinimal + "closeSessionTxn.enabled=false"),
@@ -493,7 +491,7 @@ TEST(ServerFile, ValuesThatAskForNothingAreNoReasonToRefuse) {
                                  "standaloneEnabled=true");
   EXPECT_TRUE(file.warnings.empty());
   EXPECT_EQ(refusal(kMinimal + "standaloneEnabled=false"),
-            "standaloneEnabled=false: a quorum of one server is not supported");
+            "standaloneEnabled=false: there is no participant among the server lines");
   EXPECT_TRUE(parsed(kEnsemble + "standaloneEnabled=false").warnings.empty());
 }
 

@@ -127,5 +127,47 @@ TEST(ConnectToLearnerMasterLimit, ALearnerGivesUpAfterIt) {
   });
 }
 
+// A leader has been elected, those who elected it do not come, and one of them looks again.
+TEST(MaxTimeToWaitForEpoch, ALeaderThatWaitsForItsQuorumGivesUpWhenOneLooksAgain) {
+  for (const int64_t limit : {-1, 300}) {
+    Profile p = scenario_profile();
+    p.servers = 5;
+    p.config.init_limit_ticks = 100;
+    p.config.epoch_wait_ms = limit;
+    Scenario s(p);
+    play(s, [&] {
+      ASSERT_TRUE(s.until([&] { return s.serving(); }));
+      for (ServerIndex i = 0; i < 5; ++i) s.power_loss(i);
+      for (ServerIndex i = 0; i < 5; ++i) s.start(i);
+      std::optional<ServerIndex> leader;
+      ASSERT_TRUE(s.until([&] {
+        for (ServerIndex i = 0; i < 5; ++i) {
+          if (s.facts(i).role == ZabRole::Leader) leader = i;
+        }
+        return leader.has_value();
+      }));
+      const ServerIndex last = *leader == 0 ? 1 : 0;
+      for (ServerIndex i = 0; i < 5; ++i) {
+        if (i == *leader || i == last) continue;
+        s.cut(*leader, i);
+        s.cut(last, i);  // it hears the leader alone, who may say that he leads
+      }
+      ASSERT_FALSE(s.facts(*leader).established);
+      s.kill(last);
+      ASSERT_TRUE(s.wait(milliseconds(400)));
+      s.start(last);
+      ASSERT_TRUE(s.wait(milliseconds(1500)));
+      const size_t gave_up = s.logged(*leader, "one who chose this leader looks for another");
+      EXPECT_EQ(gave_up, limit < 0 ? 0U : 1U);
+      for (ServerIndex i = 0; i < 5; ++i) {
+        if (i == *leader || i == last) continue;
+        s.join(*leader, i);
+        s.join(last, i);
+      }
+      ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    });
+  }
+}
+
 }  // namespace
 }  // namespace vivarium::sim

@@ -375,7 +375,9 @@ TEST_F(ElectionLinksTest, ABlackHoleIsGivenUpAndTriedAgainAndStopsNobodyElse) {
   step(LinkUp{link_to("n2")});
   send(2, frame_of(40, 1));
   EXPECT_EQ(world.links.at(link_to("n2")).sent, hello_of(3) + frame_of(40, 1));
-  pass(3000);
+  pass(4999);  // cnxTimeout
+  EXPECT_TRUE(world.links.at(hole).open);
+  pass(1);
   EXPECT_FALSE(world.links.at(hole).open);
   pass(200);
   EXPECT_TRUE(link_to("n1").valid());

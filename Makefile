@@ -13,13 +13,15 @@ SEEDS ?= 1:100000
 PACKAGES := \
   g++ cmake ninja-build ccache \
   libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev libedit-dev \
-  libssl-dev openssl libsasl2-dev libsasl2-modules \
+  libssl-dev openssl libsasl2-dev libsasl2-modules libkrb5-dev \
   libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
   python3 python3-kazoo python3-pure-sasl zookeeper libcurator-recipes-java default-jdk-headless libzookeeper-mt-dev
 
-# What `make test-all` needs beyond that, for clients in other languages. Node may be there from elsewhere.
-PACKAGES_ALL := golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm)
+# What `make test-all` needs beyond that: clients in other languages (Node may be there from elsewhere), and a KDC with
+# clients of Kerberos.
+PACKAGES_ALL := golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm) \
+  krb5-kdc krb5-admin-server krb5-user python3-gssapi
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 

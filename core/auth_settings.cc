@@ -43,6 +43,16 @@ std::optional<Result<void>> AuthKeys::take(std::string_view key, std::string_vie
     fips_ = is_true(value);
   } else if (key == "sasl.serverconfig") {
     sasl_file_.section = value;
+  } else if (key == "kerberos.removeHostFromPrincipal") {
+    sasl_file_.naming.removes_host = value == "true";
+  } else if (key == "kerberos.removeRealmFromPrincipal") {
+    sasl_file_.naming.removes_realm = value == "true";
+  } else if (key == "requireKerberosConfig") {
+    sasl_file_.demands_kerberos = value == "true";
+  } else if (key == "security.auth_to_local") {
+    Result<AuthToLocal> rules = AuthToLocal::parse(value);
+    if (!rules) return fail(fmt::format("{}: {}", key, rules.error().message));
+    sasl_file_.naming.rules = std::move(*rules);
   } else {
     return std::nullopt;
   }
@@ -167,26 +177,56 @@ Result<LoginModule> parse_module(JaasReader& in, std::string name) {
   }
 }
 
-Result<SaslUsers> users_of(const LoginModule& module, std::string_view section) {
-  constexpr std::string_view kDigest = "org.apache.zookeeper.server.auth.DigestLoginModule";
-  if (module.name != kDigest) {
-    return fail(fmt::format("{}: {} is not supported, only {} is", section, module.name, kDigest));
-  }
-  constexpr std::string_view kUser = "user_";
-  SaslUsers users;
+constexpr std::string_view kDigestModule = "org.apache.zookeeper.server.auth.DigestLoginModule";
+constexpr std::string_view kKerberosModule = "com.sun.security.auth.module.Krb5LoginModule";
+
+// A server has a host; ZooKeeper looks for it between '/' and '@'.
+bool is_service_principal(std::string_view text) {
+  const std::string whole =
+      std::string(text) + (text.find('@') == std::string_view::npos ? "@REALM" : "");
+  const std::optional<KerberosName> name = parse_kerberos_name(whole);
+  return name && name->host;
+}
+
+Result<KerberosLogin> kerberos_of(const LoginModule& module) {
+  KerberosLogin login;
+  bool uses_keytab = false;
   for (const auto& [key, value] : module.options) {
-    if (key.starts_with(kUser)) users.emplace_back(key.substr(kUser.size()), Secret(value));
+    if (key == "useKeyTab") uses_keytab = is_true(value);
+    if (key == "keyTab") login.keytab = value;
+    if (key == "principal") login.principal = value;
   }
-  if (users.empty())
-    return fail(fmt::format("{}: there are no users (user_NAME=\"...\")", section));
-  return users;
+  if (!uses_keytab) return fail("Krb5LoginModule: a server needs useKeyTab=true");
+  if (!is_service_principal(login.principal)) {
+    return fail(fmt::format("Krb5LoginModule: principal '{}' is not SERVICE/HOST[@REALM]",
+                            login.principal));
+  }
+  return login;
+}
+
+Result<void> add_module(const LoginModule& module, SaslLogin& login) {
+  constexpr std::string_view kUser = "user_";
+  if (module.name == kKerberosModule) {
+    Result<KerberosLogin> kerberos = kerberos_of(module);
+    if (!kerberos) return tl::unexpected<Error>(kerberos.error());
+    login.kerberos = std::move(*kerberos);
+    return {};
+  }
+  if (module.name != kDigestModule) {
+    return fail(fmt::format("{} is not supported, only {} and {} are", module.name, kDigestModule,
+                            kKerberosModule));
+  }
+  for (const auto& [key, value] : module.options) {
+    if (key.starts_with(kUser)) login.users.emplace_back(key.substr(kUser.size()), Secret(value));
+  }
+  return {};
 }
 
 }  // namespace
 
-Result<std::optional<SaslUsers>> parse_jaas(std::string_view text, std::string_view section) {
+Result<std::optional<SaslLogin>> parse_jaas(std::string_view text, std::string_view section) {
   JaasReader in(text);
-  std::optional<SaslUsers> found;
+  std::optional<SaslLogin> found;
   for (;;) {
     const Result<JaasReader::Token> name = in.next();
     if (!name) return tl::unexpected<Error>(name.error());
@@ -201,9 +241,13 @@ Result<std::optional<SaslUsers>> parse_jaas(std::string_view text, std::string_v
       const Result<LoginModule> module = parse_module(in, std::move(module_name->text));
       if (!module) return tl::unexpected<Error>(module.error());
       if (name->text != section) continue;
-      Result<SaslUsers> users = users_of(*module, section);
-      if (!users) return tl::unexpected<Error>(users.error());
-      found = std::move(*users);
+      if (!found) found.emplace();
+      if (Result<void> done = add_module(*module, *found); !done) {
+        return fail(fmt::format("{}: {}", section, done.error().message));
+      }
+    }
+    if (name->text == section && found && !found->kerberos && found->users.empty()) {
+      return fail(fmt::format("{}: there are no users (user_NAME=\"...\")", section));
     }
     const Result<JaasReader::Token> end = in.next();
     if (!end || !end->is(";")) return fail(fmt::format("{}: expected ';' behind '}}'", name->text));

@@ -9,6 +9,7 @@
 
 #include "core/base/result.h"
 #include "core/base/secret.h"
+#include "core/kerberos_name.h"
 
 namespace vivarium {
 
@@ -29,6 +30,8 @@ struct SaslFile {
   std::string section = "Server";
   // SASLAuthenticationProvider.superPassword: of the user "super", who may do everything.
   Secret super_password{};
+  KerberosNaming naming;          // what principals are called in ACLs
+  bool demands_kerberos = false;  // requireKerberosConfig: no start without a default realm
 };
 
 class AuthKeys {
@@ -46,9 +49,23 @@ class AuthKeys {
   bool fips_ = false;
 };
 
-// The users of a section of a JAAS file whose login module is DigestLoginModule. nullopt: the file
-// has no such section. Errors: no JAAS file, another login module.
 using SaslUsers = std::vector<std::pair<std::string, Secret>>;
-Result<std::optional<SaslUsers>> parse_jaas(std::string_view text, std::string_view section);
+
+// Krb5LoginModule: as whom the server lets itself be called, and where its keys are.
+struct KerberosLogin {
+  std::string keytab;     // empty: the library's usual one
+  std::string principal;  // SERVICE/HOST, with or without @REALM
+};
+
+// What a section of a JAAS file says. As in ZooKeeper a principal means GSSAPI, and users mean
+// DIGEST-MD5 where there is none.
+struct SaslLogin {
+  SaslUsers users;
+  std::optional<KerberosLogin> kerberos;
+};
+
+// nullopt: the file has no such section. Errors: no JAAS file, another login module than
+// DigestLoginModule and Krb5LoginModule, or one without what a server needs.
+Result<std::optional<SaslLogin>> parse_jaas(std::string_view text, std::string_view section);
 
 }  // namespace vivarium

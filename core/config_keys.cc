@@ -31,7 +31,6 @@ constexpr RefusedKey kRefused[] = {
     {"quorum.auth.enableSasl", "false", "SASL between servers is not supported"},
     {"quorum.auth.learnerRequireSasl", "false", "SASL between servers is not supported"},
     {"quorum.auth.serverRequireSasl", "false", "SASL between servers is not supported"},
-    {"requireKerberosConfig", "false", "Kerberos is not supported"},
     {"snapshot.compression.method", "", "compressed snapshots are not written", true},
     {"sslQuorum", "false", "TLS between servers is not supported"},
     {"test.", "", "it belongs to ZooKeeper's own tests"},
@@ -52,6 +51,7 @@ constexpr std::string_view kNoSuchCache = "there is no such cache here";
 constexpr std::string_view kLoopWaits = "the loop waits for nobody";
 constexpr std::string_view kGoesOn = "whoever waits goes on as soon as there is room";
 constexpr std::string_view kNotKept = "this is not measured here";
+constexpr std::string_view kNoLogin = "who accepts tickets has to log in nowhere";
 constexpr std::string_view kNoFeature = "what it belongs to is not supported";
 
 // First those with a longer key, where one begins like another.
@@ -76,8 +76,8 @@ constexpr IgnoredKey kIgnored[] = {
     {"jmx.log4j.", kNoJava},
     {"jute.maxbuffer.extrasize", "logs and peers take whatever a server can acknowledge"},
     {"jvm.pause.", kNoJava},
-    {"kerberos.", "Kerberos is not supported"},
-    {"kinit", "Kerberos is not supported"},
+    {"kerberos.", kNoLogin},
+    {"kinit", kNoLogin},
     {"leader.ackLoggingFrequency", kNotKept},
     {"leader.closeSocketAsync", kLoopWaits},
     {"leader.nodelay", "packets are never held back"},
@@ -109,7 +109,6 @@ constexpr IgnoredKey kIgnored[] = {
     {"request_throttler.", kLoopWaits},
     {"requireClientAuthScheme", "ZooKeeper itself never looks at it: see enforce.auth.schemes"},
     {"sasl.", "it is a client's"},
-    {"security.auth_to_local", "Kerberos is not supported"},
     {"serializeLastProcessedZxid.enabled", "snapshots always end with their zxid", "true"},
     {"serverCnxnFactory", kNoJava},
     {"snapshot.trust.empty",

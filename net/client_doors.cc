@@ -24,13 +24,17 @@ std::string_view demand(ClientAuth auth) {
 
 // Reads the JAAS file when one is named.
 Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
+  if (sasl.demands_kerberos) {
+    const Result<std::string> realm = KerberosKeys::default_realm();
+    if (!realm) return fail("requireKerberosConfig: " + realm.error().message);
+  }
   if (sasl.path.empty()) return {};
   const Result<std::string> text = read_whole_file(sasl.path);
   if (!text) return tl::unexpected<Error>(text.error());
-  Result<std::optional<SaslUsers>> users = parse_jaas(*text, sasl.section);
-  if (!users) return fail(fmt::format("{}: {}", sasl.path, users.error().message));
+  Result<std::optional<SaslLogin>> login = parse_jaas(*text, sasl.section);
+  if (!login) return fail(fmt::format("{}: {}", sasl.path, login.error().message));
   // As ZooKeeper, but aloud: a file for other programs may be named here too.
-  if (!users->has_value()) {
+  if (!login->has_value()) {
     if (options.log) {
       options.log(LogLevel::Warn,
                   fmt::format("{} has no section {}: no SASL", sasl.path, sasl.section));
@@ -38,16 +42,17 @@ Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
     return {};
   }
   if (!sasl.super_password.empty()) {
-    std::erase_if(**users, [](const auto& user) { return user.first == kSaslSuper; });
-    (*users)->emplace_back(kSaslSuper, sasl.super_password);
+    SaslUsers& users = (**login).users;
+    std::erase_if(users, [](const auto& user) { return user.first == kSaslSuper; });
+    users.emplace_back(kSaslSuper, sasl.super_password);
   }
-  const size_t count = (*users)->size();
-  Result<std::unique_ptr<SaslServer>> server = SaslServer::make(std::move(**users));
-  if (!server) return tl::unexpected<Error>(server.error());
+  Result<std::unique_ptr<SaslServer>> server =
+      SaslServer::make(std::move(**login), sasl.naming, options.log);
+  if (!server) return fail(fmt::format("{}: {}", sasl.path, server.error().message));
   options.sasl = std::move(*server);
   if (options.log) {
     options.log(LogLevel::Info,
-                fmt::format("SASL for clients: DIGEST-MD5, {} users of {}", count, sasl.path));
+                fmt::format("SASL for clients by {}: {}", sasl.path, options.sasl->summary()));
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "net/sasl_server.h"
 
+#include <fmt/format.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 
@@ -20,6 +21,7 @@ constexpr const char* kServer = "zk-sasl-md5";
 constexpr const char* kMechanism = "DIGEST-MD5";
 constexpr const char* kLookup = "vivarium";
 constexpr size_t kTokenBytesMax = 4096;
+constexpr size_t kTicketBytesMax = 64 << 10;  // the groups of a domain's user are in it
 
 // The library calls back without saying for whom.
 const SaslUsers* users_in_force = nullptr;
@@ -77,6 +79,15 @@ int offer_lookup(const sasl_utils_t*, int, int* version, sasl_auxprop_plug_t** p
   return SASL_OK;
 }
 
+// What a client or a ticket brought may be in it.
+std::string printable(std::string_view text) {
+  constexpr size_t kBytesMax = 300;
+  std::string out(text.substr(0, kBytesMax));
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  std::replace_if(out.begin(), out.end(), is_control, '?');
+  return out;
+}
+
 }  // namespace
 
 struct SaslServer::Exchange {
@@ -85,7 +96,14 @@ struct SaslServer::Exchange {
   bool begun = false;
 };
 
-Result<std::unique_ptr<SaslServer>> SaslServer::make(SaslUsers users) {
+Result<std::unique_ptr<SaslServer>> SaslServer::make(SaslLogin login, KerberosNaming naming,
+                                                     LogSink log) {
+  if (login.kerberos) {
+    Result<std::unique_ptr<KerberosKeys>> keys = KerberosKeys::read(*login.kerberos);
+    if (!keys) return tl::unexpected<Error>(keys.error());
+    return std::unique_ptr<SaslServer>(
+        new SaslServer(std::move(*keys), std::move(naming), std::move(log)));
+  }
   CHECK(users_in_force == nullptr);
   const auto cannot = [](const char* what, int code) {
     return fail(std::string("SASL cannot be set up: ") + what + ": " +
@@ -97,7 +115,7 @@ Result<std::unique_ptr<SaslServer>> SaslServer::make(SaslUsers users) {
   if (const int code = sasl_auxprop_add_plugin(kLookup, offer_lookup); code != SASL_OK) {
     return cannot("the users", code);
   }
-  std::unique_ptr<SaslServer> server(new SaslServer(std::move(users)));
+  std::unique_ptr<SaslServer> server(new SaslServer(std::move(login.users)));
   Exchange probe;
   if (const int code = sasl_server_new(kService, kServer, nullptr, nullptr, nullptr, nullptr, 0,
                                        &probe.connection);
@@ -115,15 +133,52 @@ Result<std::unique_ptr<SaslServer>> SaslServer::make(SaslUsers users) {
 
 SaslServer::SaslServer(SaslUsers users) : users_(std::move(users)) { users_in_force = &users_; }
 
+SaslServer::SaslServer(std::unique_ptr<KerberosKeys> keys, KerberosNaming naming, LogSink log)
+    : keys_(std::move(keys)), naming_(std::move(naming)), log_(std::move(log)) {
+  CHECK(keys_ != nullptr);
+}
+
 SaslServer::~SaslServer() {
   exchanges_.clear();
+  tickets_.clear();
+  if (keys_ != nullptr) return;
   users_in_force = nullptr;
   sasl_server_done();
 }
 
-void SaslServer::forget(LinkId link) { exchanges_.erase(link); }
+std::string SaslServer::summary() const {
+  if (keys_ == nullptr) return fmt::format("{}, {} users", kMechanism, users_.size());
+  return fmt::format("GSSAPI as {}, {} keys of {}", keys_->principal(), keys_->count(),
+                     keys_->keytab());
+}
+
+void SaslServer::forget(LinkId link) {
+  exchanges_.erase(link);
+  tickets_.erase(link);
+}
 
 SaslAnswer SaslServer::step(LinkId link, ByteView token) {
+  if (keys_ == nullptr) return step_by_password(link, token);
+  Result<SaslAnswer> answer = step_by_ticket(link, token);
+  if (!answer || answer->state != SaslAnswer::State::Continue) tickets_.erase(link);
+  if (answer) return std::move(*answer);
+  if (log_) log_(LogLevel::Info, "GSSAPI refused a client: " + printable(answer.error().message));
+  return SaslAnswer{SaslAnswer::State::Failed, {}, {}};
+}
+
+Result<SaslAnswer> SaslServer::step_by_ticket(LinkId link, ByteView token) {
+  if (token.size() > kTicketBytesMax) return fail("its token is too long");
+  std::unique_ptr<TicketExchange>& exchange = tickets_[link];
+  if (exchange == nullptr) exchange = std::make_unique<TicketExchange>(keys_->credentials());
+  Result<SaslAnswer> answer = exchange->step(token);
+  if (!answer || answer->state != SaslAnswer::State::Done) return answer;
+  Result<std::string> id = sasl_id_of(answer->user, naming_, keys_->realm());
+  if (!id) return fail(fmt::format("{}: {}", answer->user, id.error().message));
+  answer->user = std::move(*id);
+  return answer;
+}
+
+SaslAnswer SaslServer::step_by_password(LinkId link, ByteView token) {
   const auto failed = [&] {
     exchanges_.erase(link);
     return SaslAnswer{SaslAnswer::State::Failed, {}, {}};

@@ -273,8 +273,15 @@ void Server::identify_by_sasl(ClientConnection& connection, PendingRequest& requ
   }
   switch (answer.state) {
     case SaslAnswer::State::Continue:
-    case SaslAnswer::State::Done:
       reply.buffer(answer.token);
+      return;
+    case SaslAnswer::State::Done:
+      // By a token of nothing Java's clients know that GSSAPI is over.
+      if (answer.token.empty()) {
+        reply.null_buffer();
+      } else {
+        reply.buffer(answer.token);
+      }
       return;
     case SaslAnswer::State::NotSetUp:  // a token of nothing (section 11)
       reply.null_buffer();

@@ -1,16 +1,21 @@
 // SaslServer against bytes that no client of good will sends. What such clients do is in
-// tests/system/sasl_test.py.
+// tests/system/sasl_test.py and tests/system/kerberos_test.py.
 #include "net/sasl_server.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <krb5/krb5.h>
 #include <openssl/evp.h>
 #include <rapidcheck.h>
 
 #include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace vivarium::contract {
 namespace {
@@ -19,10 +24,10 @@ using State = SaslAnswer::State;
 using testing::HasSubstr;
 
 std::unique_ptr<SaslServer> server_for_bob() {
-  SaslUsers users;
-  users.emplace_back("bob", Secret("secret"));
-  users.emplace_back("ann", Secret("other"));
-  auto server = SaslServer::make(std::move(users));
+  SaslLogin login;
+  login.users.emplace_back("bob", Secret("secret"));
+  login.users.emplace_back("ann", Secret("other"));
+  auto server = SaslServer::make(std::move(login), {}, {});
   EXPECT_TRUE(server) << server.error().message;
   return std::move(*server);
 }
@@ -134,6 +139,112 @@ TEST(SaslServer, NoBytesButTheRightOnesAreAnybody) {
     RC_ASSERT(answer.state == State::Failed || answer.state == State::Continue);
     server->forget(kLink);
   });
+}
+
+// A krb5.conf and a keytab, and no KDC.
+class SaslByTicket : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "vivarium-kerberos-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    std::ofstream(folder_ / "krb5.conf") << "[libdefaults]\ndefault_realm = R\n";
+    setenv("KRB5_CONFIG", (folder_ / "krb5.conf").c_str(), 1);
+  }
+  void TearDown() override {
+    unsetenv("KRB5_CONFIG");
+    std::filesystem::remove_all(folder_);
+  }
+  std::string keytab(const std::vector<std::string>& principals) {
+    const std::string path = folder_ / "keytab";
+    krb5_context context = nullptr;
+    krb5_keytab file = nullptr;
+    EXPECT_EQ(krb5_init_context(&context), 0);
+    EXPECT_EQ(krb5_kt_resolve(context, ("WRFILE:" + path).c_str(), &file), 0);
+    for (const std::string& principal : principals) {
+      krb5_keytab_entry entry = {};
+      entry.vno = 1;
+      EXPECT_EQ(krb5_parse_name(context, principal.c_str(), &entry.principal), 0);
+      std::array<uint8_t, 32> bytes = {};  // nobody will show a ticket that is sealed with it
+      entry.key.enctype = ENCTYPE_AES256_CTS_HMAC_SHA1_96;
+      entry.key.length = bytes.size();
+      entry.key.contents = bytes.data();
+      EXPECT_EQ(krb5_kt_add_entry(context, file, &entry), 0);
+      krb5_free_principal(context, entry.principal);
+    }
+    krb5_kt_close(context, file);
+    krb5_free_context(context);
+    return path;
+  }
+  Result<std::unique_ptr<SaslServer>> server_as(const std::string& principal,
+                                                const std::string& keytab) {
+    SaslLogin login;
+    login.kerberos = KerberosLogin{keytab, principal};
+    return SaslServer::make(std::move(login), {},
+                            [this](LogLevel, std::string_view line) { lines_.emplace_back(line); });
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::string> lines_;
+};
+
+TEST_F(SaslByTicket, TakesTheKeysOfItsPrincipalAndNoOthers) {
+  const std::string path = keytab({"zookeeper/h@R", "other/h@R", "zookeeper/h@S", "zookeeper/h@R"});
+  for (const std::string name : {"zookeeper/h@R", "zookeeper/h"}) {
+    const auto server = server_as(name, path);
+    ASSERT_TRUE(server) << server.error().message;
+    EXPECT_EQ((*server)->summary(), "GSSAPI as zookeeper/h@R, 2 keys of " + path);
+  }
+}
+
+TEST_F(SaslByTicket, WhatIsMissingIsOneLine) {
+  const auto complaint = [](const auto& server) { return server ? "" : server.error().message; };
+  EXPECT_THAT(complaint(server_as("zookeeper/h", folder_ / "none")), HasSubstr("none"));
+  const std::string path = keytab({"other/h@R"});
+  EXPECT_EQ(complaint(server_as("zookeeper/h", path)),
+            "Kerberos cannot be set up: " + path + " has no key of zookeeper/h@R");
+  std::ofstream(folder_ / "torn") << "no keytab";
+  EXPECT_THAT(complaint(server_as("zookeeper/h", folder_ / "torn")), HasSubstr("torn"));
+  std::ofstream(folder_ / "krb5.conf") << "[libdefaults]\ndns_lookup_realm = false\n";
+  EXPECT_THAT(complaint(server_as("zookeeper/h@R", path)), HasSubstr("the default realm"));
+  EXPECT_FALSE(KerberosKeys::default_realm());
+}
+
+// The library says of such tokens that it goes on, and has nothing to go on with. Who believes it
+// is crashed by any stranger.
+TEST_F(SaslByTicket, ATokenOfAnotherKindIsNone) {
+  const auto server = server_as("zookeeper/h", keytab({"zookeeper/h@R"}));
+  ASSERT_TRUE(server) << server.error().message;
+  const std::string mechanism = "\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
+  using namespace std::string_literals;
+  for (const std::string& kind : {"\x02\0"s, "\x03\0"s, "\x05\x04"s, "\0\0"s}) {
+    const std::string inner = mechanism + kind + "body";
+    const std::string token = '\x60' + std::string(1, static_cast<char>(inner.size())) + inner;
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ((*server)->step(kLink, as_bytes(token)).state, State::Failed);
+    }
+  }
+  EXPECT_EQ(lines_.size(), 8U);
+}
+
+TEST_F(SaslByTicket, NoBytesAreAnybody) {
+  const auto server = server_as("zookeeper/h", keytab({"zookeeper/h@R"}));
+  ASSERT_TRUE(server) << server.error().message;
+  // The head of a token of Kerberos and of an AP-REQ, and of SPNEGO.
+  const std::string kerberos = "\x60\x1d\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x01";
+  const std::string spnego = "\x60\x1d\x06\x06\x2b\x06\x01\x05\x05\x02";
+  rc::check("whatever comes fails, and the next one begins anew", [&](const std::string& noise) {
+    const std::string begin =
+        *rc::gen::element(std::string(), kerberos, kerberos + '\0' + "\x6e\x10\x30\x0e", spnego);
+    const SaslAnswer answer = (*server)->step(kLink, as_bytes(begin + noise + "!"));
+    RC_ASSERT(answer.state == State::Failed);
+    RC_ASSERT(answer.token.empty() && answer.user.empty());
+  });
+  EXPECT_EQ((*server)->step(kLink, Bytes(70'000, 'a')).state, State::Failed);
+  ASSERT_FALSE(lines_.empty());
+  for (const std::string& line : lines_) {
+    EXPECT_THAT(line, testing::StartsWith("GSSAPI refused a client: "));
+  }
 }
 
 }  // namespace

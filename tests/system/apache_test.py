@@ -18,6 +18,8 @@ TICK_MS = 500
 class ApacheServer(Server):
     """One QuorumPeerMain with the same zoo.cfg, folder and ports that a vivariumd would have."""
 
+    options = ()  # more of Java's
+
     def start(self):
         assert not self.running(), "started twice"
         self.output_before = self.output.stat().st_size if self.output.exists() else 0
@@ -29,7 +31,7 @@ class ApacheServer(Server):
             self.process = subprocess.Popen(
                 ["java", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.folder}:{JAR}",
                  "-Dzookeeper.admin.enableServer=false", "-Dzookeeper.4lw.commands.whitelist=*",
-                 f"-Dlog4j.configuration=file:{self.folder}/log4j.properties",
+                 f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", *self.options,
                  "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.arguments[0]],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         return self

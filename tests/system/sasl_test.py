@@ -1,4 +1,4 @@
-"""SASL DIGEST-MD5: kazoo and ZooKeeper's own shell with users of a JAAS file."""
+"""SASL DIGEST-MD5 (tests/system/kerberos_test.py has GSSAPI): kazoo and ZooKeeper's own shell with users of a JAAS file."""
 
 import subprocess
 
@@ -106,6 +106,6 @@ class Sasl(ServerTest):
 
     def test_a_file_that_is_none_is_one_line(self):
         server = self.served()
-        (self.folder / "jaas.conf").write_text("Server { com.sun.security.auth.module.Krb5LoginModule required; };")
+        (self.folder / "jaas.conf").write_text("Server { com.ibm.security.auth.module.Krb5LoginModule required; };")
         self.assertEqual(server.start().exit_code(), 2)
         self.assertRegex(server.lines()[-1], r"jaas\.conf: Server: .*Krb5LoginModule is not supported")

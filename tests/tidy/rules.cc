@@ -52,9 +52,10 @@ std::vector<Include> includes_of(const SourceFile& file) {
 // A room is a folder, but that the boundary, which lies in core/ itself, is one of its own.
 std::string room_of(std::string_view path) {
   static const std::set<std::string, std::less<>> boundary = {
-      "core/world",        "core/event",          "core/config",     "core/admin_config",
-      "core/config_keys",  "core/config_sources", "core/metrics",    "core/properties",
-      "core/tls_settings", "core/auth_settings",  "core/value_keys", "core/membership"};
+      "core/world",         "core/event",          "core/config",     "core/admin_config",
+      "core/config_keys",   "core/config_sources", "core/metrics",    "core/properties",
+      "core/tls_settings",  "core/auth_settings",  "core/value_keys", "core/membership",
+      "core/kerberos_name", "core/name_pattern"};
   if (boundary.contains(path.substr(0, path.rfind('.')))) return "boundary";
   for (const std::string_view room :
        {"core/base", "core/wire", "core/tree", "core/storage", "core/zab", "core/server", "core",

@@ -32,6 +32,27 @@ TEST(AuthKeys, WhatIsDemanded) {
   EXPECT_TRUE(parsed(kPlain + "allowSaslFailedClients=true").config.auth.stays_after_failed_sasl);
 }
 
+TEST(AuthKeys, WhatPrincipalsAreCalled) {
+  const auto id = [](const std::string& keys) {
+    const ServerFile file = parsed(kPlain + keys);
+    return sasl_id_of("nn/host@R", file.sasl.naming, "R").value_or("nobody");
+  };
+  EXPECT_EQ(id(""), "nn/host@R");
+  EXPECT_EQ(id("kerberos.removeHostFromPrincipal=true\n"), "nn@R");
+  EXPECT_EQ(id("kerberos.removeRealmFromPrincipal=true\n"), "nn/host");
+  EXPECT_EQ(id("kerberos.removeRealmFromPrincipal=TRUE\n"), "nn/host@R");  // Java: equals
+  EXPECT_EQ(id("security.auth_to_local=RULE:[2:$1@$0](nn@R)s/.*/hdfs/ DEFAULT\n"), "hdfs/host@R");
+  EXPECT_EQ(refusal(kPlain + "security.auth_to_local=RULE:[1:$1](a)(b)\n"),
+            "security.auth_to_local: '(b)': expected DEFAULT or RULE:[n:FORMAT]");
+  EXPECT_TRUE(parsed(kPlain + "requireKerberosConfig=true\n").sasl.demands_kerberos);
+  EXPECT_FALSE(parsed(kPlain + "requireKerberosConfig=false\n").sasl.demands_kerberos);
+  const Result<ServerFile> options = parse_server_file(
+      {kPlain, "", "", "-Dzookeeper.security.auth_to_local='RULE:[2:$1$2] DEFAULT'"});
+  ASSERT_TRUE(options) << options.error().message;
+  EXPECT_TRUE(options->warnings.empty());
+  EXPECT_EQ(sasl_id_of("nn/host@R", options->sasl.naming, "R").value_or("nobody"), "nnhost/host@R");
+}
+
 TEST(AuthKeys, OptionsOfTheProcessCountToo) {
   const Result<ServerFile> file =
       parse_server_file({kPlain + "secureClientPort=2281\nssl.clientAuth=none\n", "", "",
@@ -69,7 +90,7 @@ const std::string kModule = "org.apache.zookeeper.server.auth.DigestLoginModule"
 SaslUsers users(const std::string& text, std::string_view section = "Server") {
   const auto found = parse_jaas(text, section);
   EXPECT_TRUE(found && *found) << (found ? "no section" : found.error().message);
-  return found && *found ? **found : SaslUsers();
+  return found && *found ? (**found).users : SaslUsers();
 }
 
 std::string complaint(const std::string& text) {
@@ -91,6 +112,43 @@ TEST(Jaas, UsersOfASection) {
   EXPECT_EQ(users("A{m required;};B{" + kModule + " required user_u=p;};", "B").size(), 1U);
 }
 
+const std::string kKerberos = "com.sun.security.auth.module.Krb5LoginModule";
+
+TEST(Jaas, AKerberosPrincipalAndItsKeytab) {
+  const auto found = parse_jaas("Server { " + kKerberos +
+                                    " required useKeyTab=true keyTab=\"/etc/zk.keytab\"\n"
+                                    "storeKey=true useTicketCache=false "
+                                    "principal=\"zookeeper/zk1.example.com@EXAMPLE.COM\"; };",
+                                "Server");
+  ASSERT_TRUE(found && *found) << (found ? "no section" : found.error().message);
+  ASSERT_TRUE((**found).kerberos);
+  EXPECT_EQ((**found).kerberos->keytab, "/etc/zk.keytab");
+  EXPECT_EQ((**found).kerberos->principal, "zookeeper/zk1.example.com@EXAMPLE.COM");
+  EXPECT_TRUE((**found).users.empty());
+  // Both modules: the users are kept, and ZooKeeper's choice is the caller's.
+  const auto both = parse_jaas("Server { " + kModule + " required user_u=p; " + kKerberos +
+                                   " required useKeyTab=TRUE principal='zk/h'; };",
+                               "Server");
+  ASSERT_TRUE(both && *both);
+  EXPECT_TRUE((**both).kerberos);
+  EXPECT_EQ((**both).kerberos->keytab, "");
+  EXPECT_EQ((**both).users.size(), 1U);
+}
+
+TEST(Jaas, WhatAKerberosServerNeeds) {
+  const auto of = [](const std::string& options) {
+    return complaint("Server { " + kKerberos + " required " + options + "; };");
+  };
+  EXPECT_EQ(of(""), "Server: Krb5LoginModule: a server needs useKeyTab=true");
+  EXPECT_EQ(of("useKeyTab=false principal=\"a/b\""),
+            "Server: Krb5LoginModule: a server needs useKeyTab=true");
+  for (const std::string name :
+       {"", "zookeeper", "zookeeper@R", "*", "a/b/c@R", "a/b@R@S", "a/@R"}) {
+    EXPECT_EQ(of("useKeyTab=true principal=\"" + name + "\""),
+              "Server: Krb5LoginModule: principal '" + name + "' is not SERVICE/HOST[@REALM]");
+  }
+}
+
 TEST(Jaas, ASectionThatIsNotThereIsNoError) {
   for (const std::string text : {"", "// nothing\n", "Client { m required; };"}) {
     const auto found = parse_jaas(text, "Server");
@@ -100,9 +158,9 @@ TEST(Jaas, ASectionThatIsNotThereIsNoError) {
 }
 
 TEST(Jaas, WhatIsNoJaasFileIsOneLine) {
-  EXPECT_EQ(complaint("Server { com.sun.security.auth.module.Krb5LoginModule required; };"),
-            "Server: com.sun.security.auth.module.Krb5LoginModule is not supported, only " +
-                kModule + " is");
+  EXPECT_EQ(complaint("Server { com.ibm.security.auth.module.Krb5LoginModule required; };"),
+            "Server: com.ibm.security.auth.module.Krb5LoginModule is not supported, only " +
+                kModule + " and com.sun.security.auth.module.Krb5LoginModule are");
   EXPECT_EQ(complaint("Server { " + kModule + " required; };"),
             "Server: there are no users (user_NAME=\"...\")");
   EXPECT_EQ(complaint("Server " + kModule), "Server: expected '{'");

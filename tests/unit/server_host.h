@@ -54,7 +54,8 @@ class FakeWorld final : public World {
     if (text == "?") return {SaslAnswer::State::Continue, Bytes{'w', 'h', 'o'}, {}};
     const bool known = !text.empty() && text.front() >= 'A' && text.front() <= 'Z';
     if (!known) return {SaslAnswer::State::Failed, {}, {}};
-    return {SaslAnswer::State::Done, Bytes{'o', 'k'}, std::string(text)};
+    const Bytes last = sasl_ends_silently_ ? Bytes() : Bytes{'o', 'k'};
+    return {SaslAnswer::State::Done, last, std::string(text)};
   }
 
   LinkId connect(const Address&) override { return {}; }
@@ -108,6 +109,7 @@ class FakeWorld final : public World {
   std::map<std::string, int64_t> counts_;
   std::vector<std::string> audit_;
   bool has_sasl_ = false;
+  bool sasl_ends_silently_ = false;
   std::vector<std::pair<Dir, uint64_t>> lists_;  // asked for and not answered
   std::vector<std::string> lines_;
   size_t sends_ = 0;

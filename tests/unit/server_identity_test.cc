@@ -164,6 +164,16 @@ TEST_F(ServerIdentity, SaslTakesItsStepsAndAddsAnId) {
   EXPECT_EQ(who_am_i(link).back(), "super ");
 }
 
+// Java's clients take a token of nothing for the end of GSSAPI, and wait behind an empty one.
+TEST_F(ServerIdentity, SaslWithNothingMoreToSayEndsWithATokenOfNothing) {
+  host.world.has_sasl_ = true;
+  host.world.sasl_ends_silently_ = true;
+  const LinkId link = connected();
+  EXPECT_EQ(reply_to(link, sasl("BOB")).error, ErrorCode::Ok);
+  EXPECT_EQ(body_, (Bytes{0xff, 0xff, 0xff, 0xff}));
+  EXPECT_EQ(who_am_i(link).back(), "sasl BOB");
+}
+
 TEST_F(ServerIdentity, SaslThatFailsEndsTheConnectionUnlessItMayStay) {
   host.world.has_sasl_ = true;
   const LinkId link = connected();

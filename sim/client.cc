@@ -75,6 +75,7 @@ void SimClient::send_connect(World& world, SimTime true_now) {
   encode(request, frame);
   world.send(link_, sealed(frame));
   connect_sent_ = true_now;
+  log_.attempts.push_back({true_now, session_, false});
   world.give_credit(link_, kCredit);
   state_ = State::Handshaking;
 }
@@ -176,6 +177,7 @@ void SimClient::end_session() {
 bool SimClient::on_connect_response(ByteView frame, World& world, SimTime true_now) {
   const std::optional<ConnectResponse> response = decode_connect_response(frame);
   if (!response) return refuse("a ConnectResponse that does not decode");
+  log_.attempts.back().answered = true;
   if (lie_ == Lie::Password) {
     // Refused, and the session goes on.
     return response->timeout_ms > 0 ? refuse("K-SESSION: a wrong password was accepted") : false;

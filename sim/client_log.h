@@ -44,11 +44,19 @@ struct Rearm {
   std::vector<std::string> recursive;
 };
 
+// One ConnectRequest.
+struct Attempt {
+  SimTime sent{};
+  SessionId session{};    // none: a new one is asked for
+  bool answered = false;  // whatever the answer was
+};
+
 struct ClientLog {
   Identity who;  // on all its connections, before it asks for anything
   std::vector<ClientOp> ops;
   std::vector<Heard> heard;
   std::vector<Rearm> rearms;
+  std::vector<Attempt> attempts;
 };
 
 }  // namespace vivarium::sim

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -9,6 +10,38 @@ namespace vivarium::sim {
 namespace {
 
 uint64_t bits(SessionId session) { return static_cast<uint64_t>(session.value); }
+
+// Whether the session may belong to another server than the one behind the connection that began
+// with the request sent at `attached`: it was asked for again since, or before, without an answer
+// so far, in a request that may still be under way.
+bool may_have_moved(const ClientLog& log, SessionId session, SimTime attached, SimTime until) {
+  return std::any_of(log.attempts.begin(), log.attempts.end(), [&](const Attempt& attempt) {
+    if (attempt.session != session || attempt.sent >= until) return false;
+    return attempt.sent > attached || (attempt.sent < attached && !attempt.answered);
+  });
+}
+
+// A write is refused as one of a session that has moved only where it can have moved.
+void check_moves(const ClientLog& log, const Past& past, Verdict& verdict) {
+  auto next = log.heard.begin();
+  std::map<SessionId, SimTime> attached;  // by the latest connection of each session
+  for (size_t i = 0; i < log.ops.size(); ++i) {
+    for (; next != log.heard.end(); ++next) {
+      if (next->kind != HeardKind::Attached) continue;
+      if (next->index > i) break;
+      attached[next->session] = next->sent;
+    }
+    const ClientOp& op = log.ops[i];
+    const HistoryTxn* txn = past.history.of(op.session, op.xid);
+    if (txn == nullptr || txn->error != ErrorCode::SessionMoved) continue;
+    const bool moved = may_have_moved(log, op.session, attached[op.session], txn->delivered);
+    verdict.expect(Checker::Session, moved, past.now, [&] {
+      return fmt::format(
+          "c{} xid {} was refused at {:x} as of a session that has moved, and it has not",
+          op.client + 1, op.xid, txn->zxid.value);
+    });
+  }
+}
 
 }  // namespace
 
@@ -40,6 +73,7 @@ void check_sessions(const Past& past, Verdict& verdict) {
     if (txn.type == TxnType::CloseSession) closed.emplace(txn.session, txn.zxid);
   }
   for (const ClientLog* log : past.clients) {
+    check_moves(*log, past, verdict);
     for (const ClientOp& op : log->ops) {
       const auto gone = closed.find(op.session);
       if (!op.answered || op.error != ErrorCode::Ok || gone == closed.end()) continue;

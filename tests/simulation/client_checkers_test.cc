@@ -94,6 +94,10 @@ class Story {
     hear(HeardKind::Rearmed, static_cast<int64_t>(zxid)).index = log_.rearms.size() - 1;
     return *this;
   }
+  Story& asked_for(SessionId session, int64_t at_ns, bool answered = false) {
+    log_.attempts.push_back({SimTime{at_ns}, session, answered});
+    return *this;
+  }
   Story& ponged(uint64_t zxid) {
     hear(HeardKind::Pong, static_cast<int64_t>(zxid));
     return *this;
@@ -406,6 +410,26 @@ TEST(ClientCheckers, Session) {
   expect_violation(check_sessions, session, txns,
                    Story().attached(kSession).did(Op::GetData, "/x", 3),
                    "was answered at 3, and closed at 3");
+}
+
+TEST(ClientCheckers, SessionsMoveWhenTheyAreAskedForElsewhere) {
+  Txns txns;
+  txns.add(TxnType::CreateSession);
+  txns.add(TxnType::Error, {}, kSession, 1, ErrorCode::SessionMoved);
+  const auto asked = [] { return Story().attached(kSession).did(Op::SetData, "/x", 0); };
+  expect_violation(check_sessions, Checker::Session, txns, asked(),
+                   "was refused at 2 as of a session that has moved, and it has not");
+  // Again in time; too late; and another session.
+  const Story again = asked().asked_for(kSession, at_ms(1).ns + 1);
+  expect_well(check_sessions, Checker::Session, txns, again);
+  expect_violation(check_sessions, Checker::Session, txns, asked().asked_for(kSession, at_ms(3).ns),
+                   "and it has not");
+  expect_violation(check_sessions, Checker::Session, txns,
+                   asked().asked_for(kOther, at_ms(1).ns + 1), "and it has not");
+  // Before, in a request that may be under way; or that was answered.
+  expect_well(check_sessions, Checker::Session, txns, asked().asked_for(kSession, 1));
+  expect_violation(check_sessions, Checker::Session, txns, asked().asked_for(kSession, 1, true),
+                   "and it has not");
 }
 
 TEST(ClientCheckers, Eph) {

@@ -5,8 +5,10 @@ import re
 import subprocess
 import unittest
 
-from kazoo.exceptions import BadArgumentsError, BadVersionError, NewConfigNoQuorumError, NoAuthError
+from kazoo.exceptions import (BadArgumentsError, BadVersionError, ConnectionLoss, NewConfigNoQuorumError, NoAuthError,
+                              SessionExpiredError)
 
+from tests.system.apache_test import JAR, SLOW_S, TICK_MS as SLOW_TICK_MS, ApacheServer
 from tests.system.golden_test import GET_DATA, STAT, Replay
 from tests.system.harness import (HOST, PATIENCE_S, Ensemble, Server, ServerTest, TICK_MS, connected, free_port,
                                   new_client, program, role_of, wait_until)
@@ -60,14 +62,14 @@ class Changes(ServerTest):
         client.add_auth("digest", "super:test")
         return client
 
-    def change(self, ensemble, client, roles, joining=None, leaving=None, members=None):
+    def change(self, ensemble, client, roles, joining=None, leaving=None, members=None, within=2 * PATIENCE_S):
         """Asks until enough of the new members are there, and checks the answer."""
         def done():
             try:
                 return client.reconfig(joining=joining, leaving=leaving, new_members=members)
             except NewConfigNoQuorumError:
                 return None
-        data, stat = wait_until(done, "a quorum of the new ensemble", 2 * PATIENCE_S)
+        data, stat = wait_until(done, "a quorum of the new ensemble", within)
         self.assertEqual(data.decode(), ensemble.text(roles, stat.mzxid))
         self.assertEqual(stat.version, -1)
         return stat.mzxid
@@ -172,6 +174,69 @@ class Changes(ServerTest):
         self.assertIn("Committed new configuration:\n" + ensemble.line(1), done.stdout, done.stderr)
         self.assertEqual(done.stdout.count(ensemble.line(2)), 2, done.stdout)
         self.assertNotIn(ensemble.line(3), done.stdout)
+
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class ChangesBesideApache(Changes):
+    """Two servers of each kind: one joins, is made a voter, a follower goes, and then the leader."""
+
+    test_servers_come_change_and_go = test_one_server_becomes_three = test_vivctl_asks_and_shows = None
+
+    def mixed(self, ours):
+        ensemble = self.own(DynamicEnsemble(self.folder, 4, 3, **{"4lw.commands.whitelist": "*"}))
+        for n, server in ensemble.servers.items():
+            zoo_cfg = server.folder / "zoo.cfg"
+            zoo_cfg.write_text(zoo_cfg.read_text().replace(f"tickTime={TICK_MS}\n", f"tickTime={SLOW_TICK_MS}\n"))
+            if n not in ours:
+                ensemble.servers[n] = ApacheServer(server.folder, server.arguments, server.port)
+        return ensemble
+
+    def wait_data(self, ensemble, numbers, path, data, version):
+        for n in numbers:
+            with connected(ensemble[n].address, within=SLOW_S) as client:
+                client.sync("/")
+                self.assertEqual(client.get(path)[0], data, f"on server {n}")
+                self.assertRegex(client.get("/zookeeper/config")[0].decode(), rf"\nversion={version:x}$")
+
+    def check(self, ensemble):
+        """3 leads, since each of the first three is blank."""
+        leader, other = 3, 2
+        for n in (1, 2, 3):
+            ensemble[n].start()
+        for n in (1, 2, 3):
+            ensemble[n].wait_serving(SLOW_S)
+        client = self.operator(ensemble, 1)
+        client.create("/kept", b"1")
+        ensemble[4].start().wait_serving(SLOW_S)
+        self.change(ensemble, client, {1: PART, 2: PART, 3: PART, 4: OBS}, joining=ensemble.line(4, OBS), within=SLOW_S)
+        self.change(ensemble, client, {n: PART for n in range(1, 5)}, joining=ensemble.line(4), within=SLOW_S)
+        client.set("/kept", b"2")
+        version = self.change(ensemble, client, {1: PART, leader: PART, 4: PART}, leaving=str(other), within=SLOW_S)
+        client.set("/kept", b"3")
+        self.wait_data(ensemble, (1, leader, 4), "/kept", b"3", version)
+        try:
+            client.reconfig(joining=None, leaving=str(leader), new_members=None)
+        except (ConnectionLoss, SessionExpiredError):
+            pass  # one that changes its part lets go of its clients
+        wanted = ensemble.text({1: PART, 4: PART}, 0).rpartition("=")[0]
+
+        def left():
+            with connected(ensemble[4].address, within=SLOW_S) as there:
+                there.sync("/")
+                text = there.get("/zookeeper/config")[0].decode()
+            return text.startswith(wanted) and int(text.rpartition("=")[2], 16)
+        version = wait_until(left, "the leader to be out", SLOW_S)
+        with connected(ensemble[1].address, within=SLOW_S) as there:
+            there.set("/kept", b"4")
+        self.wait_data(ensemble, (1, 4), "/kept", b"4", version)
+
+    def test_a_leader_of_apache_is_asked(self):
+        self.check(self.mixed(ours=(1, 4)))
+
+    def test_a_leader_of_ours_is_asked(self):
+        ensemble = self.mixed(ours=(2, 3))
+        self.check(ensemble)
+        self.assertTrue(ensemble[3].said("the ensemble has changed: server.4 is to lead it"))
 
 
 class CapturedChanges(ServerTest):

@@ -272,9 +272,13 @@ void Election::configure(const Configs& configs, Standing standing, World& world
   std::vector<Member> members = configs.last_seen().members;
   const auto add = [&](const Membership& membership) {
     for (const Member& member : membership.members) {
-      const auto known = std::any_of(members.begin(), members.end(),
-                                     [&](const Member& m) { return m.id == member.id; });
-      if (!known) members.push_back(member);
+      const auto known = std::find_if(members.begin(), members.end(),
+                                      [&](const Member& m) { return m.id == member.id; });
+      if (known == members.end()) {
+        members.push_back(member);
+      } else {
+        known->observer = known->observer && member.observer;  // a voter of one is asked for votes
+      }
     }
   };
   add(configs.active());

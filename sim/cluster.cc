@@ -401,7 +401,9 @@ bool Cluster::converged() const {
 void Cluster::run_for(Duration d) {
   sim_.run_for(*this, d);
   for (ServerIndex i = 0; operator_ && i < profile_.servers; ++i) {
-    const bool stalled = !sim_.running(server_host(i)) || sim_.disk_stuck(server_host(i));
+    const HostId host = server_host(i);
+    if (sim_.files(host).slowness() > 1) operators_.disk_slow(i);
+    const bool stalled = !sim_.running(host) || sim_.disk_stuck(host);
     operators_.passed(i, stalled, d, sim_.now(), verdict_);
   }
 }

@@ -107,6 +107,7 @@ class SimFiles {
   size_t armed() const { return faults_.size() + quiet_faults_.size(); }
   // Slower by this factor until set back to 1.
   void set_slowness(int64_t factor) { slowness_ = factor; }
+  int64_t slowness() const { return slowness_; }
 
   const DiskOptions& options() const { return options_; }
   std::string_view name_of(FileId file) const;  // under which it was opened

@@ -13,8 +13,14 @@ std::string describe(const Asking& asking) {
                      asking.http ? " over HTTP" : "");
 }
 
+bool needs_disk(const Asking& asking) {
+  return asking.what == "conf" || asking.what == "dirs" || asking.what == "server_stats";
+}
+
+// Operations on directories may have piled up behind a disk that was slow until now.
 Duration bound_of(const Asking& asking) {
-  return asking.manner == Manner::SlowReader ? milliseconds(5000) : milliseconds(1000);
+  const bool late = asking.manner == Manner::SlowReader || needs_disk(asking);
+  return milliseconds(late ? 5000 : 1000);
 }
 
 }  // namespace
@@ -44,6 +50,12 @@ void Operators::stepped(const std::vector<Asking>& asked, SimTime now, Verdict& 
   if (open_ && asking.is_fair() && open_->life == seen.life) judge(*open_, asking, now, verdict);
   open_.reset();
   ++judged_;
+}
+
+// No answer is due in time then.
+void Operators::disk_slow(ServerIndex server) {
+  if (!open_ || open_->asking.server != server || !needs_disk(open_->asking)) return;
+  open_->asking.manner = Manner::Silent;
 }
 
 void Operators::passed(ServerIndex server, bool stalled, Duration since, SimTime now,

@@ -1,9 +1,9 @@
 // K-ADMIN: whoever asks a running server that is not stalled an allowed word, or a command of its
-// AdminServer, gets a whole answer or the end of the connection within a second (a slow reader
-// later); whoever may not ask it is refused; the answer reads well, and what it says of the server
-// can be: its mode is one that the server may have, "leader" only if it led while it was asked; its
-// zxid is not behind what the server had shown applied in this life when it was asked, nor beyond
-// all that anybody had logged.
+// AdminServer, gets a whole answer or the end of the connection within a second (a slow reader,
+// or what needs the sizes of directories, later); whoever may not ask it is refused; the answer
+// reads well, and what it says of the server can be: its mode is one that the server may have,
+// "leader" only if it led while it was asked; its zxid is not behind what the server had shown
+// applied in this life when it was asked, nor beyond all that anybody had logged.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,8 @@ class Operators {
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after, SimTime now);
   // The operator took a step; all that it has asked so far.
   void stepped(const std::vector<Asking>& asked, SimTime now, Verdict& verdict);
+  // Its disk is slow: answers that need the sizes of directories may wait for it.
+  void disk_slow(ServerIndex server);
   // Called now and then, at intervals of `since`; `stalled`: the process does not run as it should.
   void passed(ServerIndex server, bool stalled, Duration since, SimTime now, Verdict& verdict);
 

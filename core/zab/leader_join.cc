@@ -213,7 +213,9 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   if (peer.stage != Peer::Stage::Plan || peer.dropped) return;
   const History& history = parts.storage.history();
   // Nothing intact is taken from a damaged learner before it has all of it anew: only SNAP.
-  const bool only_snap = peer.damaged || parts.config.snap_only;
+  // forceSnapshotSync takes from no learner what it has acknowledged (hazards B8).
+  const bool is_ahead = peer.last_zxid && *peer.last_zxid > parts.tree.last_applied();
+  const bool only_snap = peer.damaged || (parts.config.snap_only && !is_ahead);
   const std::optional<Zxid> last = only_snap ? std::nullopt : peer.last_zxid;
   const SyncPlan plan = plan_sync(last, history, committed_);
   // No state below the commit point (as it was when the learner came) is handed out; the own disk

@@ -101,6 +101,14 @@ void ElectionHub::look(int64_t id, const SelfVote& self) {
   node.election->end_turn(*node.world);
 }
 
+void ElectionHub::configure(int64_t id, const Configs& configs) {
+  Node& node = nodes_.at(id);
+  if (!node.election) start(id);
+  node.world->time = now_;
+  node.election->configure(configs, Standing::Voter, *node.world);
+  node.election->end_turn(*node.world);
+}
+
 void ElectionHub::settle(int64_t id, PeerState state, int64_t leader, Epoch epoch) {
   Node& node = nodes_.at(id);
   node.world->time = now_;

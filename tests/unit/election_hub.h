@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/zab/configs.h"
 #include "core/zab/election.h"
 #include "tests/unit/link_world.h"
 
@@ -47,6 +48,7 @@ class ElectionHub {
   Election& election(int64_t id);
   const std::vector<int64_t>& ids() const { return ids_; }
   void look(int64_t id, const SelfVote& self);
+  void configure(int64_t id, const Configs& configs);  // a voter of them
   void settle(int64_t id, PeerState state, int64_t leader, Epoch epoch);
   // A scripted server sends; it connects first when it may.
   void say(int64_t from, int64_t to, const Notification& n);

@@ -258,6 +258,25 @@ TEST_F(ElectionTest, AloneItSaysItsVoteAgainAndAgain) {
   EXPECT_FALSE(hub.election(1).decided());
 }
 
+// Voters of today whom a pending change makes observers count until it is committed: they have to
+// hear each other.
+TEST(ElectionOfAChangingEnsemble, VotersWhoAreToBecomeObserversElectTogether) {
+  ElectionHub changing({1, 2, 3, 4, 5}, {});
+  for (const int64_t id : {1, 2, 3}) {  // 4 and 5 are down
+    Config config = ensemble(id, {1, 2, 3, 4, 5});
+    config.reconfig.enabled = true;
+    Configs configs(config);
+    Membership pending = configs.active();
+    pending.version = Zxid(1, 4);
+    for (Member& member : pending.members) member.observer = member.id != ServerId{1};
+    configs.logged(pending);
+    changing.configure(id, configs);
+  }
+  for (const int64_t id : {1, 2, 3}) changing.look(id, voter(Zxid(1, 5), 1));
+  changing.run(2000);
+  for (const int64_t id : {1, 2, 3}) EXPECT_EQ(changing.election(id).decided(), ServerId{3}) << id;
+}
+
 TEST_F(ElectionTest, TheOnlyVoterElectsItself) {
   ElectionHub alone({1}, {});
   alone.look(1, voter({}, 0));

@@ -40,7 +40,7 @@ std::optional<Result<void>> AuthKeys::take(std::string_view key, std::string_vie
   } else if (key == "java.security.auth.login.config") {
     sasl_file_.path = value;
   } else if (key == "fips-mode") {
-    fips_ = is_true(value);
+    sasl_file_.keeps_to_fips = is_true(value);
   } else if (key == "sasl.serverconfig") {
     sasl_file_.section = value;
   } else if (key == "kerberos.removeHostFromPrincipal") {
@@ -66,11 +66,6 @@ Result<AuthConfig> AuthKeys::finish(const std::vector<std::string_view>& availab
     return fail("enforce.auth.enabled is true but enforce.auth.schemes is not set");
   }
   if (config.sasl_demanded) config.demanded.emplace_back("sasl");
-  if (fips_ && !sasl_file_.path.empty()) {
-    return fail(
-        "java.security.auth.login.config: SASL DIGEST-MD5, the only mechanism, is not for "
-        "fips-mode=true");
-  }
   if (!sasl_file_.super_password.empty() && sasl_file_.path.empty()) {
     return fail(
         "SASLAuthenticationProvider.superPassword is set but java.security.auth.login.config is "

@@ -31,6 +31,7 @@ struct SaslFile {
   // SASLAuthenticationProvider.superPassword: of the user "super", who may do everything.
   Secret super_password{};
   KerberosNaming naming;          // what principals are called in ACLs
+  bool keeps_to_fips = false;     // fips-mode: no DIGEST-MD5
   bool demands_kerberos = false;  // requireKerberosConfig: no start without a default realm
 };
 
@@ -46,7 +47,6 @@ class AuthKeys {
   AuthConfig config_;
   SaslFile sasl_file_;
   bool enforced_ = false;
-  bool fips_ = false;
 };
 
 using SaslUsers = std::vector<std::pair<std::string, Secret>>;

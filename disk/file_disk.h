@@ -27,13 +27,13 @@ namespace vivarium {
 
 struct FileDiskOptions {
   std::string data_dir;
-  std::string data_log_dir;  // empty: data_dir
-  std::string config_dir;    // Dir::Config; empty: there is none
+  std::string data_log_dir{};  // empty: data_dir
+  std::string config_dir{};    // Dir::Config; empty: there is none
   // Receives one line when the process must end; unset: the line goes to stderr and the process
   // exits with 1. When it returns, nothing more is carried out and dead() is true.
-  std::function<void(const std::string&)> fatal;
-  std::shared_ptr<Syscalls> calls;  // unset: the real ones
-  bool create = true;               // false: directories that are missing are an error
+  std::function<void(const std::string&)> fatal{};
+  std::shared_ptr<Syscalls> calls{};  // unset: the real ones
+  bool create = true;                 // false: directories that are missing are an error
   bool sync_log = true;  // false: syncs of log files say nothing about the disk (forceSync=no)
 };
 

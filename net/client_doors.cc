@@ -41,6 +41,9 @@ Result<void> add_sasl(const SaslFile& sasl, LoopOptions& options) {
     }
     return {};
   }
+  if (sasl.keeps_to_fips && !(**login).kerberos) {
+    return fail(fmt::format("{}: SASL DIGEST-MD5 is not for fips-mode=true", sasl.path));
+  }
   if (!sasl.super_password.empty()) {
     SaslUsers& users = (**login).users;
     std::erase_if(users, [](const auto& user) { return user.first == kSaslSuper; });

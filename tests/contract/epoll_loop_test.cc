@@ -41,7 +41,7 @@ void reset(Fd& socket) {
 
 std::unique_ptr<EpollLoop> loop_at(const std::string& directory, LoopOptions options,
                                    EpollLoop::Handler handler) {
-  auto disk = FileDisk::make({directory, "", {}, {}});
+  auto disk = FileDisk::make({directory, "", {}, {}, {}});
   EXPECT_TRUE(disk) << disk.error().message;
   auto loop = EpollLoop::make(std::move(options), std::move(*disk), std::move(handler));
   EXPECT_TRUE(loop) << loop.error().message;
@@ -186,7 +186,7 @@ TEST(EpollLoop, APortInUseIsOneClearError) {
   options.doors.push_back({Door::Client, {"127.0.0.1", 0}});
   const auto first = loop_at(first_directory.path(), options, [](const Event&, World&) {});
   options.doors.front().address.port = first->port(Door::Client);
-  auto disk = FileDisk::make({second_directory.path(), "", {}, {}});
+  auto disk = FileDisk::make({second_directory.path(), "", {}, {}, {}});
   ASSERT_TRUE(disk);
   const auto second = EpollLoop::make(options, std::move(*disk), [](const Event&, World&) {});
   ASSERT_FALSE(second);

@@ -415,19 +415,19 @@ TEST(FileDisk, PreallocatedBlocksHoldRealZeros) {
 
 TEST(FileDisk, ADirectoryHasOneServer) {
   const TemporaryDirectory directory;
-  auto first = FileDisk::make({directory.path(), "", {}, {}});
+  auto first = FileDisk::make({directory.path(), "", {}, {}, {}});
   ASSERT_TRUE(first) << first.error().message;
-  const auto second = FileDisk::make({directory.path(), "", {}, {}});
+  const auto second = FileDisk::make({directory.path(), "", {}, {}, {}});
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message, HasSubstr("in use"));
   EXPECT_THAT(second.error().message, HasSubstr(directory.path()));
   EXPECT_THAT(second.error().message, HasSubstr(std::to_string(getpid())));
   // The log directory of one may not be the data directory of another.
   const TemporaryDirectory other;
-  EXPECT_FALSE(FileDisk::make({other.path(), directory.path(), {}, {}}));
+  EXPECT_FALSE(FileDisk::make({other.path(), directory.path(), {}, {}, {}}));
   first->reset();
-  EXPECT_TRUE(FileDisk::make({directory.path(), "", {}, {}}));
-  EXPECT_TRUE(FileDisk::make({other.path(), directory.path(), {}, {}}));
+  EXPECT_TRUE(FileDisk::make({directory.path(), "", {}, {}, {}}));
+  EXPECT_TRUE(FileDisk::make({other.path(), directory.path(), {}, {}, {}}));
 }
 
 TEST(FileDisk, DirectoriesAreMadeWithoutAccessForStrangers) {
@@ -435,7 +435,7 @@ TEST(FileDisk, DirectoriesAreMadeWithoutAccessForStrangers) {
   const std::string data = directory.path() + "/a/b/data/";
   const std::string logs = directory.path() + "/logs";
   {
-    auto disk = FileDisk::make({data, logs, {}, {}});
+    auto disk = FileDisk::make({data, logs, {}, {}, {}});
     ASSERT_TRUE(disk) << disk.error().message;
     (*disk)->open(Dir::Root, "in-root", OpenMode::Create, Lane::Log, OnError::Stop);
     (*disk)->open(Dir::Snapshots, "in-snapshots", OpenMode::Create, Lane::Log, OnError::Stop);
@@ -477,7 +477,7 @@ TEST(FileDisk, DescriptorsAreNotInherited) {
 TEST(FileDisk, ADirectoryThatCannotBeIsOneClearError) {
   const TemporaryDirectory directory;
   std::ofstream(directory.path() + "/file") << "";
-  const auto disk = FileDisk::make({directory.path() + "/file/data", "", {}, {}});
+  const auto disk = FileDisk::make({directory.path() + "/file/data", "", {}, {}, {}});
   ASSERT_FALSE(disk);
   EXPECT_THAT(disk.error().message, HasSubstr(directory.path() + "/file/data"));
   EXPECT_THAT(disk.error().message, HasSubstr("Not a directory"));

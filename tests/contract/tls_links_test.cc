@@ -68,7 +68,7 @@ class TlsLinks : public testing::Test {
     options.log = [this](LogLevel, std::string_view line) { lines.emplace_back(line); };
     options.doors.push_back({Door::Client, {"127.0.0.1", 0}, false, {DoorTls::Either}});
     options.doors.push_back({Door::Client, {"127.0.0.1", 0}, false, {DoorTls::Tls}});
-    auto disk = FileDisk::make({disk_directory_.path(), "", {}, {}});
+    auto disk = FileDisk::make({disk_directory_.path(), "", {}, {}, {}});
     ASSERT_TRUE(disk) << disk.error().message;
     auto made = EpollLoop::make(std::move(options), std::move(*disk),
                                 [this](const Event& event, World& world) { take(event, world); });

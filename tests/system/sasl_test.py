@@ -109,3 +109,8 @@ class Sasl(ServerTest):
         (self.folder / "jaas.conf").write_text("Server { com.ibm.security.auth.module.Krb5LoginModule required; };")
         self.assertEqual(server.start().exit_code(), 2)
         self.assertRegex(server.lines()[-1], r"jaas\.conf: Server: .*Krb5LoginModule is not supported")
+
+    def test_fips_mode_takes_no_passwords(self):
+        server = self.served(**{"fips-mode": "true"})
+        self.assertEqual(server.start().exit_code(), 2)
+        self.assertRegex(server.lines()[-1], r"jaas\.conf: SASL DIGEST-MD5 is not for fips-mode=true")

@@ -78,10 +78,11 @@ TEST(AuthKeys, WhatCannotBeDemanded) {
             "authentication by 'digest' is demanded and not set up");
 }
 
-TEST(AuthKeys, WhatFipsModeDoesNotGoWith) {
-  EXPECT_EQ(refusal(kPlain + "fips-mode=true\njava.security.auth.login.config=/jaas.conf"),
-            "java.security.auth.login.config: SASL DIGEST-MD5, the only mechanism, is not for "
-            "fips-mode=true");
+// The JAAS file says which mechanism it is: whoever reads it refuses DIGEST-MD5 then.
+TEST(AuthKeys, FipsModeIsForWhoReadsTheJaasFile) {
+  const std::string sasl = kPlain + "java.security.auth.login.config=/jaas.conf\n";
+  EXPECT_TRUE(parsed(sasl + "fips-mode=true").sasl.keeps_to_fips);
+  EXPECT_FALSE(parsed(sasl + "fips-mode=false").sasl.keeps_to_fips);
   EXPECT_TRUE(parsed(kPlain + "fips-mode=true").warnings.empty());
 }
 

@@ -78,11 +78,11 @@ class Usage(ServerTest):
         server = standalone(self.folder / "one")
         (self.folder / "one.cfg").write_text(
             f"dataDir={self.folder / 'one' / 'data'}\nclientPort={server.port}\nclientPortAddress={HOST}\n"
-            "flushDelay=0\n")
+            "netty.advancedFlowControl.enabled=true\n")
         (self.folder / "one" / "data").mkdir()
         server.arguments = [str(self.folder / "one.cfg")]
         self.own(server).start().wait_serving()
-        self.assertTrue(server.said(r"flushDelay is ignored"), server.lines())
+        self.assertTrue(server.said(r"netty\.advancedFlowControl\.enabled is ignored"), server.lines())
 
     def test_a_directory_in_use(self):
         server = self.own(standalone(self.folder / "one")).start().wait_serving()

@@ -497,7 +497,13 @@ void Cluster::check_clients() {
   past.now = sim_.now();
   const Config& config = profile_.config;
   past.local_sessions = config.local_sessions;
-  past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms);
+  // A follower that was paused first takes in what its leader said before it gave it up.
+  Duration paused{};
+  for (const Fault& fault : faults_) {
+    const bool pauses = fault.kind == FaultKind::Pause || fault.kind == FaultKind::LeaderPause;
+    if (pauses) paused = std::max(paused, fault.lasts);
+  }
+  past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms) + paused;
   const bool drifted = std::any_of(faults_.begin(), faults_.end(), [](const Fault& fault) {
     return fault.kind == FaultKind::ClockDrift;
   });

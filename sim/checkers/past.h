@@ -16,7 +16,8 @@ struct Past {
   SimTime now{};
   bool local_sessions = false;  // sessions may act that never began for the ensemble
   // How much sooner than its timeout a session may seem to expire to who only knows when the client
-  // sent what was answered: a follower that has lost its leader does not know it for so long.
+  // sent what was answered: a follower that has lost its leader does not know it for so long, and
+  // while it is paused.
   Duration expiry_slack{};
   // How fast a server's clock went at most: its timeouts are that much shorter.
   int64_t clock_pace_percent = 100;

@@ -294,9 +294,13 @@ void Cluster::after_step(ServerIndex server) {
     const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     if (before.role != ZabRole::Recovering) {
+      // Whoever is in no configuration acknowledges too, and is counted nowhere: a leader who was
+      // elected without what it has may take it back, though a later one turns up with it.
+      const bool counts = after.standing != Standing::NonVoting;
+      const Zxid committed =
+          counts ? agreement_.committed_up_to(durability_.acknowledged(server)) : Zxid{};
       // What came behind it in the same step is not durable yet.
-      durability_.truncated(server, after.damaged ? after.claimed : after.last_durable,
-                            agreement_.committed_up_to(durability_.acknowledged(server)),
+      durability_.truncated(server, after.damaged ? after.claimed : after.last_durable, committed,
                             sim_.now(), verdict_);
     }
   }

@@ -215,7 +215,7 @@ TEST(ConnectionThrottle, SessionsCostWhatTheyWeigh) {
   EXPECT_FALSE(throttle.admit(Kind::Local, config, world));
   world.now_ = world.now_ + milliseconds(101);
   EXPECT_TRUE(throttle.admit(Kind::Global, config, world));
-  world.now_ = world.now_ + milliseconds(int64_t{1} << 52);
+  world.now_ = world.now_ + milliseconds(int64_t{1} << 42);
   EXPECT_TRUE(throttle.admit(Kind::Local, config, world));
   EXPECT_EQ(throttle.deficit(config), 1U) << "full, and no more";
 }

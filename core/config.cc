@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <iterator>
 #include <map>
 #include <optional>
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
+#include "core/base/number.h"
 #include "core/base/one_line.h"
 #include "core/config_keys.h"
 #include "core/config_sources.h"
@@ -86,10 +86,7 @@ Zxid version_in_name(std::string_view path) {
   const size_t dot = path.rfind('.');
   if (dot == std::string_view::npos) return Zxid();
   const std::string_view digits = path.substr(dot + 1);
-  uint64_t value = 0;
-  const char* end = digits.data() + digits.size();
-  const auto [stop, error] = std::from_chars(digits.data(), end, value, 16);
-  return error == std::errc{} && stop == end ? Zxid(value) : Zxid();
+  return Zxid(parse_hex(digits).value_or(0));
 }
 
 // The lines of the dynamic file join those of the file that names it.

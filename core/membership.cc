@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/number.h"
 #include "core/properties.h"
 #include "core/wire/host_port.h"
 #include "core/wire/peer_messages.h"
@@ -20,15 +20,6 @@ constexpr int64_t kServerIdEnd = int64_t{1} << 40;
 // A session id begins with the low byte of its server's id, and an ephemeral owner that begins with
 // this one is a TTL (ZooKeeper's EphemeralType refuses such ids too).
 constexpr int64_t kTtlOwnerByte = 0xff;
-
-std::optional<int64_t> parse_id(std::string_view text) {
-  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
 
 // Takes ":text" off the front, up to the next colon.
 std::string_view take_field(std::string_view& text) {
@@ -45,14 +36,6 @@ std::optional<Address> parse_client_address(std::string_view text) {
   const std::optional<HostPort> address = parse_host_port(text);
   if (!address) return std::nullopt;
   return Address{std::string(address->host), address->port};
-}
-
-std::optional<uint64_t> parse_version(std::string_view text) {
-  uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
-  if (text.empty() || error != std::errc{} || stop != end) return std::nullopt;
-  return value;
 }
 
 }  // namespace
@@ -92,7 +75,7 @@ Result<Member> parse_member(std::string_view key, std::string_view value) {
     return fail(fmt::format("{}={}: {}", key, value, what));
   };
   CHECK(key.starts_with(kServerPrefix));
-  const std::optional<int64_t> id = parse_id(key.substr(kServerPrefix.size()));
+  const std::optional<int64_t> id = parse_number(key.substr(kServerPrefix.size()));
   if (!id || *id < 0 || *id == INT64_MAX) return malformed("the id is no whole number");
   Member member;
   member.id = ServerId{*id};
@@ -146,7 +129,7 @@ Result<Membership> parse_membership(std::string_view text) {
   Membership membership;
   for (const auto& [key, value] : *properties) {
     if (key == "version") {
-      const std::optional<uint64_t> version = parse_version(value);
+      const std::optional<uint64_t> version = parse_hex(value);
       if (!version) return fail(fmt::format("version={}: not a zxid in hex", value));
       membership.version = Zxid(*version);
     } else if (key.starts_with(kServerPrefix)) {

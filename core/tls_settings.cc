@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "core/base/number.h"
 #include "core/properties.h"
 #include "core/wire/host_port.h"
 
@@ -33,11 +33,8 @@ std::vector<std::string_view> words_of(std::string_view list) {
 }
 
 std::optional<int64_t> number(std::string_view text, int64_t min, int64_t max) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end || value < min || value > max) return std::nullopt;
-  return value;
+  const std::optional<int64_t> value = parse_number(text);
+  return value && *value >= min && *value <= max ? value : std::nullopt;
 }
 
 std::string how_to_convert(std::string_view location) {

@@ -15,7 +15,6 @@ namespace vivarium {
 inline constexpr int64_t kMsMax = INT32_MAX;
 inline constexpr int64_t kTicksMax = 1'000'000;
 
-std::optional<int64_t> parse_number(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 // nullopt: the key is none of these. `warnings` takes a line about a value that is allowed and

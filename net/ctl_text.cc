@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
 #include <ctime>
 #include <utility>
+
+#include "core/base/number.h"
 
 namespace vivarium::ctl {
 namespace {
@@ -219,12 +220,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words,
 }
 
 std::optional<int64_t> parse_i64(std::string_view text, int base) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, base);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
+  return parse_number(text, base);
 }
 
 std::optional<int32_t> parse_i32(std::string_view text) {

@@ -80,6 +80,7 @@ CampaignResult run_campaign(const CampaignOptions& options) {
       const std::lock_guard<std::mutex> guard(lock);
       for (size_t c = 0; c < kCheckers; ++c) result.evaluated[c] += outcome.evaluated[c];
       result.crashes += outcome.crashes;
+      result.needs_person += outcome.needs_person ? 1 : 0;
       result.events += outcome.events;
       events.add(outcome.events);
       completed.add(outcome.completed);

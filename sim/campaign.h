@@ -25,7 +25,8 @@ struct CampaignResult {
   uint64_t median_completed = 0;
   uint64_t median_leaderships = 0;
   uint64_t crashes = 0;
-  uint64_t hash = 0;  // over all trace hashes, in the order of seeds
+  uint64_t needs_person = 0;  // schedules of which K-LIVE asked nothing
+  uint64_t hash = 0;          // over all trace hashes, in the order of seeds
   double seconds = 0;
 };
 

@@ -553,6 +553,7 @@ Outcome Cluster::finish() {
   outcome_.leaderships = leadership_.leaderships();
   outcome_.txns = agreement_.order().size();
   outcome_.evaluated = verdict_.counts();
+  outcome_.needs_person = stuck_;
   return outcome_;
 }
 

@@ -35,6 +35,7 @@ struct Outcome {
   uint64_t crashes = 0;
   uint64_t syncs[3] = {0, 0, 0};  // DIFF, TRUNC, SNAP received
   std::array<uint64_t, kCheckers> evaluated{};
+  bool needs_person = false;  // K-LIVE was not asked: see beyond_repair()
 };
 
 class Cluster final : public Programs, public Observer {

@@ -45,8 +45,10 @@ int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max, bool all
     fmt::print(" {} {}", name_of(static_cast<Checker>(c)), r.evaluated[c]);
   }
   const uint64_t ran = r.passed + r.failures.size();
-  fmt::print("\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n",
-             r.median_events, r.median_completed, r.median_leaderships, r.crashes);
+  fmt::print(
+      "\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n"
+      "{} ended with a pending change that most of its voters have lost (no K-LIVE)\n",
+      r.median_events, r.median_completed, r.median_leaderships, r.crashes, r.needs_person);
   fmt::print(
       "hash {:016x}; standard profile, {} jobs: {:.1f} s, {:.0f} schedules/s, {:.2f} M events/s\n",
       r.hash, jobs, r.seconds, static_cast<double>(ran) / r.seconds,

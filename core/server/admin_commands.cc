@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/base/number.h"
 #include "core/server/admin_text.h"
 #include "core/server/identity.h"
 #include "core/server/metric_texts.h"
-#include "core/value_keys.h"
 #include "core/wire/host_port.h"
 #include "core/zab/rules.h"
 

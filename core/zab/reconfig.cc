@@ -1,12 +1,12 @@
 #include "core/zab/reconfig.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/base/number.h"
 #include "core/properties.h"
 #include "core/zab/quorum.h"
 
@@ -22,14 +22,6 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return parts;
-}
-
-std::optional<ServerId> parse_id(std::string_view text) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || stop != end) return std::nullopt;
-  return ServerId{value};
 }
 
 bool is_everybodys(const std::string& host) {
@@ -52,7 +44,7 @@ ErrorCode join(std::string_view line, std::vector<Member>& members) {
   const std::vector<std::string_view> sides = split(line, '=');
   if (sides.size() != 2) return ErrorCode::BadArguments;
   const std::string_view number = sides[0].substr(sides[0].rfind('.') + 1);
-  if (!parse_id(number)) return ErrorCode::MarshallingError;
+  if (!parse_number(number)) return ErrorCode::MarshallingError;
   const Result<Member> member =
       parse_member(std::string(kServerPrefix) + std::string(number), sides[1]);
   if (!member || member->client.port == 0) return ErrorCode::BadArguments;
@@ -79,9 +71,9 @@ Asked asked_membership(const ReconfigRequest& request, const Membership& now) {
   if (request.new_members) return replaced(*request.new_members);
   Membership next = now;
   for (const std::string_view leaving : split(request.leaving.value_or(""), ',')) {
-    const std::optional<ServerId> id = parse_id(leaving);
+    const std::optional<int64_t> id = parse_number(leaving);
     if (!id) return {ErrorCode::MarshallingError, {}};
-    std::erase_if(next.members, [&](const Member& m) { return m.id == *id; });
+    std::erase_if(next.members, [&](const Member& m) { return m.id == ServerId{*id}; });
   }
   for (const std::string_view joining : split(request.joining.value_or(""), ',')) {
     if (const ErrorCode e = join(joining, next.members); e != ErrorCode::Ok) return {e, {}};

@@ -7,23 +7,13 @@
 #include <string>
 
 #include "sim/rot.h"
-#include "sim/scenario.h"
+#include "tests/simulation/play.h"
 
 namespace vivarium::sim {
 namespace {
 
 constexpr std::string_view kShort = "stands aside: the log here ends at";
 constexpr std::string_view kReturns = "synchronised again, returning as a voter";
-
-void play(Scenario& s, const std::function<void()>& script) { EXPECT_EQ(s.play(script), ""); }
-
-bool write(Scenario& s, std::string_view name, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (!s.client(0).create(fmt::format("/{}-{}", name, i), std::string(40, 'x')).ok())
-      return false;
-  }
-  return true;
-}
 
 bool has(Scenario& s, std::string_view name, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {

@@ -10,26 +10,12 @@
 #include <vector>
 
 #include "sim/rot.h"
+#include "tests/simulation/play.h"
 
 namespace vivarium::sim {
 namespace {
 
 constexpr std::string_view kFounded = "all configured voters are here and blank: a new ensemble";
-
-// All must be well in the end.
-void play(Scenario& s, const std::function<void()>& script) {
-  const std::string wrong = s.play(script);
-  EXPECT_EQ(wrong, "");
-}
-
-// Znodes under /, one after another: so many txns.
-bool write(Scenario& s, std::string_view name, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (!s.client(0).create(fmt::format("/{}-{}", name, i), std::string(40, 'x')).ok())
-      return false;
-  }
-  return true;
-}
 
 // The client of a scenario is with a server that leads.
 bool attach_to_leader(Scenario& s) {

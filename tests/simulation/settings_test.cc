@@ -5,23 +5,10 @@
 #include <functional>
 #include <string>
 
-#include "sim/scenario.h"
+#include "tests/simulation/play.h"
 
 namespace vivarium::sim {
 namespace {
-
-void play(Scenario& s, const std::function<void()>& script) {
-  const std::string wrong = s.play(script);
-  EXPECT_EQ(wrong, "");
-}
-
-bool write(Scenario& s, std::string_view name, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    if (!s.client(0).create(fmt::format("/{}-{}", name, i), std::string(40, 'x')).ok())
-      return false;
-  }
-  return true;
-}
 
 bool client_is_off_the_leader(Scenario& s) {
   return s.until([&] {

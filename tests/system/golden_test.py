@@ -167,7 +167,7 @@ class CapturesOfAnEnsemble(unittest.TestCase):
         self.addCleanup(self.ensemble.kill)
 
     def begin(self):
-        """Server 3 leads, as in the captures: it is there with one other before the third comes."""
+        """All serve and server 3 leads, as in the captures: who leads in its place is started anew."""
         self.ensemble.start().wait_serving()
         for _ in range(5):
             leader = self.ensemble.wait_leader()

@@ -436,4 +436,13 @@ inline Bytes sync(int32_t xid, std::string_view path) {
 inline Bytes ping() { return request(kXidPing, Op::Ping); }
 inline Bytes close_session(int32_t xid) { return request(xid, Op::CloseSession); }
 
+// The session of a client that connects, or comes back to it.
+inline SessionId join(ServerHost& host, LinkId link, SessionId session = {}) {
+  host.send_frame(link, connect_request(session));
+  host.settle();
+  const auto frames = host.received(link);
+  CHECK(frames.size() == 1);
+  return decode_connect_response(frames.front())->session;
+}
+
 }  // namespace vivarium::server_test

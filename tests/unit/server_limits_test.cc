@@ -7,14 +7,6 @@
 namespace vivarium::server_test {
 namespace {
 
-SessionId join(ServerHost& host, LinkId link, SessionId session = {}) {
-  host.send_frame(link, connect_request(session));
-  host.settle();
-  const auto frames = host.received(link);
-  CHECK(frames.size() == 1);
-  return decode_connect_response(frames.front())->session;
-}
-
 ReplyHeader header_of(ByteView frame) { return decode_reply_header(frame).value(); }
 
 std::vector<int32_t> xids_of(const std::vector<Bytes>& frames) {

@@ -12,14 +12,6 @@ namespace {
 
 uint64_t bits(SessionId session) { return static_cast<uint64_t>(session.value); }
 
-SessionId join(ServerHost& host, LinkId link, SessionId session = {}) {
-  host.send_frame(link, connect_request(session));
-  host.settle();
-  const auto frames = host.received(link);
-  CHECK(frames.size() == 1);
-  return decode_connect_response(frames.front())->session;
-}
-
 std::vector<ReplyHeader> headers(ServerHost& host, LinkId link) {
   std::vector<ReplyHeader> out;
   for (const Bytes& frame : host.received(link)) out.push_back(decode_reply_header(frame).value());

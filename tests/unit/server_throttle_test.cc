@@ -10,14 +10,6 @@
 namespace vivarium::server_test {
 namespace {
 
-SessionId join(ServerHost& host, LinkId link, SessionId session = {}) {
-  host.send_frame(link, connect_request(session));
-  host.settle();
-  const auto frames = host.received(link);
-  CHECK(frames.size() == 1);
-  return decode_connect_response(frames.front())->session;
-}
-
 std::vector<ErrorCode> errors_of(const std::vector<Bytes>& frames) {
   std::vector<ErrorCode> errors;
   for (const Bytes& frame : frames) errors.push_back(decode_reply_header(frame).value().error);

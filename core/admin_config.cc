@@ -17,18 +17,6 @@ constexpr std::string_view kPlainProviders[] = {
     "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
     "org.apache.zookeeper.metrics.impl.NullMetricsProvider"};
 
-// Words behind commas; blanks around them mean nothing.
-std::vector<std::string> words_of(std::string_view value) {
-  std::vector<std::string> words;
-  while (!value.empty()) {
-    const size_t end = std::min(value.find(','), value.size());
-    const std::string_view word = trimmed(value.substr(0, end));
-    if (!word.empty()) words.emplace_back(word);
-    value.remove_prefix(std::min(end + 1, value.size()));
-  }
-  return words;
-}
-
 std::string unbracketed(std::string_view host) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
@@ -82,7 +70,8 @@ std::optional<Result<void>> take_admin_key(std::string_view key, std::string_vie
   const bool on = value == "true";  // as ZooKeeper: whatever is not this word is "off"
   if (key.starts_with("admin.server") || key == "admin.commandURL") config.server_wanted = true;
   if (key == "4lw.commands.whitelist") {
-    config.words = words_of(value);
+    const std::vector<std::string_view> words = comma_separated(value);
+    config.words.assign(words.begin(), words.end());
   } else if (key == "admin.enableServer") {
     config.server = on;
     config.server_wanted = on;

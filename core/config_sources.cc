@@ -7,10 +7,10 @@
 namespace vivarium {
 namespace {
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_shell_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 // Words as a shell makes them of unquoted text, but that quotes may stand in the middle of a word.
-std::vector<std::string> words_of(std::string_view text) {
+std::vector<std::string> shell_words(std::string_view text) {
   std::vector<std::string> words;
   std::string word;
   bool in_word = false;
@@ -25,7 +25,7 @@ std::vector<std::string> words_of(std::string_view text) {
     } else if (c == '"' || c == '\'') {
       quote = c;
       in_word = true;
-    } else if (!is_blank(c)) {
+    } else if (!is_shell_blank(c)) {
       word += c;
       in_word = true;
     } else if (in_word) {
@@ -68,7 +68,7 @@ constexpr Variable kVariables[] = {
 JvmFlags parse_jvm_flags(std::string_view text) {
   constexpr std::string_view kPrefix = "zookeeper.";
   JvmFlags flags;
-  for (std::string& word : words_of(text)) {
+  for (std::string& word : shell_words(text)) {
     if (!word.starts_with("-D")) {
       flags.others.push_back(std::move(word));
       continue;
@@ -100,7 +100,7 @@ std::string zoo_cfg_of_container(const Environment& variables) {
     if (!value.empty()) text += fmt::format("{}={}\n", known.key, value);
   }
   for (const std::string_view lines : {"ZOO_SERVERS", "ZOO_CFG_EXTRA"}) {
-    for (const std::string& line : words_of(container_variable(variables, lines))) {
+    for (const std::string& line : shell_words(container_variable(variables, lines))) {
       text += line + "\n";
     }
   }

@@ -144,4 +144,14 @@ Result<std::map<std::string, std::string>> parse_properties(std::string_view tex
   return properties;
 }
 
+std::vector<std::string_view> comma_separated(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    if (!trimmed(word).empty()) words.push_back(trimmed(word));
+  }
+  return words;
+}
+
 }  // namespace vivarium

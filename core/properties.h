@@ -19,4 +19,7 @@ Result<std::map<std::string, std::string>> parse_properties(
 // Without blanks at both ends.
 std::string_view trimmed(std::string_view text);
 
+// What stands between commas, trimmed; nothing for two commas in a row. Views of the text.
+std::vector<std::string_view> comma_separated(std::string_view text);
+
 }  // namespace vivarium

@@ -22,16 +22,6 @@ bool ends_with_word(std::string_view text, std::string_view word) {
   return text.size() >= word.size() && is_word(text.substr(text.size() - word.size()), word);
 }
 
-std::vector<std::string_view> words_of(std::string_view list) {
-  std::vector<std::string_view> words;
-  while (!list.empty()) {
-    const std::string_view word = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(list.size(), word.size() + 1));
-    if (!trimmed(word).empty()) words.push_back(trimmed(word));
-  }
-  return words;
-}
-
 std::optional<int64_t> number(std::string_view text, int64_t min, int64_t max) {
   const std::optional<int64_t> value = parse_number(text);
   return value && *value >= min && *value <= max ? value : std::nullopt;
@@ -111,7 +101,7 @@ std::optional<Result<void>> TlsKeys::take(std::string_view key, std::string_view
   } else if (key == "ssl.protocol" || key == "ssl.enabledProtocols") {
     return take_protocols(key, value, warnings);
   } else if (key == "ssl.ciphersuites") {
-    for (const std::string_view word : words_of(value)) {
+    for (const std::string_view word : comma_separated(value)) {
       settings_.cipher_suites.emplace_back(word);
     }
   } else if (key == "ssl.allowReverseDnsLookup") {
@@ -148,7 +138,7 @@ Result<void> TlsKeys::take_store_key(std::string_view key, std::string_view valu
 Result<void> TlsKeys::take_protocols(std::string_view key, std::string_view value,
                                      std::vector<std::string>& warnings) {
   const bool is_list = key == "ssl.enabledProtocols";
-  for (const std::string_view name : words_of(value)) {
+  for (const std::string_view name : comma_separated(value)) {
     const std::optional<TlsVersion> version = version_of(name);
     if (version && is_list) enabled_.push_back(*version);
     if (version && !is_list) protocol_ = version;
@@ -158,7 +148,7 @@ Result<void> TlsKeys::take_protocols(std::string_view key, std::string_view valu
     }
     warnings.push_back(fmt::format("{}: {} is not offered, it is too weak", key, name));
   }
-  if (is_list && enabled_.empty() && !words_of(value).empty()) {
+  if (is_list && enabled_.empty() && !comma_separated(value).empty()) {
     return fail(fmt::format("{}={}: TLSv1.2 or TLSv1.3 has to be among them", key, value));
   }
   return {};

@@ -22,8 +22,7 @@ constexpr size_t kChunksMax =
     64;  // in one go, so that a server that floods does not hold the caller
 constexpr int64_t kRetryMs = 1000;  // between two rounds of all servers
 constexpr int64_t kPingMsMax = 10000;
-constexpr int32_t kAuthFailed = -115;
-constexpr int32_t kSessionExpired = -112;
+constexpr int32_t kSessionExpired = static_cast<int32_t>(ErrorCode::SessionExpired);
 
 enum EventState : int32_t {
   kDisconnected = 0,

@@ -36,6 +36,8 @@ struct ClientOptions {
 enum class ClientState { Connecting, Connected, ConnectedReadOnly, AuthFailed, Closed };
 const char* name_of(ClientState state);  // ZooKeeper's: "CONNECTING"
 
+inline constexpr int32_t kAuthFailed = static_cast<int32_t>(ErrorCode::AuthFailed);
+
 struct Reply {
   int32_t error = 0;
   Bytes body;  // empty when there is an error

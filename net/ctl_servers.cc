@@ -26,12 +26,6 @@ Result<Address> parse_member(std::string_view text) {
   return address;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
 
 std::string Servers::outside(std::string_view path) const {

@@ -15,7 +15,6 @@ namespace {
 
 constexpr int64_t kForeverMs = int64_t{3600} * 1000;
 constexpr int64_t kCloseMs = 2000;
-constexpr int32_t kAuthFailed = -115;
 
 void print(std::FILE* stream, bool terminal, std::string_view text) {
   const std::string shown = terminal ? harmless(text) : std::string();

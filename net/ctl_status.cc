@@ -19,18 +19,10 @@ namespace {
 constexpr int64_t kTimeoutMs = 5000;
 constexpr std::string_view kUsage = "status [-server servers] [-timeout ms] [--json]";
 
-std::string trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\r' || text.back() == ' ' || text.back() == '\n')) {
-    text.remove_suffix(1);
-  }
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  return std::string(text);
-}
-
 // One line of srvr: the text behind `key` and a colon.
 std::optional<std::string> value_of(std::string_view line, std::string_view key) {
   if (line.substr(0, key.size()) != key || line.substr(key.size(), 1) != ":") return std::nullopt;
-  return trimmed(line.substr(key.size() + 1));
+  return std::string(trimmed(line.substr(key.size() + 1)));
 }
 
 size_t leaders(const std::vector<MemberStatus>& members) {

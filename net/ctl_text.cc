@@ -451,4 +451,10 @@ std::string QuotaText::text() const {
   return more.empty() ? text : fmt::format("{}={}", text, more);
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
 }  // namespace vivarium::ctl

@@ -19,6 +19,8 @@ namespace vivarium::ctl {
 // Words end at white space; "..." and '...' at the start of a word hold one as it is, without
 // escapes. A quotation mark that nothing closes is skipped.
 std::vector<std::string> split_words(std::string_view line);
+// Without blanks and line breaks at both ends.
+std::string_view trimmed(std::string_view text);
 
 // A command's words behind its name. Options stand anywhere, "--" ends them; "-v 3", "-v=3" and
 // "-v3" are the same, and flags of one letter may share a dash.

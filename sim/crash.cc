@@ -107,7 +107,7 @@ void Crash::drop_handles(SimDisk& disk) {
 
 CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, Choices& choices,
                       uint64_t subject) {
-  enum Mode : uint64_t { kNothing, kEverything, kPrefix, kOperations, kSectors, kModes };
+  enum Mode : uint64_t { kNothing, kEverything, kPrefix, kSomeOperations, kSectors, kModes };
   CrashPlan plan(units.size(), 0);
   size_t i = 0;
   while (i < units.size()) {

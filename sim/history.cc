@@ -3,16 +3,12 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "sim/observation.h"
 
 namespace vivarium::sim {
 namespace {
 
 using Step = HistoryTxn::Step;
-
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
-}
 
 // One that nobody asks for grants nothing to anybody: K-RESULT has said so.
 ModelAcl known_acl(const Acl& acl) {

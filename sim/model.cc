@@ -8,17 +8,10 @@
 namespace vivarium::sim {
 namespace {
 
-std::string parent_of(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
 std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool sequential(int32_t flags) { return flags == 2 || flags == 3 || flags == 6; }
 bool ephemeral(int32_t flags) { return flags == 1 || flags == 3; }
-bool is_create(Op op) {
-  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
-}
 
 // Of a create: do operation, flags and TTL go together?
 bool bad_mode(const ClientOp& op) {

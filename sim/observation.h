@@ -90,4 +90,13 @@ struct ClientOp {
 
 enum class CrashKind : uint8_t { Kill, PowerLoss, Stopped /* by itself: World::stop */ };
 
+inline bool is_create(Op op) {
+  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
+}
+// "/" for a child of the root, and for the root.
+inline std::string parent_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
 }  // namespace vivarium::sim

@@ -26,10 +26,6 @@ CreateRequest create_request(const ClientOp& op, const Identity& who) {
   return request;
 }
 
-bool is_create(Op op) {
-  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
-}
-
 MultiOp multi_op(const ClientOp& op, const Identity& who) {
   MultiOp out;
   out.op = op.op;

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 10> kCommands{
     "server_stats", "server_stats", "monitor", "zabstate",      "leader",
     "hash",         "voting_view",  "dirs",    "watch_summary", "connections"};
 
-constexpr uint64_t kCredit = 1 << 20;
+constexpr uint64_t kAnswerCredit = 1 << 20;
 constexpr uint64_t kSlowCredit = 256;
 constexpr Duration kSlowPause = milliseconds(5);
 constexpr Duration kPiecePause = milliseconds(3);
@@ -113,7 +113,7 @@ void SimOperator::begin(World& world, Choices& choices) {
 
 void SimOperator::send_piece(World& world, SimTime true_now) {
   Asking& asking = asked_.back();
-  if (asking.manner != Manner::SlowReader) world.give_credit(link_, kCredit);
+  if (asking.manner != Manner::SlowReader) world.give_credit(link_, kAnswerCredit);
   const size_t size = pieces_ > 1 ? std::max<size_t>(1, unsent_.size() / pieces_) : unsent_.size();
   world.send(link_, as_bytes(unsent_).first(size));
   unsent_.erase(0, size);

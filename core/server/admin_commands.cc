@@ -7,6 +7,7 @@
 
 #include "core/base/number.h"
 #include "core/server/admin_text.h"
+#include "core/server/http.h"
 #include "core/server/identity.h"
 #include "core/server/metric_texts.h"
 #include "core/wire/host_port.h"
@@ -14,9 +15,6 @@
 
 namespace vivarium {
 namespace {
-
-constexpr int kBadRequest = 400;
-constexpr int kNotImplemented = 501;
 
 std::string address_text(const Address& address) {
   return fmt::format("{}:{}", bracketed_host(address.host), address.port);
@@ -182,7 +180,7 @@ void observers(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminRepl
 // ZooKeeper exchanges the memory of this one server: it would differ from the others and from its
 // own disk, and lose all of it again at its next start.
 void restore(const HttpRequest&, const DirSizes&, AdminParts&, AdminReply& reply) {
-  reply.status = kNotImplemented;
+  reply.status = kHttpNotImplemented;
   reply.error =
       "restore is refused: it would change the memory of this server alone, which would differ "
       "from "
@@ -233,7 +231,7 @@ void shed_connections(const HttpRequest& request, const DirSizes&, AdminParts& p
                       AdminReply& reply) {
   constexpr std::string_view kField = "percentage";
   const auto refused = [&](std::string error) {
-    reply.status = kBadRequest;
+    reply.status = kHttpBadRequest;
     reply.error = std::move(error);
   };
   if (request.body.empty()) return refused("Request body is required");

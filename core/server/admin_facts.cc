@@ -10,11 +10,6 @@ namespace {
 
 constexpr int64_t kLogWaitsLongMs = 5000;
 
-template <class... Args>
-void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  out += fmt::format(format, std::forward<Args>(args)...);
-}
-
 std::string version_dir(const std::string& dir) { return dir + "/version-2"; }
 
 struct LearnerCounts {

@@ -12,6 +12,11 @@
 
 namespace vivarium {
 
+// No answer is begun, and no portion of one written, with more than this on its way to the asker.
+inline constexpr uint64_t kAdminUnsentMax = 64 << 10;
+// How long an asker may be silent, or not read what it was sent.
+inline constexpr Duration kAdminPatience = milliseconds(10'000);
+
 struct AdminParts {
   const Config& config;
   World& world;

@@ -6,20 +6,16 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/server/admin_parts.h"
 #include "core/server/metric_texts.h"
 
 namespace vivarium {
 namespace {
 
-constexpr uint64_t kCreditWindow = kHttpHeadMax + kHttpBodyMax;
-// No answer is begun, and no portion written, with more than this on its way.
-constexpr uint64_t kUnsentMax = 64 << 10;
-// For a reader that does not read a long answer.
-constexpr Duration kPatience = milliseconds(10'000);
+constexpr uint64_t kRequestBytesMax = kHttpHeadMax + kHttpBodyMax;
 
 constexpr int kNotFound = 404;
 constexpr int kMethodNotAllowed = 405;
-constexpr int kTooLarge = 413;
 
 const AdminCommand* command_of(std::string_view path, const AdminConfig& config) {
   if (!path.starts_with(config.command_url)) return nullptr;
@@ -86,10 +82,10 @@ void AdminServer::accept(const LinkAccepted& event, AdminParts& parts) {
   visitor.link = event.link;
   visitor.door = event.door;
   visitor.address = event.remote_address;
-  visitor.credit = kCreditWindow;
+  visitor.credit = kRequestBytesMax;
   visitor.deadline = parts.world.now() + milliseconds(parts.config.admin.idle_timeout_ms);
   visitors_.push_back(std::move(visitor));
-  parts.world.give_credit(event.link, kCreditWindow);
+  parts.world.give_credit(event.link, kRequestBytesMax);
 }
 
 void AdminServer::drop(LinkId link, bool close, bool drain, AdminParts& parts) {
@@ -117,12 +113,12 @@ void AdminServer::advance(LinkId link, AdminParts& parts) {
   for (;;) {
     Visitor* visitor = find(link);
     if (visitor == nullptr || visitor->busy()) return;
-    if (parts.world.unsent(link) > kUnsentMax) return;
+    if (parts.world.unsent(link) > kAdminUnsentMax) return;
     const HttpParsed parsed = parse_http_request(visitor->input, visitor->request);
     if (parsed.verdict == HttpVerdict::Bad) {
       // What is refused whatever comes behind it says why, and is not read.
       const AdminCommand* command = command_of(visitor->request.path, parts.config.admin);
-      const bool unread = parsed.status == kTooLarge && visitor->request.method == "POST" &&
+      const bool unread = parsed.status == kHttpTooLarge && visitor->request.method == "POST" &&
                           command != nullptr && command->method == "POST";
       if (!unread) return refuse(link, parsed.status, parts);
       visitor->request.keep_alive = false;
@@ -131,8 +127,8 @@ void AdminServer::advance(LinkId link, AdminParts& parts) {
     }
     if (parsed.verdict == HttpVerdict::NeedMore) {
       // What has been answered may be followed by as much again.
-      CHECK(visitor->input.size() <= kCreditWindow);
-      const uint64_t wanted = kCreditWindow - visitor->input.size();
+      CHECK(visitor->input.size() <= kRequestBytesMax);
+      const uint64_t wanted = kRequestBytesMax - visitor->input.size();
       if (wanted > visitor->credit) {
         parts.world.give_credit(link, wanted - visitor->credit);
         visitor->credit = wanted;
@@ -307,7 +303,7 @@ void AdminServer::write_one_portion(AdminParts& parts) {
   for (size_t i = 0; i < visitors_.size(); ++i) {
     const size_t at = (turn_ + i) % visitors_.size();
     const Visitor& visitor = visitors_[at];
-    if (visitor.listed == nullptr || parts.world.unsent(visitor.link) > kUnsentMax) continue;
+    if (visitor.listed == nullptr || parts.world.unsent(visitor.link) > kAdminUnsentMax) continue;
     if (!chosen) chosen = at;
     ++ready;
   }
@@ -317,7 +313,7 @@ void AdminServer::write_one_portion(AdminParts& parts) {
   const LinkId link = visitor.link;
   std::string text;
   const bool done = visitor.listing.write_portion(parts, text);
-  visitor.deadline = parts.world.now() + kPatience;
+  visitor.deadline = parts.world.now() + kAdminPatience;
   if (done) {
     JsonWriter json = visitor.listing.take_json();
     finish_admin_reply(visitor.listed->name, {}, json);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/base/check.h"
+#include "core/server/admin_parts.h"
 #include "core/server/admin_server.h"
 #include "core/storage/record.h"
 
@@ -17,10 +18,6 @@ constexpr int kUnavailable = 503;
 constexpr int kTooManyRequests = 429;
 constexpr std::string_view kName = "snapshot";
 constexpr uint64_t kPortionBytes = 256 << 10;
-// Not so much is on its way that a portion more would matter.
-constexpr uint64_t kUnsentMax = 64 << 10;
-// For a reader that does not read.
-constexpr Duration kPatience = milliseconds(10'000);
 // For the disk, which may have much to write.
 constexpr Duration kTakingMax = milliseconds(3'600'000);
 
@@ -121,7 +118,7 @@ void AdminServer::answer_snapshot(uint64_t size, AdminParts& parts) {
   parts.world.send(visitor->link, head);
   download_.state = Download::State::Streaming;
   download_.size = visitor->request.method == "HEAD" ? 0 : size;
-  visitor->deadline = parts.world.now() + kPatience;
+  visitor->deadline = parts.world.now() + kAdminPatience;
   read_snapshot(parts);
 }
 
@@ -137,7 +134,7 @@ void AdminServer::read_snapshot(AdminParts& parts) {
     end_snapshot(parts);
     return stays ? advance(link, parts) : drop(link, true, true, parts);
   }
-  if (download_.reading || parts.world.unsent(link) > kUnsentMax) return;
+  if (download_.reading || parts.world.unsent(link) > kAdminUnsentMax) return;
   download_.reading = true;
   const uint64_t length = std::min(kPortionBytes, download_.size - download_.sent);
   parts.world.read(download_.file, download_.sent, length, 0);
@@ -149,7 +146,7 @@ void AdminServer::send_portion(ByteView bytes, AdminParts& parts) {
   // The file was longer: the answer cannot be what its head says.
   if (bytes.empty()) return drop(download_.link, true, false, parts);
   Visitor* visitor = find(download_.link);
-  visitor->deadline = parts.world.now() + kPatience;
+  visitor->deadline = parts.world.now() + kAdminPatience;
   download_.sent += bytes.size();
   parts.world.send(download_.link, bytes);
   again_ = parts.world.now();

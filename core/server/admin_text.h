@@ -1,8 +1,11 @@
-// Numbers and dates as ZooKeeper's Java prints them.
+// Texts for operators: numbers and dates as ZooKeeper's Java prints them.
 #pragma once
+
+#include <fmt/format.h>
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "core/base/time.h"
 
@@ -14,5 +17,11 @@ std::string decimal_average(int64_t sum, int64_t count);
 
 // java.util.Date in UTC: "Mon Nov 23 08:35:05 UTC 2026".
 std::string java_date(WallTime time);
+
+// At the end of `out`.
+template <class... Args>
+void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
+  out += fmt::format(format, std::forward<Args>(args)...);
+}
 
 }  // namespace vivarium

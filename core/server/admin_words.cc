@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/server/admin_parts.h"
 #include "core/server/metric_texts.h"
 
 namespace vivarium {
@@ -13,10 +14,6 @@ namespace {
 
 constexpr size_t kWordBytes = 4;
 constexpr uint64_t kHeadCredit = 1024;
-// A portion is written only when less than this is on its way to the reader.
-constexpr uint64_t kUnsentMax = 64 << 10;
-// How long an asker may be silent, and how long it may not read what it was sent.
-constexpr Duration kPatience = milliseconds(10'000);
 
 constexpr uint32_t number_of(std::string_view word) {
   uint32_t number = 0;
@@ -101,7 +98,7 @@ bool AdminWords::add(LinkId link, std::string_view address, uint16_t port, Admin
   asker.link = link;
   asker.address = address;
   asker.port = port;
-  asker.deadline = parts.world.now() + kPatience;
+  asker.deadline = parts.world.now() + kAdminPatience;
   askers_.push_back(std::move(asker));
   return true;
 }
@@ -271,7 +268,7 @@ void AdminWords::write_one_portion(AdminParts& parts) {
   std::optional<size_t> chosen;
   for (size_t i = 0; i < askers_.size(); ++i) {
     const size_t at = (turn_ + i) % askers_.size();
-    if (!askers_[at].listing || parts.world.unsent(askers_[at].link) > kUnsentMax) continue;
+    if (!askers_[at].listing || parts.world.unsent(askers_[at].link) > kAdminUnsentMax) continue;
     if (!chosen) chosen = at;
     ++ready;
   }
@@ -282,7 +279,7 @@ void AdminWords::write_one_portion(AdminParts& parts) {
   if (!serving(parts)) return finish(link, fmt::format("{}\n", kNotServing), parts);
   std::string text;
   const bool done = asker.listing->write_portion(parts, text);
-  asker.deadline = parts.world.now() + kPatience;
+  asker.deadline = parts.world.now() + kAdminPatience;
   if (done) {
     text += asker.behind;
     finish(link, text, parts);

@@ -13,11 +13,8 @@ constexpr size_t kTargetMax = 2 << 10;
 constexpr size_t kHeadersMax = 64;
 constexpr size_t kQueryMax = 32;
 
-constexpr int kBadRequest = 400;
-constexpr int kTooLarge = 413;
 constexpr int kTargetTooLong = 414;
 constexpr int kHeadTooLarge = 431;
-constexpr int kNotImplemented = 501;
 constexpr int kVersionNotSupported = 505;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
@@ -107,19 +104,21 @@ std::optional<std::string_view> take_line(std::string_view& in) {
 // METHOD SP target SP version. 0, or the status of a refusal.
 int take_request_line(std::string_view line, HttpRequest& request) {
   const std::string_view method = line.substr(0, line.find(' '));
-  if (!is_token(method) || method.size() > 16 || method.size() == line.size()) return kBadRequest;
+  if (!is_token(method) || method.size() > 16 || method.size() == line.size())
+    return kHttpBadRequest;
   line.remove_prefix(method.size() + 1);
   const std::string_view target = line.substr(0, line.find(' '));
   if (target.size() > kTargetMax) return kTargetTooLong;
-  if (target.empty() || target.front() != '/' || target.size() == line.size()) return kBadRequest;
+  if (target.empty() || target.front() != '/' || target.size() == line.size())
+    return kHttpBadRequest;
   const std::string_view version = line.substr(target.size() + 1);
   if (version != "HTTP/1.1" && version != "HTTP/1.0") {
-    return version.starts_with("HTTP/") ? kVersionNotSupported : kBadRequest;
+    return version.starts_with("HTTP/") ? kVersionNotSupported : kHttpBadRequest;
   }
-  if (!is_field_value(target)) return kBadRequest;
+  if (!is_field_value(target)) return kHttpBadRequest;
   const std::string_view path = target.substr(0, target.find_first_of("?#"));
   const auto plain = decoded(path, false);
-  if (!plain) return kBadRequest;
+  if (!plain) return kHttpBadRequest;
   request.method = method;
   request.path = *plain;
   request.chunks = version == "HTTP/1.1";
@@ -127,7 +126,7 @@ int take_request_line(std::string_view line, HttpRequest& request) {
   std::string_view query = target.substr(path.size());
   if (query.starts_with('?')) {
     query.remove_prefix(1);
-    if (!take_query(query.substr(0, query.find('#')), request)) return kBadRequest;
+    if (!take_query(query.substr(0, query.find('#')), request)) return kHttpBadRequest;
   }
   return 0;
 }
@@ -152,20 +151,20 @@ std::optional<size_t> parse_length(std::string_view text) {
 int take_header(std::string_view line, Headers& headers, HttpRequest& request) {
   if (++headers.count > kHeadersMax) return kHeadTooLarge;
   const size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return kBadRequest;
+  if (colon == std::string_view::npos) return kHttpBadRequest;
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = without_blanks(line.substr(colon + 1));
-  if (!is_token(name) || !is_field_value(value)) return kBadRequest;
-  if (is(name, "transfer-encoding")) return kNotImplemented;
+  if (!is_token(name) || !is_field_value(value)) return kHttpBadRequest;
+  if (is(name, "transfer-encoding")) return kHttpNotImplemented;
   if (is(name, "host")) {
-    if (headers.host) return kBadRequest;
+    if (headers.host) return kHttpBadRequest;
     headers.host = true;
   } else if (is(name, "content-length")) {
     const auto length = parse_length(value);
-    if (!length || headers.length) return kBadRequest;
+    if (!length || headers.length) return kHttpBadRequest;
     headers.length = length;
   } else if (is(name, "authorization")) {
-    if (headers.authorized) return kBadRequest;
+    if (headers.authorized) return kHttpBadRequest;
     headers.authorized = true;
     request.authorization = value;
   } else if (is(name, "connection")) {
@@ -210,10 +209,10 @@ HttpParsed parse_http_request(std::string_view in, HttpRequest& request) {
     if (line->empty()) break;
     if (const int status = take_header(*line, headers, request); status != 0) return bad(status);
   }
-  if (request.chunks && !headers.host) return bad(kBadRequest);
+  if (request.chunks && !headers.host) return bad(kHttpBadRequest);
   const size_t head = in.substr(0, std::min(in.size(), kHttpHeadMax)).size() - rest.size();
   const size_t body = headers.length.value_or(0);
-  if (body > kHttpBodyMax) return bad(kTooLarge);
+  if (body > kHttpBodyMax) return bad(kHttpTooLarge);
   if (in.size() - head < body) return {};
   request.body = in.substr(head, body);
   return {HttpVerdict::Ok, 0, head + body};

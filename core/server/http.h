@@ -46,6 +46,11 @@ inline constexpr size_t kHttpBodyMax = 8 << 10;
 // verdict. Bytes behind `used` are the next request's.
 HttpParsed parse_http_request(std::string_view in, HttpRequest& request);
 
+// Statuses that more than one file answers with.
+inline constexpr int kHttpBadRequest = 400;
+inline constexpr int kHttpTooLarge = 413;
+inline constexpr int kHttpNotImplemented = 501;
+
 std::string_view http_reason(int status);
 
 struct HttpAnswer {

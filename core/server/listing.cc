@@ -17,11 +17,6 @@ constexpr size_t kPortion = 256;
 // SelectionKey.OP_READ: the connection is being read.
 constexpr int kInterestRead = 1;
 
-template <class... Args>
-void put(std::string& out, fmt::format_string<Args...> format, Args&&... args) {
-  out += fmt::format(format, std::forward<Args>(args)...);
-}
-
 uint64_t hex(SessionId session) { return static_cast<uint64_t>(session.value); }
 
 int interest_ops(const ClientConnection& connection) {

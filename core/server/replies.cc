@@ -8,19 +8,18 @@
 namespace vivarium {
 namespace {
 
-constexpr size_t kLengthBytes = 4;
 constexpr size_t kReplyHeaderBytes = 16;
 constexpr size_t kErrorOffset = 12;  // in the reply header, behind xid and zxid
 constexpr size_t kPasswordBytes = 16;
 
 size_t begin_frame(Bytes& out) {
   const size_t begin = out.size();
-  out.resize(begin + kLengthBytes);
+  out.resize(begin + kFrameLengthBytes);
   return begin;
 }
 
 void finish_frame(size_t begin, Bytes& out) {
-  const size_t length = out.size() - begin - kLengthBytes;
+  const size_t length = out.size() - begin - kFrameLengthBytes;
   CHECK(length <= INT32_MAX);
   put_u32(out.data() + begin, static_cast<uint32_t>(length));
 }
@@ -66,15 +65,15 @@ void append_watch_event(int64_t zxid, WatchEvent event, std::string_view path, B
 size_t begin_reply(int32_t xid, Zxid zxid, Bytes& out) {
   const size_t begin = begin_frame(out);
   encode(ReplyHeader{xid, zxid.wire(), ErrorCode::Ok}, out);
-  CHECK(out.size() == begin + kLengthBytes + kReplyHeaderBytes);
+  CHECK(out.size() == begin + kFrameLengthBytes + kReplyHeaderBytes);
   return begin;
 }
 
 void finish_reply(size_t begin, ErrorCode error, Bytes& out) {
-  CHECK(out.size() >= begin + kLengthBytes + kReplyHeaderBytes);
+  CHECK(out.size() >= begin + kFrameLengthBytes + kReplyHeaderBytes);
   if (error != ErrorCode::Ok) {
-    out.resize(begin + kLengthBytes + kReplyHeaderBytes);
-    put_u32(out.data() + begin + kLengthBytes + kErrorOffset, static_cast<uint32_t>(error));
+    out.resize(begin + kFrameLengthBytes + kReplyHeaderBytes);
+    put_u32(out.data() + begin + kFrameLengthBytes + kErrorOffset, static_cast<uint32_t>(error));
   }
   finish_frame(begin, out);
 }

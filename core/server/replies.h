@@ -14,6 +14,9 @@
 
 namespace vivarium {
 
+// In front of every frame.
+inline constexpr size_t kFrameLengthBytes = 4;
+
 // Watch events made by setWatches rather than by a txn carry this for a zxid.
 inline constexpr int64_t kNoEventZxid = -1;
 

@@ -9,13 +9,13 @@
 #include "core/base/check.h"
 #include "core/server/admin_words.h"
 #include "core/server/identity.h"
+#include "core/server/replies.h"
 #include "core/server/requests.h"
 #include "core/zab/rules.h"
 
 namespace vivarium {
 namespace {
 
-constexpr size_t kLengthBytes = 4;
 constexpr size_t kRequestHeaderBytes = 8;
 
 // All that a connection without a session may send and this server holds (DESIGN section 9).
@@ -33,8 +33,9 @@ constexpr Duration kRetryAfter = milliseconds(1);
 constexpr Duration kBetweenRefusalLines = milliseconds(1000);
 
 int32_t frame_bytes_max(const ClientConnection& connection, const Config& config) {
-  const uint64_t limit = connection.phase == Phase::Handshake ? kHandshakeBytesMax - kLengthBytes
-                                                              : config.packet_bytes_max;
+  const uint64_t limit = connection.phase == Phase::Handshake
+                             ? kHandshakeBytesMax - kFrameLengthBytes
+                             : config.packet_bytes_max;
   return static_cast<int32_t>(std::min<uint64_t>({limit, config.packet_bytes_max, INT32_MAX}));
 }
 
@@ -174,7 +175,7 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
   for (;;) {
     ClientConnection* connection = find(link);
     if (connection == nullptr || connection->phase == Phase::Ending) return in.size();
-    if (in.size() - used < kLengthBytes) return used;
+    if (in.size() - used < kFrameLengthBytes) return used;
     const uint32_t first = get_u32(in.data() + used);
     if (connection->phase == Phase::Handshake && is_admin_word(first)) {
       hand_over_word(*connection, first);
@@ -197,10 +198,10 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
     }
     const bool waits =
         connection->phase == Phase::Creating || connection->phase == Phase::Revalidating;
-    const size_t end = used + kLengthBytes + static_cast<size_t>(length);
+    const size_t end = used + kFrameLengthBytes + static_cast<size_t>(length);
     if (waits || end > in.size()) return used;
-    if (!take_frame(*connection, in.subspan(used + kLengthBytes, end - used - kLengthBytes),
-                    parts)) {
+    if (!take_frame(*connection,
+                    in.subspan(used + kFrameLengthBytes, end - used - kFrameLengthBytes), parts)) {
       stall(*connection);
       return used;
     }

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <iterator>
 
+#include "core/tree/data_tree.h"
+
 namespace vivarium {
 namespace {
 
 constexpr int kPrefixShift = 56;
-// Apache's mark of a container node in ephemeralOwner: no session may have it.
-constexpr uint64_t kContainerOwner = uint64_t{1} << 63;
 // More ids than a server gives out between two restarts, and an hour of the clock's.
 constexpr uint64_t kFarMin = uint64_t{1} << 32;
 constexpr uint64_t kFarSpread = uint64_t{1} << 38;
@@ -32,7 +32,8 @@ void SessionIds::start(ServerId server, WallTime now, const std::map<SessionId, 
 }
 
 SessionId SessionIds::next() {
-  if (next_ == 0 || next_ == kContainerOwner) ++next_;
+  // The mark of a container in ephemeralOwner is no session's id.
+  if (next_ == 0 || next_ == static_cast<uint64_t>(kContainerOwner)) ++next_;
   return SessionId{static_cast<int64_t>(next_++)};
 }
 

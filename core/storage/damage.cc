@@ -13,8 +13,6 @@
 namespace vivarium {
 namespace {
 
-constexpr size_t kZxidAt = 12;  // within a TxnHeader
-
 bool all_zeros(ByteView bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](Byte b) { return b == 0; });
 }
@@ -76,7 +74,7 @@ std::optional<DamageSurvey::Record> DamageSurvey::record_at(ByteView file, uint6
       return std::nullopt;
     }
   }
-  record.zxid = Zxid{get_u64(record.entry.data() + kZxidAt)};
+  record.zxid = Zxid{get_u64(record.entry.data() + kTxnZxidOffset)};
   return record;
 }
 

@@ -13,7 +13,6 @@ namespace {
 
 // Read ahead of a record's head: enough to judge a torn one by its first two sectors.
 constexpr uint64_t kLookAhead = 2 * kSectorBytes + kRecordHeadBytes;
-constexpr size_t kZxidAt = 12;  // within a TxnHeader
 
 uint64_t next_sector(uint64_t offset) { return (offset / kSectorBytes + 1) * kSectorBytes; }
 
@@ -184,7 +183,7 @@ void LogScanner::check_record(uint64_t end) {
   record_.raw = view(at_, end);
   record_.offset = at_;
   record_.end = end;
-  record_.zxid = Zxid{get_u64(record_.entry.data() + kZxidAt)};
+  record_.zxid = Zxid{get_u64(record_.entry.data() + kTxnZxidOffset)};
   has_record_ = true;
   ++facts_.records;
   at_ = facts_.good_end = facts_.data_end = end;

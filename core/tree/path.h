@@ -5,6 +5,9 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/base/bytes.h"
+#include "core/base/hash.h"
+
 namespace vivarium {
 
 inline constexpr std::string_view kZookeeperPath = "/zookeeper";
@@ -26,6 +29,11 @@ inline std::string_view parent_path(std::string_view path) {
 inline std::string_view last_name(std::string_view path) {
   const size_t slash = path.rfind('/');
   return slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+}
+
+// For the index of a table of paths.
+inline uint32_t path_hash(std::string_view path) {
+  return static_cast<uint32_t>(hash64(as_bytes(path)) >> 32);
 }
 
 }  // namespace vivarium

@@ -9,10 +9,6 @@
 namespace vivarium {
 namespace {
 
-uint32_t path_hash(std::string_view path) {
-  return static_cast<uint32_t>(hash64(as_bytes(path)) >> 32);
-}
-
 uint64_t digest_of(std::string_view path, const PendingChanges::NodeState& state) {
   if (!state.exists || is_outside_digest(path)) return 0;
   return node_digest(state.content_crc, state.stat);

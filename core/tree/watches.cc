@@ -11,10 +11,6 @@ namespace {
 
 using Modes = WatchTable::Modes;
 
-uint32_t path_hash(std::string_view path) {
-  return static_cast<uint32_t>(hash64(as_bytes(path)) >> 32);
-}
-
 uint32_t entry_hash(uint32_t path, WatcherId watcher) {
   return static_cast<uint32_t>(hash_combine(path, watcher) >> 32);
 }

@@ -3,6 +3,7 @@
 #include "core/wire/acl_codec.h"
 #include "core/wire/fixed.h"
 #include "core/wire/jute.h"
+#include "core/wire/jute_fields.h"
 
 namespace vivarium {
 namespace {
@@ -14,23 +15,6 @@ template <class T>
 std::optional<T> if_whole(const JuteReader& in, T&& record) {
   if (!in.ok()) return std::nullopt;
   return std::forward<T>(record);
-}
-
-// A null path in a request is as bad as a truncated one (client-protocol section 8).
-std::string_view read_path(JuteReader& in) {
-  bool null = false;
-  const std::string_view path = in.string(&null);
-  if (null) in.set_failed();
-  return path;
-}
-
-void write_data(ByteView data, bool null, JuteWriter& out) {
-  CHECK(!null || data.empty());
-  if (null) {
-    out.null_buffer();
-  } else {
-    out.buffer(data);
-  }
 }
 
 void write_acl(const Acl& acl, bool null, JuteWriter& out) {

@@ -89,6 +89,8 @@ void encode(const LearnerInfo& info, Bytes& out);
 
 // LEADERINFO: int protocol version. ACKEPOCH: int current epoch or -1.
 inline constexpr int32_t kLeaderProtocolVersion = 0x10000;
+// Behind the state of a SNAP.
+inline constexpr std::string_view kSnapSignature = "BenWasHere";
 
 // REQUEST: a client's request as a learner forwards it.
 struct ForwardedRequest {

@@ -5,20 +5,13 @@
 #include "core/wire/acl_codec.h"
 #include "core/wire/fixed.h"
 #include "core/wire/jute.h"
+#include "core/wire/jute_fields.h"
 
 namespace vivarium {
 namespace {
 
 constexpr size_t kPartBytesMin = 8;    // type, length of the body
 constexpr size_t kStringBytesMin = 4;  // length
-
-// Paths are never null: the writers refuse such requests before a txn is made.
-std::string_view read_path(JuteReader& in) {
-  bool null = false;
-  const std::string_view path = in.string(&null);
-  if (null) in.set_failed();
-  return path;
-}
 
 CreateTxn read_create(TxnType type, JuteReader& in) {
   CreateTxn txn;
@@ -170,15 +163,6 @@ bool close_session_without_body(ByteView rest) {
   if (rest.empty()) return true;
   return rest.size() == kTxnDigestBytes &&
          get_u32(rest.data()) == static_cast<uint32_t>(kDigestVersion);
-}
-
-void write_data(ByteView data, bool null, JuteWriter& out) {
-  CHECK(!null || data.empty());
-  if (null) {
-    out.null_buffer();
-  } else {
-    out.buffer(data);
-  }
 }
 
 void write_create(TxnType type, const CreateTxn& txn, JuteWriter& out) {

@@ -26,6 +26,7 @@ struct TxnHeader {
   TxnType type{};
 };
 inline constexpr size_t kTxnHeaderBytes = 32;
+inline constexpr size_t kTxnZxidOffset = 12;  // within the header
 inline constexpr size_t kTxnDigestBytes = 12;
 inline constexpr int32_t kDigestVersion = 2;
 

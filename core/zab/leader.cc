@@ -13,7 +13,7 @@
 namespace vivarium {
 namespace {
 
-constexpr size_t kStrangersMax = 64;  // that have not said who they are
+constexpr size_t kUnknownLearnersMax = 64;  // that have not said who they are
 constexpr Duration kLineEvery = milliseconds(1000);
 // Until a learner has said who it is: LearnerInfo has 20 bytes.
 constexpr size_t kStrangerBytesMax = 1024;
@@ -92,7 +92,7 @@ void Leader::accept(const LinkAccepted& event, Parts& parts) {
   const auto is_stranger = [](const Peer& p) { return !p.dropped && p.stage == Peer::Stage::Info; };
   // The oldest makes room: whoever is a learner says so at once.
   if (std::count_if(peers_.begin(), peers_.end(), is_stranger) >=
-      static_cast<std::ptrdiff_t>(kStrangersMax)) {
+      static_cast<std::ptrdiff_t>(kUnknownLearnersMax)) {
     drop(*std::find_if(peers_.begin(), peers_.end(), is_stranger), "it does not say who it is",
          parts);
   }

@@ -18,7 +18,6 @@ constexpr size_t kLearnersMax = 256;
 // A promise further ahead of everything known here is no promise of this ensemble: elections fail
 // one at a time, and one forged number must not use up the epochs there are.
 constexpr Epoch kEpochJumpMax = Epoch{1} << 20;
-constexpr std::string_view kSnapSignature = "BenWasHere";
 
 }  // namespace
 

@@ -16,10 +16,6 @@ namespace {
 constexpr int kConnectAttemptsMax = 5;
 // Ids of servers aside: above every id of a configuration, so that nobody counts them (RULES 10).
 constexpr int64_t kAsideIdBase = int64_t{1} << 40;
-// Received and not yet durable: beyond this nothing is read, and the leader feels it.
-constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
-
-constexpr std::string_view kSnapSignature = "BenWasHere";
 
 Bytes epoch_bytes(int32_t epoch) {
   Bytes data;

@@ -30,6 +30,10 @@ class ZabUser {
   virtual void synced(uint64_t ticket) = 0;
 };
 
+// Received or appended, and not yet durable: with more than this neither clients nor the leader are
+// read.
+inline constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
+
 struct Parts {
   const Config& config;
   World& world;

@@ -11,8 +11,6 @@ namespace {
 constexpr Duration kJoinPauseMin = milliseconds(10);
 constexpr uint32_t kJoinPausesDoubled = 6;
 constexpr Duration kWaitingLineEvery = milliseconds(10'000);
-// Appended and not yet durable: beyond this clients are not read.
-constexpr uint64_t kUnsyncedBytesMax = uint64_t{32} << 20;
 
 }  // namespace
 

@@ -12,9 +12,6 @@
 namespace vivarium::sim {
 namespace {
 
-bool is_create(Op op) {
-  return op == Op::Create || op == Op::Create2 || op == Op::CreateContainer || op == Op::CreateTtl;
-}
 bool is_write(Op op) {
   return is_create(op) || op == Op::Delete || op == Op::SetData || op == Op::SetAcl ||
          op == Op::Multi || op == Op::Reconfig;

@@ -17,6 +17,7 @@
 #include "sim/ledger.h"
 #include "sim/model.h"
 #include "sim/scenario.h"
+#include "tests/simulation/checker_support.h"
 
 namespace vivarium::sim {
 namespace {
@@ -25,12 +26,6 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 constexpr SimTime kNow{1};
-constexpr SessionId kSession{77};
-
-std::string said(const Verdict& verdict) {
-  const auto& violation = verdict.violation();
-  return violation ? violation->checker + ": " + violation->text : "";
-}
 
 Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
 

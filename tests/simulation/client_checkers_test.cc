@@ -20,6 +20,7 @@
 #include "sim/checkers/watch_once.h"
 #include "sim/checkers/watch_order.h"
 #include "sim/checkers/watch_reconnect.h"
+#include "tests/simulation/checker_support.h"
 
 namespace vivarium::sim {
 namespace {
@@ -29,10 +30,7 @@ using testing::StartsWith;
 using Check = std::function<void(const Past&, Verdict&)>;
 using Steps = std::vector<HistoryTxn::Step>;
 
-constexpr SessionId kSession{77};
 constexpr SessionId kOther{78};
-
-SimTime at_ms(int64_t ms) { return SimTime{ms * 1'000'000}; }
 
 // A client that did and heard what the test says, one thing a millisecond.
 class Story {

@@ -7,15 +7,12 @@
 #include "core/storage/record.h"
 #include "core/wire/txn.h"
 #include "sim/checkers/durability.h"
+#include "tests/simulation/checker_support.h"
 
 namespace vivarium::sim {
 namespace {
 
-constexpr SimTime kNow{1'000'000};
-
-std::string said(const Verdict& verdict) {
-  return verdict.violation() ? verdict.violation()->checker + ": " + verdict.violation()->text : "";
-}
+constexpr SimTime kAnyTime{1'000'000};
 
 Config config_of(const std::vector<uint32_t>& servers) {
   Config config;
@@ -68,15 +65,15 @@ struct Change {
     NodeFacts& after = facts[server];
     after.active_config = configs[server].active().version;
     after.pending_config = configs[server].pending() ? configs[server].last_seen().version : Zxid{};
-    check.stepped(server, before, after, configs[server], ledger, kNow, verdict);
+    check.stepped(server, before, after, configs[server], ledger, kAnyTime, verdict);
     durability.stepped(server, before, after, disks[server], ledger, Zxid{},
-                       check.needs(before, after), kNow, verdict);
+                       check.needs(before, after), kAnyTime, verdict);
   }
   void acknowledge(ServerIndex server, Zxid zxid) {
     QuorumPacket packet;
     packet.type = PacketType::Ack;
     packet.zxid = zxid.wire();
-    durability.packet_sent(server, facts[server], packet, disks[server], ledger, kNow, verdict);
+    durability.packet_sent(server, facts[server], packet, disks[server], ledger, kAnyTime, verdict);
   }
   void lead() {
     step(0, [](NodeFacts& f, Configs&) {

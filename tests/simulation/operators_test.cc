@@ -9,6 +9,7 @@
 
 #include "sim/checkers/operators.h"
 #include "sim/cluster.h"
+#include "tests/simulation/checker_support.h"
 
 namespace vivarium::sim {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 using testing::HasSubstr;
 
 constexpr ServerIndex kServer = 1;
-
-SimTime at_ms(int64_t ms) { return SimTime{ms * 1'000'000}; }
 
 std::string srvr(std::string_view zxid, std::string_view mode) {
   return "Zookeeper version: 3.9\nLatency min/avg/max: 0/0.0/0\nReceived: 3\nSent: 2\n"

@@ -14,8 +14,8 @@
 namespace vivarium::sim {
 namespace {
 
-constexpr HostId kS1{0};
-constexpr HostId kS2{1};
+constexpr HostId kFirst{0};
+constexpr HostId kSecond{1};
 
 // ---------------------------------------------------------------------------------- queue, choices
 
@@ -228,7 +228,7 @@ TEST(Simulation, ACopyHasTheSameFutureAndALifeOfItsOwn) {
     Chat another = original;
     copy.sim.run_until(copy, kEnd);
     EXPECT_NE(copy.sim.trace_hash(), original.sim.trace_hash()) << "the copy alone went on";
-    another.sim.kill(kS1, another);
+    another.sim.kill(kFirst, another);
     another.sim.run_until(another, kEnd);
     EXPECT_NE(copy.sim.trace_hash(), another.sim.trace_hash());
     original.sim.run_until(original, kEnd);
@@ -251,7 +251,7 @@ TEST(Simulation, AFaultMoreLeavesOtherChoicesAlone) {
       hosts.act(0, [](World& world) {
         world.open(Dir::Logs, "x", OpenMode::Create, Lane::Log, OnError::Stop);
       });
-      hosts.sim.lose_power(kS1, hosts);
+      hosts.sim.lose_power(kFirst, hosts);
     }
     const LinkId link = hosts.connect(1, 2);
     SimTime sent;
@@ -297,7 +297,7 @@ TEST(Simulation, ATraceIsReadable) {
     world.sync(file, 7);
   });
   hosts.run(milliseconds(10));
-  hosts.sim.lose_power(kS1, hosts);
+  hosts.sim.lose_power(kFirst, hosts);
   const auto has = [&](std::string_view part) {
     return std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
       return line.find(part) != std::string::npos;
@@ -332,8 +332,8 @@ TEST(Simulation, TurnsCollectEventsSometimes) {
 
 TEST(Simulation, TimersGoByTheHostsOwnClock) {
   Scripted hosts(2);
-  hosts.sim.clock(kS1).set_drift(hosts.sim.now(), 100'000);   // a tenth too fast
-  hosts.sim.clock(kS2).set_drift(hosts.sim.now(), -100'000);  // too slow
+  hosts.sim.clock(kFirst).set_drift(hosts.sim.now(), 100'000);    // a tenth too fast
+  hosts.sim.clock(kSecond).set_drift(hosts.sim.now(), -100'000);  // too slow
   const SimTime begin = hosts.sim.now();
   SimTime fired[2];
   for (uint32_t i = 0; i < 2; ++i) {
@@ -360,11 +360,11 @@ TEST(Simulation, ClocksJump) {
   hosts.act(0, [&](World& world) { wall[0] = world.wall_now().ms; });
   hosts.act(1, [&](World& world) { wall[1] = world.wall_now().ms; });
   EXPECT_EQ(wall[0], wall[1]);
-  hosts.sim.clock(kS1).jump_wall(milliseconds(-5000));
+  hosts.sim.clock(kFirst).jump_wall(milliseconds(-5000));
   hosts.act(0, [&](World& world) { EXPECT_EQ(world.wall_now().ms, wall[0] - 5000); });
   hosts.act(0, [&](World& world) { world.set_timer(world.now() + milliseconds(1000)); });
-  hosts.sim.clock(kS1).jump_monotonic(milliseconds(999));
-  hosts.sim.clock_changed(kS1);
+  hosts.sim.clock(kFirst).jump_monotonic(milliseconds(999));
+  hosts.sim.clock_changed(kFirst);
   hosts.run(milliseconds(2));
   EXPECT_EQ(hosts[0].timers, 1U);
 }
@@ -374,8 +374,8 @@ TEST(Simulation, TheMonotonicClockOfEachLifeBeginsElsewhere) {
   std::set<int64_t> zeros;
   for (int life = 0; life < 5; ++life) {
     hosts.act(0, [&](World& world) { zeros.insert(world.now().ns / 1'000'000); });
-    hosts.sim.kill(kS1, hosts);
-    hosts.sim.start(kS1);
+    hosts.sim.kill(kFirst, hosts);
+    hosts.sim.start(kFirst);
     hosts.run(milliseconds(1));
   }
   EXPECT_EQ(zeros.size(), 5U);
@@ -400,12 +400,12 @@ TEST(Simulation, APausedProcessHearsEverythingLater) {
   Scripted hosts(2);
   const LinkId link = hosts.connect(0, 1);
   hosts.act(1, [](World& world) { world.set_timer(world.now() + milliseconds(1)); });
-  hosts.sim.pause(kS2);
+  hosts.sim.pause(kSecond);
   hosts.act(0, [&](World& world) { world.send(link, as_bytes("x")); });
   hosts.run(milliseconds(5000));
   EXPECT_EQ(hosts[1].timers, 0U);
   EXPECT_TRUE(hosts[1].received.empty());
-  hosts.sim.resume(kS2);
+  hosts.sim.resume(kSecond);
   hosts.run(milliseconds(1));
   EXPECT_EQ(hosts[1].timers, 1U);
   EXPECT_EQ(hosts[1].received.size(), 1U);
@@ -413,26 +413,26 @@ TEST(Simulation, APausedProcessHearsEverythingLater) {
 
 TEST(Simulation, AProcessEndsItselfOrIsAskedTo) {
   Scripted hosts(1);
-  hosts.sim.request_stop(kS1);
+  hosts.sim.request_stop(kFirst);
   hosts.run(milliseconds(1));
   EXPECT_TRUE(hosts[0].stop_requested);
-  EXPECT_FALSE(hosts.sim.ended(kS1).has_value());
+  EXPECT_FALSE(hosts.sim.ended(kFirst).has_value());
   hosts.act(0, [](World& world) { world.stop(StopReason::Fatal, "no reason"); });
-  EXPECT_EQ(hosts.sim.state(kS1), HostState::Off);
-  EXPECT_EQ(hosts.sim.ended(kS1), StopReason::Fatal);
-  EXPECT_EQ(hosts.sim.death_reason(kS1), "no reason");
-  hosts.sim.start(kS1);
+  EXPECT_EQ(hosts.sim.state(kFirst), HostState::Off);
+  EXPECT_EQ(hosts.sim.ended(kFirst), StopReason::Fatal);
+  EXPECT_EQ(hosts.sim.death_reason(kFirst), "no reason");
+  hosts.sim.start(kFirst);
   hosts.run(milliseconds(1));
-  EXPECT_TRUE(hosts.sim.running(kS1));
-  EXPECT_FALSE(hosts.sim.stopped_itself(kS1));
-  EXPECT_EQ(hosts.sim.life(kS1), 2U);
+  EXPECT_TRUE(hosts.sim.running(kFirst));
+  EXPECT_FALSE(hosts.sim.stopped_itself(kFirst));
+  EXPECT_EQ(hosts.sim.life(kFirst), 2U);
 }
 
 TEST(Simulation, AHostDiesBetweenTwoOperationsOfOneStep) {
   for (uint64_t count = 1; count <= 4; ++count) {
     Scripted hosts(2);
     const LinkId link = hosts.connect(0, 1);
-    hosts.sim.doom_at(kS1, count, Death::Kill);
+    hosts.sim.doom_at(kFirst, count, Death::Kill);
     hosts.act(0, [&](World& world) {
       const FileId file = world.open(Dir::Logs, "a", OpenMode::Create, Lane::Log, OnError::Stop);
       world.write(file, 0, as_bytes("1"));
@@ -440,8 +440,8 @@ TEST(Simulation, AHostDiesBetweenTwoOperationsOfOneStep) {
       world.sync(file, 1);
       world.send(link, as_bytes("done"));
     });
-    EXPECT_EQ(hosts.sim.state(kS1), HostState::Off);
-    EXPECT_EQ(hosts.sim.file_operations(kS1), count);
+    EXPECT_EQ(hosts.sim.state(kFirst), HostState::Off);
+    EXPECT_EQ(hosts.sim.file_operations(kFirst), count);
     hosts.run(milliseconds(1000));
     EXPECT_TRUE(hosts[1].received.empty()) << "what was sent in that turn had not left";
   }
@@ -457,10 +457,10 @@ TEST(Simulation, PowerLossAfterAKillTakesTheCacheToo) {
       world.open(Dir::Logs, "a", OpenMode::Create, Lane::Log, OnError::Stop);
     });
     hosts.run(milliseconds(10));
-    hosts.sim.kill(kS1, hosts);
-    EXPECT_EQ(hosts.sim.disk(kS1).list(Dir::Logs, SimDisk::Image::Cached).size(), 1U);
-    hosts.sim.lose_power(kS1, hosts);
-    survived.insert(!hosts.sim.disk(kS1).list(Dir::Logs, SimDisk::Image::Cached).empty());
+    hosts.sim.kill(kFirst, hosts);
+    EXPECT_EQ(hosts.sim.disk(kFirst).list(Dir::Logs, SimDisk::Image::Cached).size(), 1U);
+    hosts.sim.lose_power(kFirst, hosts);
+    survived.insert(!hosts.sim.disk(kFirst).list(Dir::Logs, SimDisk::Image::Cached).empty());
   }
   EXPECT_EQ(survived.size(), 2U);
 }
@@ -482,8 +482,8 @@ TEST(Simulation, SyncedDataSurvivesEveryPowerLoss) {
       const FileId file = world.open(Dir::Logs, "a", OpenMode::Update, Lane::Log, OnError::Stop);
       world.write(file, 600, as_bytes("perhaps"));
     });
-    hosts.sim.lose_power(kS1, hosts);
-    const auto content = hosts.sim.disk(kS1).content(Dir::Logs, "a", SimDisk::Image::Durable);
+    hosts.sim.lose_power(kFirst, hosts);
+    const auto content = hosts.sim.disk(kFirst).content(Dir::Logs, "a", SimDisk::Image::Durable);
     ASSERT_TRUE(content.has_value());
     EXPECT_EQ(as_text(*content).substr(0, 4), "safe");
   }
@@ -504,8 +504,8 @@ FileId open_log(Scripted& hosts, OnError on_error) {
 TEST(Simulation, OneOperationFailsOnceAndByName) {
   Scripted hosts(1);
   const FileId file = open_log(hosts, OnError::Report);
-  hosts.sim.files(kS1).arm({DiskOp::Sync, "snapshot.", 0});
-  hosts.sim.files(kS1).arm({DiskOp::Sync, "log.", 1});
+  hosts.sim.files(kFirst).arm({DiskOp::Sync, "snapshot.", 0});
+  hosts.sim.files(kFirst).arm({DiskOp::Sync, "log.", 1});
   hosts.act(0, [&](World& world) {
     world.sync(file, 1);
     world.sync(file, 2);
@@ -514,17 +514,17 @@ TEST(Simulation, OneOperationFailsOnceAndByName) {
   hosts.run(milliseconds(1000));
   EXPECT_EQ(hosts[0].synced, std::vector<uint64_t>{1});
   EXPECT_EQ(hosts[0].failed, std::vector<FileError>{FileError::Io});
-  EXPECT_EQ(hosts.sim.files(kS1).armed(), 1U) << "nobody has synced a snapshot";
+  EXPECT_EQ(hosts.sim.files(kFirst).armed(), 1U) << "nobody has synced a snapshot";
 }
 
 TEST(Simulation, AFailedSyncOfTheLogEndsTheProcess) {
   Scripted hosts(1);
   const FileId file = open_log(hosts, OnError::Stop);
-  hosts.sim.files(kS1).arm({DiskOp::Sync, "log.", 0});
+  hosts.sim.files(kFirst).arm({DiskOp::Sync, "log.", 0});
   hosts.act(0, [&](World& world) { world.sync(file, 1); });
   hosts.run(milliseconds(1000));
-  EXPECT_EQ(hosts.sim.ended(kS1), StopReason::Fatal);
-  EXPECT_EQ(hosts.sim.death_reason(kS1), "sync log.1: input/output error");
+  EXPECT_EQ(hosts.sim.ended(kFirst), StopReason::Fatal);
+  EXPECT_EQ(hosts.sim.death_reason(kFirst), "sync log.1: input/output error");
   EXPECT_TRUE(hosts[0].synced.empty());
 }
 
@@ -534,17 +534,17 @@ TEST(Simulation, AFailedSyncMayForgetWhatItShouldHaveWritten) {
     SimOptions options;
     options.seed = seed;
     Scripted hosts(1, options);
-    hosts.sim.disk(kS1).put(Dir::Logs, "log.1", as_bytes("0"));
+    hosts.sim.disk(kFirst).put(Dir::Logs, "log.1", as_bytes("0"));
     FileId file;
     hosts.act(0, [&](World& world) {
       file = world.open(Dir::Logs, "log.1", OpenMode::Update, Lane::Log, OnError::Stop);
       world.write(file, 0, as_bytes("1"));
     });
-    hosts.sim.files(kS1).arm({DiskOp::Sync, "log.", 0});
+    hosts.sim.files(kFirst).arm({DiskOp::Sync, "log.", 0});
     hosts.act(0, [&](World& world) { world.sync(file, 1); });
     hosts.run(milliseconds(1000));
-    ASSERT_EQ(hosts.sim.state(kS1), HostState::Off);
-    hosts.sim.start(kS1);
+    ASSERT_EQ(hosts.sim.state(kFirst), HostState::Off);
+    hosts.sim.start(kFirst);
     hosts.run(milliseconds(10));
     // The next life sees the new content in the cache and syncs in good faith.
     hosts.act(0, [&](World& world) {
@@ -554,8 +554,8 @@ TEST(Simulation, AFailedSyncMayForgetWhatItShouldHaveWritten) {
     });
     ASSERT_TRUE(hosts.until([&] { return hosts[0].synced.size() == 1; }));
     EXPECT_EQ(as_text(hosts[0].read[0]), "1");
-    durable.insert(
-        as_text(*hosts.sim.disk(kS1).content(Dir::Logs, "log.1", SimDisk::Image::Durable)) == "1");
+    durable.insert(as_text(*hosts.sim.disk(kFirst).content(Dir::Logs, "log.1",
+                                                           SimDisk::Image::Durable)) == "1");
   }
   EXPECT_EQ(durable.size(), 2U);
 }
@@ -563,17 +563,17 @@ TEST(Simulation, AFailedSyncMayForgetWhatItShouldHaveWritten) {
 TEST(Simulation, AFullDiskRefusesUntilThereIsRoom) {
   Scripted hosts(1);
   const FileId file = open_log(hosts, OnError::Stop);
-  hosts.sim.disk(kS1).set_capacity(1000);
+  hosts.sim.disk(kFirst).set_capacity(1000);
   hosts.act(0, [&](World& world) {
     EXPECT_EQ(world.free_bytes(Dir::Logs), 999U);
     world.preallocate(file, 1, 5000);
   });
   hosts.run(milliseconds(100));
-  hosts.sim.disk(kS1).set_capacity(10'000);
+  hosts.sim.disk(kFirst).set_capacity(10'000);
   hosts.act(0, [&](World& world) { world.preallocate(file, 1, 5000); });
   hosts.run(milliseconds(100));
   EXPECT_EQ(hosts[0].preallocated, (std::vector<bool>{false, true}));
-  EXPECT_TRUE(hosts.sim.running(kS1));
+  EXPECT_TRUE(hosts.sim.running(kFirst));
 }
 
 TEST(Simulation, AStuckDiskAnswersWhenReleasedAndSyncsNothingBefore) {
@@ -581,7 +581,7 @@ TEST(Simulation, AStuckDiskAnswersWhenReleasedAndSyncsNothingBefore) {
   const FileId file = open_log(hosts, OnError::Stop);
   hosts.act(0, [](World& world) { world.sync_dir(Dir::Logs, 1, Lane::Log); });
   hosts.run(milliseconds(100));
-  hosts.sim.stick_disk(kS1);
+  hosts.sim.stick_disk(kFirst);
   hosts.act(0, [&](World& world) {
     world.sync(file, 1);
     world.set_timer(world.now() + milliseconds(1));
@@ -589,8 +589,8 @@ TEST(Simulation, AStuckDiskAnswersWhenReleasedAndSyncsNothingBefore) {
   hosts.run(milliseconds(60'000));
   EXPECT_TRUE(hosts[0].synced.empty());
   EXPECT_EQ(hosts[0].timers, 1U) << "the rest of the process lives";
-  EXPECT_TRUE(hosts.sim.disk(kS1).content(Dir::Logs, "log.1", SimDisk::Image::Durable)->empty());
-  hosts.sim.release_disk(kS1);
+  EXPECT_TRUE(hosts.sim.disk(kFirst).content(Dir::Logs, "log.1", SimDisk::Image::Durable)->empty());
+  hosts.sim.release_disk(kFirst);
   hosts.run(milliseconds(1));
   EXPECT_EQ(hosts[0].synced, std::vector<uint64_t>{1});
 }
@@ -599,7 +599,7 @@ TEST(Simulation, ASlowDiskTakesLonger) {
   const auto time_of_sync = [](int64_t slowness) {
     Scripted hosts(1);
     const FileId file = open_log(hosts, OnError::Stop);
-    hosts.sim.files(kS1).set_slowness(slowness);
+    hosts.sim.files(kFirst).set_slowness(slowness);
     const SimTime begin = hosts.sim.now();
     hosts.act(0, [&](World& world) { world.sync(file, 1); });
     EXPECT_TRUE(hosts.until([&] { return !hosts[0].synced.empty(); }));
@@ -610,7 +610,7 @@ TEST(Simulation, ASlowDiskTakesLonger) {
 
 TEST(Simulation, TheNextWriteIsLostOrGoesElsewhere) {
   Scripted hosts(1);
-  hosts.sim.disk(kS1).put(Dir::Logs, "log.1", Bytes(2 * kSectorBytes, 'a'));
+  hosts.sim.disk(kFirst).put(Dir::Logs, "log.1", Bytes(2 * kSectorBytes, 'a'));
   const FileId other = [&] {
     FileId file;
     hosts.act(0, [&](World& world) {
@@ -618,16 +618,16 @@ TEST(Simulation, TheNextWriteIsLostOrGoesElsewhere) {
     });
     return file;
   }();
-  hosts.sim.files(kS1).arm(QuietFault{"log.", 0, 0});
-  hosts.sim.files(kS1).arm(QuietFault{"log.", 0, kSectorBytes});
+  hosts.sim.files(kFirst).arm(QuietFault{"log.", 0, 0});
+  hosts.sim.files(kFirst).arm(QuietFault{"log.", 0, kSectorBytes});
   hosts.act(0, [&](World& world) {
     world.write(other, 0, as_bytes("b"));
     world.write(other, 0, as_bytes("c"));
     world.sync(other, 1);
   });
   ASSERT_TRUE(hosts.until([&] { return hosts[0].synced.size() == 1; }));
-  EXPECT_EQ(hosts.sim.files(kS1).armed(), 0U);
-  const SimDisk& disk = hosts.sim.disk(kS1);
+  EXPECT_EQ(hosts.sim.files(kFirst).armed(), 0U);
+  const SimDisk& disk = hosts.sim.disk(kFirst);
   const Bytes cached = *disk.content(Dir::Logs, "log.1", SimDisk::Image::Cached);
   const Bytes durable = *disk.content(Dir::Logs, "log.1", SimDisk::Image::Durable);
   EXPECT_EQ(cached[0], 'c');
@@ -637,8 +637,8 @@ TEST(Simulation, TheNextWriteIsLostOrGoesElsewhere) {
 
 TEST(Simulation, DamageIsReadAfterARestart) {
   Scripted hosts(1);
-  hosts.sim.disk(kS1).put(Dir::Logs, "log.1", as_bytes("abc"));
-  ASSERT_TRUE(hosts.sim.disk(kS1).flip_bit(Dir::Logs, "log.1", 9));
+  hosts.sim.disk(kFirst).put(Dir::Logs, "log.1", as_bytes("abc"));
+  ASSERT_TRUE(hosts.sim.disk(kFirst).flip_bit(Dir::Logs, "log.1", 9));
   hosts.act(0, [](World& world) {
     const FileId file = world.open(Dir::Logs, "log.1", OpenMode::Read, Lane::Bulk, OnError::Report);
     world.read(file, 0, 10, 1);

@@ -11,14 +11,14 @@ namespace {
 
 using Image = sim::SimDisk::Image;
 
-constexpr uint32_t kLast = 12;
+constexpr uint32_t kNewest = 12;
 
 StorageHost with_history() {
   StorageHost host(sim::SimDisk{});
   host.found();
   host.storage().save_accepted_epoch(host.world(), 2);
   host.storage().save_current_epoch(host.world(), 2);
-  host.append_run(1, 1, kLast, 40);
+  host.append_run(1, 1, kNewest, 40);
   host.run();
   return host;
 }
@@ -109,7 +109,7 @@ TEST(StorageTruncation, AFailedSyncIsNotBelieved) {
     next.run();
     ASSERT_EQ(next.storage().recovered().found, Found::Whole);
     const Zxid told = next.storage().last_durable();
-    EXPECT_TRUE(told == Zxid(1, 5) || told == Zxid(1, kLast));
+    EXPECT_TRUE(told == Zxid(1, 5) || told == Zxid(1, kNewest));
     const sim::SimDisk disk = after_power_loss(next.disk());
     const auto apache = apache_start(disk, false);
     ASSERT_TRUE(apache.has_value()) << apache.error().message;

@@ -18,7 +18,7 @@ using testing::Not;
 using testing::Pair;
 using testing::UnorderedElementsAre;
 
-const std::string kMinimal = "dataDir=/data\nclientPort=2181\n";
+const std::string kSmallest = "dataDir=/data\nclientPort=2181\n";
 
 ServerFile parsed(const ConfigTexts& texts) {
   Result<ServerFile> file = parse_server_file(texts);
@@ -31,7 +31,7 @@ std::string refusal(const ConfigTexts& texts) {
 }
 
 TEST(AdminKeys, AreCarriedOut) {
-  const AdminConfig plain = parsed({kMinimal, "", "", ""}).config.admin;
+  const AdminConfig plain = parsed({kSmallest, "", "", ""}).config.admin;
   EXPECT_THAT(plain.words, IsEmpty());
   EXPECT_TRUE(plain.server);
   EXPECT_FALSE(plain.server_wanted);
@@ -41,7 +41,7 @@ TEST(AdminKeys, AreCarriedOut) {
   EXPECT_EQ(plain.client_port, 2181);
 
   const std::string text =
-      kMinimal +
+      kSmallest +
       "4lw.commands.whitelist= stat, ruok ,,\nadmin.serverAddress=[::1]\n"
       "zookeeper.admin.serverPort=9090\nadmin.commandURL=/c/\n"
       "admin.idleTimeout=500\naudit.enable=true\nmetricsProvider.httpPort=7001\n"
@@ -58,7 +58,7 @@ TEST(AdminKeys, AreCarriedOut) {
   EXPECT_EQ(admin.idle_timeout_ms, 500);
   EXPECT_TRUE(admin.metrics && admin.audit);
   EXPECT_EQ(admin.metrics_port, 7001);
-  EXPECT_FALSE(parsed({kMinimal + "admin.enableServer=false\n", "", "", ""}).config.admin.server);
+  EXPECT_FALSE(parsed({kSmallest + "admin.enableServer=false\n", "", "", ""}).config.admin.server);
 }
 
 TEST(AdminKeys, NonsenseIsRefused) {
@@ -67,7 +67,7 @@ TEST(AdminKeys, NonsenseIsRefused) {
                            "admin.idleTimeout=-1", "metricsProvider.httpPort=70000",
                            "metricsProvider.className=com.example.Mine", "admin.forceHttps=true"}) {
     const std::string key = std::string(line).substr(0, std::string(line).find('='));
-    EXPECT_THAT(refusal({kMinimal + line, "", "", ""}), HasSubstr(key)) << line;
+    EXPECT_THAT(refusal({kSmallest + line, "", "", ""}), HasSubstr(key)) << line;
   }
 }
 
@@ -293,14 +293,14 @@ TEST(ServerFile, EveryKeyOfZooKeeperIsKnown) {
       "testingonly.initialZxid",
   };
   for (const std::string key : kKeys) {
-    const std::string said = refusal({kMinimal + key + "=1\n", "1", "", ""});
+    const std::string said = refusal({kSmallest + key + "=1\n", "1", "", ""});
     EXPECT_THAT(said, Not(HasSubstr("unknown key"))) << key;
     // With a value that does not fit, the line says whose it is.
     if (said != "accepted") {
       EXPECT_THAT(said, HasSubstr(key.substr(0, key.find('.')))) << key;
     }
   }
-  EXPECT_EQ(refusal({kMinimal + "requestThrottleLimt=1\n", "", "", ""}),
+  EXPECT_EQ(refusal({kSmallest + "requestThrottleLimt=1\n", "", "", ""}),
             "requestThrottleLimt: unknown key");
 }
 
@@ -309,7 +309,7 @@ TEST(DynamicFile, ItsLinesAreTheServerLines) {
       "dataDir=/d\nclientPort=2181\ninitLimit=5\nsyncLimit=2\n"
       "dynamicConfigFile=/conf/zoo.cfg.dynamic.100\n";
   EXPECT_EQ(parse_dynamic_file(text).value(), "/conf/zoo.cfg.dynamic.100");
-  EXPECT_EQ(parse_dynamic_file(kMinimal).value(), "");
+  EXPECT_EQ(parse_dynamic_file(kSmallest).value(), "");
   const std::string dynamic =
       "server.1=a:1:2:participant\nserver.2=b:1:2:participant\n"
       "version=100000000\n";
@@ -332,13 +332,13 @@ TEST(JvmFlags, WordsAndQuotes) {
 }
 
 TEST(JvmFlags, AWarningIsOneLineWhateverIsWarnedOf) {
-  const ServerFile file = parsed({kMinimal, "", "", "'-Xrun\nWARN all is well'"});
+  const ServerFile file = parsed({kSmallest, "", "", "'-Xrun\nWARN all is well'"});
   EXPECT_THAT(file.warnings,
               testing::Contains("-Xrun\\x0aWARN all is well of JVMFLAGS is ignored"));
 }
 
 TEST(JvmFlags, SetWhatTheFileDoesNot) {
-  const ServerFile file = parsed({kMinimal + "maxCnxns=7\n", "", "",
+  const ServerFile file = parsed({kSmallest + "maxCnxns=7\n", "", "",
                                   "-Xmx1g -Djute.maxbuffer=4194304 -Dzookeeper.maxCnxns=9 "
                                   "-Dzookeeper.4lw.commands.whitelist=* "
                                   "-Dfile.encoding=UTF-8 -DdataDir=/other -Dserver.1=x:1:2"});
@@ -350,12 +350,12 @@ TEST(JvmFlags, SetWhatTheFileDoesNot) {
                                                   "-Dfile.encoding of JVMFLAGS is ignored",
                                                   "-DdataDir of JVMFLAGS is ignored",
                                                   "-Dserver.1 of JVMFLAGS is ignored"));
-  EXPECT_THAT(refusal({kMinimal, "", "", "-Djute.maxbuffer=lots"}), HasSubstr("jute.maxbuffer"));
+  EXPECT_THAT(refusal({kSmallest, "", "", "-Djute.maxbuffer=lots"}), HasSubstr("jute.maxbuffer"));
   // What has its only form here, in ZooKeeper's guide.
   const std::string flags =
       "-Dzookeeper.DigestAuthenticationProvider.superDigest=super:x -Dreadonlymode.enabled=true "
       "-Dzookeeper.authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider";
-  const ServerFile secured = parsed({kMinimal, "", "", flags});
+  const ServerFile secured = parsed({kSmallest, "", "", flags});
   EXPECT_THAT(secured.warnings, IsEmpty());
   EXPECT_TRUE(secured.config.super_digest.is("super:x"));
   EXPECT_TRUE(secured.config.read_only_mode && secured.config.sasl_ids);

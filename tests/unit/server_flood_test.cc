@@ -8,20 +8,12 @@
 namespace vivarium::server_test {
 namespace {
 
-LinkId join(ServerHost& host, std::string_view address) {
-  const LinkId link = host.open(address);
-  host.send_frame(link, connect_request());
-  host.settle();
-  CHECK(host.received(link).size() == 1);
-  return link;
-}
-
 std::string address_of(int i) { return fmt::format("10.1.{}.{}", i / 200, i % 200); }
 
 TEST(ServerFlood, FiveThousandSilentConnectionsHoldLittleAndGo) {
   constexpr int kSilent = 5000;
   ServerHost host;
-  const LinkId client = join(host, "10.0.0.1");
+  const LinkId client = joined(host, "10.0.0.1");
   std::vector<LinkId> silent;
   for (int i = 0; i < kSilent; ++i) {
     silent.push_back(host.open(address_of(i)));
@@ -57,7 +49,7 @@ TEST(ServerFlood, HandshakesTakeTheirTurnsInThePipeline) {
   Config config = ServerHost::default_config();
   config.outstanding_requests_max = 100;
   ServerHost host(config);
-  const LinkId client = join(host, "10.0.0.1");
+  const LinkId client = joined(host, "10.0.0.1");
   host.commits_by_itself = false;
   std::vector<LinkId> flood;
   for (int i = 0; i < kFlood; ++i) {
@@ -89,7 +81,7 @@ TEST(ServerFlood, MembersShareTheLimitOfRequests) {
   config.outstanding_requests_max = 8;
   for (int64_t id = 1; id <= 5; ++id) config.members.push_back({ServerId{id}, {}, {}});
   ServerHost host(config);
-  const LinkId client = join(host, "10.0.0.1");
+  const LinkId client = joined(host, "10.0.0.1");
   host.commits_by_itself = false;
   for (int32_t xid = 1; xid <= 10; ++xid) host.send_frame(client, set_data(xid, "/none", ""));
   host.settle();
@@ -100,7 +92,7 @@ TEST(ServerFlood, TheThrottleIsAnotherLimit) {
   Config config = ServerHost::default_config();
   config.throttle_requests_max = 3;
   ServerHost host(config);
-  const LinkId client = join(host, "10.0.0.1");
+  const LinkId client = joined(host, "10.0.0.1");
   host.commits_by_itself = false;
   for (int32_t xid = 1; xid <= 10; ++xid) host.send_frame(client, set_data(xid, "/none", ""));
   host.settle();
@@ -109,7 +101,7 @@ TEST(ServerFlood, TheThrottleIsAnotherLimit) {
 
 TEST(ServerReadOnly, WithoutLocalSessionsTheAnswerIsAReplyHeader) {
   ServerHost host;
-  const LinkId writer = join(host, "10.0.0.1");
+  const LinkId writer = joined(host, "10.0.0.1");
   host.send_frame(writer, create(1, "/x"));
   host.settle();
   host.stop_serving();
@@ -133,7 +125,7 @@ TEST(ServerLocalSessions, WritesAreMarkedUntilTheSessionIsTheEnsembles) {
   config.local_sessions = config.local_sessions_upgrade = true;
   for (int64_t id = 1; id <= 3; ++id) config.members.push_back({ServerId{id}, {}, {}});
   ServerHost host(config);
-  const LinkId link = join(host, "10.0.0.1");
+  const LinkId link = joined(host, "10.0.0.1");
   EXPECT_TRUE(host.tree.sessions().empty());
   EXPECT_EQ(host.server.local_session_count(), 1U);
   host.send_frame(link, create(1, "/x"));
@@ -156,7 +148,7 @@ TEST(ServerLocalSessions, ALostUpgradeAsksNobodyElse) {
   config.local_sessions = config.local_sessions_upgrade = true;
   for (int64_t id = 1; id <= 3; ++id) config.members.push_back({ServerId{id}, {}, {}});
   ServerHost host(config);
-  const LinkId link = join(host, "10.0.0.1");
+  const LinkId link = joined(host, "10.0.0.1");
   // The leader stands down while it takes the createSession: the connection is gone with it.
   host.stops_at_submit = true;
   host.send_frame(link, create(1, "/e", "", CreateFlag::Ephemeral));

@@ -445,4 +445,11 @@ inline SessionId join(ServerHost& host, LinkId link, SessionId session = {}) {
   return decode_connect_response(frames.front())->session;
 }
 
+// A client of that address, with a session.
+inline LinkId joined(ServerHost& host, std::string_view address) {
+  const LinkId link = host.open(address);
+  join(host, link);
+  return link;
+}
+
 }  // namespace vivarium::server_test

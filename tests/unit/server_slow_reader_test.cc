@@ -14,14 +14,6 @@ using testing::HasSubstr;
 
 constexpr int kWatches = 100'000;
 
-LinkId join(ServerHost& host, std::string_view address) {
-  const LinkId link = host.open(address);
-  host.send_frame(link, connect_request());
-  host.settle();
-  CHECK(host.received(link).size() == 1);
-  return link;
-}
-
 // As many watches as wanted, by one client: one on each of so many names that do not exist.
 void watch_many(ServerHost& host, LinkId link, int count) {
   for (int i = 0; i < count; ++i) {
@@ -44,8 +36,8 @@ void create_many(ServerHost& host, LinkId writer, int count) {
 
 TEST(ServerSlowReader, AHundredThousandEventsWaitForIt) {
   ServerHost host;
-  const LinkId slow = join(host, "10.0.0.1");
-  const LinkId writer = join(host, "10.0.0.2");
+  const LinkId slow = joined(host, "10.0.0.1");
+  const LinkId writer = joined(host, "10.0.0.2");
   watch_many(host, slow, kWatches);
   host.world.links_.at(slow).reads = false;
   create_many(host, writer, kWatches);
@@ -60,8 +52,8 @@ TEST(ServerSlowReader, IsClosedWithOneLineWhenTooMuchWaits) {
   Config config = ServerHost::default_config();
   config.connection_unsent_bytes_max = 1 << 20;
   ServerHost host(config);
-  const LinkId slow = join(host, "10.0.0.1");
-  const LinkId writer = join(host, "10.0.0.2");
+  const LinkId slow = joined(host, "10.0.0.1");
+  const LinkId writer = joined(host, "10.0.0.2");
   watch_many(host, slow, kWatches);
   host.world.links_.at(slow).reads = false;
   create_many(host, writer, kWatches);
@@ -76,9 +68,9 @@ TEST(ServerSlowReader, AllTogetherAreBoundedAndTheWorstGoesFirst) {
   Config config = ServerHost::default_config();
   config.unsent_bytes_max = 256 << 10;
   ServerHost host(config);
-  const LinkId writer = join(host, "10.0.0.1");
+  const LinkId writer = joined(host, "10.0.0.1");
   std::vector<LinkId> slow;
-  for (int i = 0; i < 4; ++i) slow.push_back(join(host, fmt::format("10.0.1.{}", i)));
+  for (int i = 0; i < 4; ++i) slow.push_back(joined(host, fmt::format("10.0.1.{}", i)));
   constexpr int kNames = 2000;
   for (int i = 0; i < kNames; ++i) {
     for (const LinkId link : slow) {

@@ -14,7 +14,7 @@ namespace {
 const Acl kNearOnly = {AclEntry{kPermRead, "ip", "10.0.0.1"},
                        AclEntry{kPermAll & ~kPermRead, "world", "anyone"}};
 
-using Events = std::vector<std::pair<WatchEvent, std::string>>;
+using EventsOfPaths = std::vector<std::pair<WatchEvent, std::string>>;
 
 // A server with two clients: one whose address may read everything, and one far away.
 struct Clients {
@@ -39,9 +39,9 @@ struct Clients {
   void both(const Bytes& frame) {
     for (const LinkId link : {near, far}) host.send_frame(link, frame);
   }
-  Events events(LinkId link) {
+  EventsOfPaths events(LinkId link) {
     host.settle();
-    Events out;
+    EventsOfPaths out;
     for (const Bytes& frame : host.received(link)) {
       const auto header = decode_reply_header(frame);
       if (header->xid != kXidWatchEvent) continue;
@@ -75,8 +75,8 @@ TEST(ServerWatches, ADeletionIsToldToThoseWhoCouldReadTheZnode) {
   c.both(add_watch(6, "/", 1));
   c.forget();
   c.host.send_frame(c.near, remove(7, "/x"));
-  EXPECT_EQ(c.events(c.near), (Events{{WatchEvent::Deleted, "/x"}}));
-  EXPECT_EQ(c.events(c.far), Events{});
+  EXPECT_EQ(c.events(c.near), (EventsOfPaths{{WatchEvent::Deleted, "/x"}}));
+  EXPECT_EQ(c.events(c.far), EventsOfPaths{});
 }
 
 TEST(ServerWatches, ChildrenChangedAsksTheParent) {
@@ -91,9 +91,9 @@ TEST(ServerWatches, ChildrenChangedAsksTheParent) {
   c.both(add_watch(8, "/hidden/c", 0));
   c.forget();
   c.host.send_frame(c.near, create(9, "/open/c", "", CreateFlag::Persistent, kNearOnly));
-  EXPECT_EQ(c.events(c.far), (Events{{WatchEvent::ChildrenChanged, "/open"}}));
+  EXPECT_EQ(c.events(c.far), (EventsOfPaths{{WatchEvent::ChildrenChanged, "/open"}}));
   c.host.send_frame(c.near, remove(10, "/hidden/c"));
-  EXPECT_EQ(c.events(c.far), (Events{{WatchEvent::Deleted, "/hidden/c"}}));
+  EXPECT_EQ(c.events(c.far), (EventsOfPaths{{WatchEvent::Deleted, "/hidden/c"}}));
   EXPECT_EQ(c.events(c.near).size(), 4U);
 }
 
@@ -103,10 +103,10 @@ TEST(ServerWatches, WhatWasMissedIsToldToThoseWhoMayReadItNow) {
   c.make("/open", anyone());
   const Zxid now = c.host.tree.last_applied();
   c.both(set_watches(5, Zxid(), "/hidden", "/hidden", "/hidden"));
-  EXPECT_EQ(c.events(c.near), (Events{{WatchEvent::DataChanged, "/hidden"},
-                                      {WatchEvent::Created, "/hidden"},
-                                      {WatchEvent::ChildrenChanged, "/hidden"}}));
-  EXPECT_EQ(c.events(c.far), Events{});
+  EXPECT_EQ(c.events(c.near), (EventsOfPaths{{WatchEvent::DataChanged, "/hidden"},
+                                             {WatchEvent::Created, "/hidden"},
+                                             {WatchEvent::ChildrenChanged, "/hidden"}}));
+  EXPECT_EQ(c.events(c.far), EventsOfPaths{});
   EXPECT_EQ(c.host.server.watch_count(), 0U);
   // Nothing missed: both wait on, and who is told is decided when there is something to tell.
   c.both(set_watches(6, now, "/hidden", "/none", "/hidden"));
@@ -115,7 +115,7 @@ TEST(ServerWatches, WhatWasMissedIsToldToThoseWhoMayReadItNow) {
   c.host.send_frame(c.near, set_data(7, "/hidden", "1"));
   c.host.send_frame(c.near, create(8, "/none", "", CreateFlag::Persistent, kNearOnly));
   EXPECT_EQ(c.events(c.near).size(), 2U);
-  EXPECT_EQ(c.events(c.far), Events{});
+  EXPECT_EQ(c.events(c.far), EventsOfPaths{});
 }
 
 TEST(ServerWatches, TruncatedRequestsLeaveNoWatch) {
@@ -148,7 +148,7 @@ TEST(ServerWatches, DieWithTheirConnection) {
   c.host.break_link(c.far);
   EXPECT_EQ(c.host.server.watch_count(), 2U);
   c.host.send_frame(c.near, create(7, "/x"));
-  EXPECT_EQ(c.events(c.near), (Events{{WatchEvent::Created, "/x"}}));
+  EXPECT_EQ(c.events(c.near), (EventsOfPaths{{WatchEvent::Created, "/x"}}));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ using tree_test::set_data_txn;
 using tree_test::text_of;
 using Changes = std::vector<std::pair<WatchEvent, std::string>>;
 
-constexpr SessionId kSession{0x100};
+using tree_test::kSession;
 
 Changes changes_of(const Effects& effects) {
   Changes changes;

@@ -12,7 +12,6 @@
 
 namespace vivarium::tree_test {
 
-inline constexpr SessionId kSession{0x100};
 inline constexpr ServerId kHere{1};
 
 class TreePrepare : public testing::Test {

@@ -17,7 +17,7 @@ using tree_test::apply_body;
 using tree_test::create_txn;
 using tree_test::set_data_txn;
 
-constexpr SessionId kSession{0x100};
+using tree_test::kSession;
 
 StatPersisted stat_at(const DataTree& tree, std::string_view path) {
   return tree.view(tree.find(path)).stat;

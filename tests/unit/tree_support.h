@@ -15,6 +15,8 @@
 
 namespace vivarium::tree_test {
 
+inline constexpr SessionId kSession{0x100};
+
 inline Acl open_to_all() { return {{kPermAll, "world", "anyone"}}; }
 
 // Encodes, decodes and applies: what the tree sees has been bytes.

@@ -132,7 +132,7 @@ TEST(TreeWatches, DieWithTheirWatcher) {
 }
 
 // The same, as plainly as it can be written.
-class Model {
+class WatchModel {
  public:
   void add(WatcherId watcher, Modes modes, const std::string& path) {
     Modes& all = modes_[{path, watcher}];
@@ -198,7 +198,7 @@ TEST(TreeWatches, AnswersAsTheModelDoes) {
                                rc::gen::set(&Action::path, rc::gen::inRange(0, 6)),
                                rc::gen::set(&Action::modes, rc::gen::inRange(1, 16))));
     WatchTable table;
-    Model model;
+    WatchModel model;
     for (const Action& action : actions) {
       const std::string& path = paths[static_cast<size_t>(action.path)];
       const auto modes = static_cast<Modes>(action.modes);

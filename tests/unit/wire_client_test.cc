@@ -9,18 +9,12 @@
 #include "core/wire/jute.h"
 #include "core/wire/multi.h"
 #include "tests/unit/golden_data.h"
+#include "tests/unit/wire_support.h"
 
 namespace vivarium {
 namespace {
 
 using nlohmann::json;
-
-template <class T>
-Bytes encoded(const T& record) {
-  Bytes out;
-  encode(record, out);
-  return out;
-}
 
 template <class T>
 std::optional<Bytes> again(const std::optional<T>& record) {

@@ -9,6 +9,7 @@
 #include "core/wire/txn.h"
 #include "tests/unit/golden_data.h"
 #include "tests/unit/packet_names.h"
+#include "tests/unit/wire_support.h"
 
 namespace vivarium {
 namespace {
@@ -16,13 +17,6 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kDataBytesMax = 1 << 20;
-
-template <class T>
-Bytes encoded(const T& record) {
-  Bytes out;
-  encode(record, out);
-  return out;
-}
 
 Bytes copy(ByteView view) { return Bytes(view.begin(), view.end()); }
 

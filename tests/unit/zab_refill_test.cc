@@ -8,6 +8,7 @@
 
 #include "core/base/hash.h"
 #include "core/wire/txn.h"
+#include "tests/unit/zab_history.h"
 
 namespace vivarium {
 namespace {
@@ -16,28 +17,7 @@ constexpr ServerId kOne{1};
 constexpr ServerId kTwo{2};
 constexpr ServerId kThree{3};
 
-SharedBytes entry_of(Zxid zxid) {
-  Txn txn;
-  txn.header = {SessionId{7}, 0, zxid, WallTime{1000}, TxnType::Error};
-  txn.body = ErrorTxn{};
-  txn.digest = TxnDigest{kDigestVersion, zxid.value};
-  return share(encode_txn(txn));
-}
-
 uint32_t crc_of(Zxid zxid) { return crc32c(*entry_of(zxid)); }
-
-History history_of(Zxid base, const std::vector<Zxid>& zxids) {
-  History history(1000, 1 << 20);
-  history.reset(base);
-  for (const Zxid z : zxids) history.push(z, entry_of(z));
-  return history;
-}
-
-std::vector<Zxid> run(Epoch epoch, uint32_t first, uint32_t last) {
-  std::vector<Zxid> zxids;
-  for (uint32_t c = first; c <= last; ++c) zxids.emplace_back(epoch, c);
-  return zxids;
-}
 
 std::vector<Zxid> zxids_of(const std::vector<History::Item>& items) {
   std::vector<Zxid> zxids;

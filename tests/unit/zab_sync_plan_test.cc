@@ -10,21 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/unit/zab_history.h"
+
 namespace vivarium {
 namespace {
-
-History history_of(Zxid base, const std::vector<Zxid>& zxids) {
-  History history(1000, 1 << 20);
-  history.reset(base);
-  for (const Zxid z : zxids) history.push(z, share(Bytes(8)));
-  return history;
-}
-
-std::vector<Zxid> run(Epoch epoch, uint32_t first, uint32_t last) {
-  std::vector<Zxid> zxids;
-  for (uint32_t c = first; c <= last; ++c) zxids.emplace_back(epoch, c);
-  return zxids;
-}
 
 SyncPlan plan(std::optional<Zxid> learner, const History& history) {
   return plan_sync(learner, history, history.last());

@@ -107,7 +107,7 @@ void Crash::drop_handles(SimDisk& disk) {
 
 CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, Choices& choices,
                       uint64_t subject) {
-  enum Mode : uint64_t { kNothing, kEverything, kPrefix, kSomeOperations, kSectors, kModes };
+  enum Mode : uint64_t { kNothing, kEverything, kPrefix, kOperations, kSectors, kByMode };
   CrashPlan plan(units.size(), 0);
   size_t i = 0;
   while (i < units.size()) {
@@ -120,7 +120,7 @@ CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, 
     }
     const uint64_t owner = (names ? 0 : 1000) + uint64_t{first.owner};
     const uint64_t mode =
-        choices.below({ChoiceKind::CrashMode, subject, owner, 0}, kModes, kNothing);
+        choices.below({ChoiceKind::CrashMode, subject, owner, 0}, kByMode, kNothing);
     const size_t ops =
         names ? disk.dirs_[first.owner].ops.size() : disk.files_[first.owner].ops.size();
     const uint64_t boundary =

@@ -50,6 +50,16 @@ def wait_until(condition, what, seconds=PATIENCE_S):
         pause.wait(0.01)
 
 
+def once_heard(call, *arguments, seconds=PATIENCE_S):
+    """What a client's call returns, however often its connection breaks before that."""
+    def attempt():
+        with contextlib.suppress(*TROUBLE):
+            return (call(*arguments),)
+        return None
+
+    return wait_until(attempt, f"an answer to {call.__name__}{arguments}", seconds)[0]
+
+
 _ports_given = set()
 
 

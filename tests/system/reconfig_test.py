@@ -11,7 +11,7 @@ from kazoo.exceptions import (BadArgumentsError, BadVersionError, ConnectionLoss
 from tests.system.apache_test import JAR, SLOW_S, TICK_MS as SLOW_TICK_MS, ApacheServer
 from tests.system.golden_test import GET_DATA, STAT, Replay
 from tests.system.harness import (HOST, PATIENCE_S, Ensemble, Server, ServerTest, TICK_MS, connected, free_port,
-                                  new_client, program, role_of, wait_until)
+                                  new_client, once_heard, program, role_of, wait_until)
 
 SUPER = "super:D/InIHSb7yEEbrWz8b9l71RjZJU="
 GET_ACL, RECONFIG = 6, 16
@@ -128,7 +128,7 @@ class Changes(ServerTest):
         version = self.change(ensemble, client, {n: PART for n in left}, members=members)
         wait_until(lambda: ensemble.leader() in left, "one of those who are left to lead")
         self.wait_active(ensemble, left, version)
-        wait_until(lambda: client.set("/kept", b"4"), "a write", 2 * PATIENCE_S)
+        once_heard(client.set, "/kept", b"4", seconds=2 * PATIENCE_S)
         self.assert_same_data(ensemble, left, "/kept", b"4")
         self.check_restart(ensemble, left, leader, version)
 

@@ -10,8 +10,8 @@ import struct
 import unittest
 
 from tests.system.apache_test import ApacheServer
-from tests.system.harness import (HOST, PATIENCE_S, Ensemble, ServerTest, configured, connected, free_port, role_of,
-                                  wait_until)
+from tests.system.harness import (HOST, PATIENCE_S, Ensemble, ServerTest, configured, connected, free_port,
+                                  once_heard, role_of, wait_until)
 
 JAR = pathlib.Path("/usr/share/java/zookeeper.jar")
 IDENTITY = {"Authorization": "digest admin:secret"}
@@ -211,7 +211,8 @@ class Admin(ServerTest):
             answer = json.loads(body)
             self.assertEqual((status, answer["connections_shed"], answer["percentage_requested"]), (200, 2, 100))
             # They come back to the sessions that they had.
-            wait_until(lambda: one.connected and one.exists("/e") and other.exists("/e"), "both clients")
+            self.assertIsNotNone(once_heard(one.exists, "/e"))
+            self.assertIsNotNone(once_heard(other.exists, "/e"))
             self.assertEqual([one.client_id[0], other.client_id[0]], sessions)
             monitor = json.loads(ask(self.port, "GET", "/commands/monitor")[2])
             self.assertEqual(monitor["connection_drop_count"], 2)

@@ -70,6 +70,9 @@ struct Config {
   ServerId id{1};               // myid; 1 when standalone
   std::vector<Member> members;  // sorted by id; empty when standalone
   Zxid members_version;         // of the file that named them; 0: none did
+  // A person says for this start that no member has data that this one could lack: without any it
+  // may vote at once (RULES 11; ZooKeeper's file `initialize`).
+  bool initialize = false;
   ReconfigConfig reconfig;
   int64_t tick_ms = 3000;
   int64_t init_limit_ticks = 10;

@@ -89,6 +89,9 @@ int serve(ServerFile file) {
   };
   auto disk = FileDisk::make(std::move(disk_options));
   if (!disk) return refuse(kCannotGoOn, disk.error().message);
+  const Result<bool> marked = take_initialize_marker(file.data_dir);
+  if (!marked) return refuse(kCannotGoOn, marked.error().message);
+  file.config.initialize = *marked;
   std::unique_ptr<Node> node;  // made when its doors are open
   LoopOptions options = loop_options(file, log);
   if (Result<void> doors = add_client_doors(file, options); !doors) {

@@ -132,6 +132,20 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg) {
   return file;
 }
 
+Result<bool> take_initialize_marker(const std::string& data_dir) {
+  const std::string path = data_dir + "/initialize";
+  const auto cannot = [&] {
+    return fail(fmt::format("cannot remove {}: {}", path, std::strerror(errno)));
+  };
+  if (::unlink(path.c_str()) != 0) {
+    if (errno == ENOENT) return false;
+    return cannot();
+  }
+  const Fd dir(::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir.valid() || ::fsync(dir.get()) != 0) return cannot();
+  return true;
+}
+
 Result<ServerFile> settings_from_flags(const std::string& data_dir, const Address& client) {
   if (data_dir.empty()) return fail("--data-dir is empty");
   Result<Config> config = checked(Config{});

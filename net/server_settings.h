@@ -14,6 +14,9 @@ Result<ServerFile> settings_from_file(const std::string& zoo_cfg);
 // ZOO_*; myid is written when it is missing.
 Result<ServerFile> settings_from_container();
 bool runs_in_container();
+// Is ZooKeeper's marker there, with which a person says that members without data may begin a new
+// ensemble? It counts for one start: it is gone, durably, before the answer is true.
+Result<bool> take_initialize_marker(const std::string& data_dir);
 // A standalone server.
 Result<ServerFile> settings_from_flags(const std::string& data_dir, const Address& client);
 

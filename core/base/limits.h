@@ -12,6 +12,9 @@ namespace vivarium {
 
 // The largest frame of a client that zoo.cfg may allow (jute.maxbuffer).
 inline constexpr size_t kPacketBytesMax = size_t{64} << 20;
+// The largest reply, but for data that a write of that size brought: listings and results of
+// multiRead have no other end.
+inline constexpr size_t kReplyBytesMax = kPacketBytesMax;
 // The largest txn with what a log record has around it. Twice a frame, as in ZooKeeper: the txn of
 // a multi is larger than its request, and that of a closeSession may be of any size.
 inline constexpr size_t kRecordBytesMax = 2 * kPacketBytesMax;

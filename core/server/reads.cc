@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "core/base/limits.h"
 #include "core/tree/permissions.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
@@ -18,7 +19,7 @@ ErrorCode children_of(const ReadContext& context, Op op, ByteView body, Bytes& o
   if (request->watch) {
     context.watches.add(context.watcher, WatchTable::kChild, request->path);
   }
-  encode_children(context.tree, slot, out);
+  if (!encode_children(context.tree, slot, out)) return ErrorCode::MarshallingError;
   if (op == Op::GetChildren2) encode(context.tree.stat(slot), out);
   return ErrorCode::Ok;
 }
@@ -39,13 +40,16 @@ ErrorCode find_readable(const ReadContext& context, Op op, std::string_view path
   return allowed ? ErrorCode::Ok : ErrorCode::NoAuth;
 }
 
-void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out) {
+bool encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out) {
+  const size_t begin = out.size();
   JuteWriter writer(out);
   writer.i32(tree.view(parent).num_children);
   for (auto child = tree.first_child(parent); child != DataTree::kNone;
        child = tree.next_sibling(child)) {
     writer.string(tree.view(child).name);
+    if (out.size() - begin > kReplyBytesMax) return false;
   }
+  return true;
 }
 
 void encode_data_and_stat(const DataTree& tree, DataTree::Slot slot, Bytes& out) {

@@ -44,7 +44,8 @@ bool may_read(const ReadContext& context, std::string_view path);
 // NoNode, or NoAuth where the caller may not do `op`.
 ErrorCode find_readable(const ReadContext& context, Op op, std::string_view path,
                         DataTree::Slot& slot);
-void encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out);
+// False, with the listing cut short: `out` has more than kReplyBytesMax.
+bool encode_children(const DataTree& tree, DataTree::Slot parent, Bytes& out);
 void encode_data_and_stat(const DataTree& tree, DataTree::Slot slot, Bytes& out);
 
 }  // namespace vivarium

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "core/base/limits.h"
 #include "core/server/identity.h"
 #include "core/server/reads.h"
 #include "core/tree/permissions.h"
@@ -16,7 +17,6 @@ namespace vivarium {
 namespace {
 
 // A small request may ask for one large znode many times over.
-constexpr size_t kMultiReadBytesMax = 64 << 20;
 
 // What a reader without ADMIN may see of a digest id: not the hash, which could be tried offline.
 Acl without_hashes(const Acl& acl) {
@@ -81,9 +81,13 @@ ErrorCode read_ephemerals(const ReadContext& context, ByteView body, Bytes& out)
   if (!blank && prefix != "/") {
     std::erase_if(paths, [prefix](const std::string& path) { return !path.starts_with(prefix); });
   }
+  const size_t begin = out.size();
   JuteWriter writer(out);
   writer.i32(static_cast<int32_t>(paths.size()));
-  for (const std::string& path : paths) writer.string(path);
+  for (const std::string& path : paths) {
+    writer.string(path);
+    if (out.size() - begin > kReplyBytesMax) return ErrorCode::MarshallingError;
+  }
   return ErrorCode::Ok;
 }
 
@@ -96,10 +100,11 @@ ErrorCode who_am_i(const ReadContext& context, ByteView body, Bytes& out) {
 // Each operation succeeds or fails alone, and sets no watch whatever it says. What would not fit
 // into any client's buffer fails as a whole.
 ErrorCode read_multi(const ReadContext& context, ByteView body, Bytes& out) {
+  const size_t begin = out.size();
   const auto ops = decode_multi_request(body, Op::MultiRead);
   if (!ops) return ErrorCode::MarshallingError;
   for (const MultiOp& op : *ops) {
-    if (out.size() > kMultiReadBytesMax) return ErrorCode::MarshallingError;
+    if (out.size() - begin > kReplyBytesMax) return ErrorCode::MarshallingError;
     const std::string_view path = std::get<PathWatchRequest>(op.record).path;
     JuteWriter writer(out);
     DataTree::Slot slot = DataTree::kNone;
@@ -112,7 +117,7 @@ ErrorCode read_multi(const ReadContext& context, ByteView body, Bytes& out) {
     if (op.op == Op::GetData) {
       encode_data_and_stat(context.tree, slot, out);
     } else {
-      encode_children(context.tree, slot, out);
+      if (!encode_children(context.tree, slot, out)) return ErrorCode::MarshallingError;
     }
   }
   JuteWriter writer(out);

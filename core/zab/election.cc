@@ -395,7 +395,9 @@ std::string Election::waiting_for() const {
                      : !self_.damaged ? "the promises made here are lost"
                                       : "data here is damaged";
   if (blank && with_data.empty()) {
-    text += "; a new ensemble starts when every voter has been heard without data";
+    text +=
+        "; a new ensemble starts when every voter has been heard without data, or by a file "
+        "'initialize' in dataDir at a start";
   } else {
     text += "; waiting for a leader with a quorum";
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -209,6 +210,8 @@ class Leader {
   ServerId self_;
   Instant since_;
   std::vector<Peer> peers_;
+  std::weak_ptr<const Bytes> snap_body_;  // the last one encoded, while it is on its way
+  Zxid snap_zxid_;
   std::string over_;
   Instant phase_deadline_;
   Instant next_ping_;

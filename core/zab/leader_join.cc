@@ -34,21 +34,24 @@ void Leader::on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& par
   if (promised > highest_own_epoch(parts) + kEpochJumpMax || promised >= kEpochEnd - 1) {
     return drop(peer, "its epoch is beyond all reason", parts);
   }
+  const bool voter =
+      packet.type == PacketType::FollowerInfo && quorum_.is_voter(info->id) && info->id != self_;
+  const auto learners = std::count_if(peers_.begin(), peers_.end(), [](const Peer& p) {
+    return !p.dropped && p.stage != Peer::Stage::Info;
+  });
+  // Who is needed comes in, however many others are here.
+  if (!voter && learners >= static_cast<std::ptrdiff_t>(kLearnersMax)) {
+    return drop(peer, "there are too many learners", parts);
+  }
+  if (!fits_config(*info, parts)) return drop(peer, "it knows a newer configuration", parts);
   for (Peer& other : peers_) {
     if (&other != &peer && other.id == info->id && other.stage != Peer::Stage::Info) {
       drop(other, "it connected again", parts);
     }
   }
-  const auto learners = std::count_if(peers_.begin(), peers_.end(), [](const Peer& p) {
-    return !p.dropped && p.stage != Peer::Stage::Info;
-  });
-  if (learners >= static_cast<std::ptrdiff_t>(kLearnersMax)) {
-    return drop(peer, "there are too many learners", parts);
-  }
-  if (!fits_config(*info, parts)) return drop(peer, "it knows a newer configuration", parts);
   peer.id = info->id;
   peer.follower = packet.type == PacketType::FollowerInfo;
-  peer.voter = peer.follower && quorum_.is_voter(peer.id) && peer.id != self_;
+  peer.voter = voter;
   // Learners send requests and touch tables, nothing above a client's frame and its identities;
   // voters also what is in their logs, when this server has to be filled (one link each).
   peer.link.allow(peer.voter ? kRecordBytesMax
@@ -187,14 +190,15 @@ void Leader::begin_new_leader(Parts& parts) {
 
 // --- synchronisation
 
-// Observers begin one after the other when many come at once, as in ZooKeeper; a quorum's members
-// never wait. Whoever waits goes on when another has acknowledged NEWLEADER, or is gone.
+// Observers, and whoever is no voter whatever it says, begin one after the other when many come at
+// once, as in ZooKeeper; a quorum's members never wait. Whoever waits goes on when another has
+// acknowledged NEWLEADER, or is gone.
 bool Leader::must_wait(Peer& peer, bool for_snap, Parts& parts) const {
   const auto under_way = std::count_if(peers_.begin(), peers_.end(), [&](const Peer& p) {
     return !p.dropped && p.stage == Peer::Stage::NewLeader && (p.snap_bytes != 0) == for_snap;
   });
   const uint32_t max = for_snap ? parts.config.snap_syncs_max : parts.config.diff_syncs_max;
-  const bool waits = !peer.follower && under_way >= static_cast<std::ptrdiff_t>(max);
+  const bool waits = !peer.voter && under_way >= static_cast<std::ptrdiff_t>(max);
   if (waits && !peer.held_up) {
     parts.world.log(LogLevel::Info,
                     fmt::format("learner {} waits for its {}: {} others are under way",
@@ -270,12 +274,20 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
 }
 
 void Leader::send_snapshot(Peer& peer, Parts& parts) {
-  encode_packet(PacketType::Snap, parts.tree.last_applied().wire(), peer.link.out());
-  Bytes body;
-  encode_snapshot_body(parts.tree, body);
-  JuteWriter(body).string(kSnapSignature);
-  peer.snap_bytes = body.size();
-  peer.link.send_shared(parts.world, share(std::move(body)));
+  const Zxid applied = parts.tree.last_applied();
+  encode_packet(PacketType::Snap, applied.wire(), peer.link.out());
+  // Those who come at the same zxid are sent the same bytes.
+  SharedBytes body = snap_zxid_ == applied ? snap_body_.lock() : nullptr;
+  if (body == nullptr) {
+    Bytes encoded;
+    encode_snapshot_body(parts.tree, encoded);
+    JuteWriter(encoded).string(kSnapSignature);
+    body = share(std::move(encoded));
+    snap_zxid_ = applied;
+    snap_body_ = body;
+  }
+  peer.snap_bytes = body->size();
+  peer.link.send_shared(parts.world, std::move(body));
 }
 
 // A quorum has the initial history durably under this epoch: it is committed, and clients are

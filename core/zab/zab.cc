@@ -140,6 +140,12 @@ void Zab::on_recovered(Parts& parts) {
   if (!found.reason.empty()) parts.world.log(LogLevel::Warn, found.reason);
   parts.configs.rebase(parts.tree);
   if (parts.configs.enabled()) parts.save_configs();
+  if (parts.config.initialize) {
+    parts.world.log(LogLevel::Warn,
+                    found.found == Found::Blank
+                        ? "no data here, and the file 'initialize' says that there is none to miss"
+                        : "there is data here: the file 'initialize' changes nothing");
+  }
   switch (found.found) {
     case Found::Refused:
       return parts.world.stop(StopReason::Fatal, found.reason);
@@ -330,7 +336,8 @@ void Zab::weigh_damage(Parts& parts) {
 }
 
 void Zab::advance_looking(Parts& parts) {
-  if (parts.config.standalone() || (standing_ == Standing::Blank && founding_)) {
+  if (parts.config.standalone() ||
+      (standing_ == Standing::Blank && (founding_ || told_to_found(parts)))) {
     if (!parts.storage.member()) {
       if (!founding_) parts.storage.found_new(parts.world);
       founding_ = true;

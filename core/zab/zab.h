@@ -104,6 +104,7 @@ class Zab {
   void show_config(Parts& parts);
   bool take_over(Parts& parts);
   bool may_found(const Parts& parts) const;
+  bool told_to_found(const Parts& parts) const;
   std::optional<Election::Told> missing_acknowledged(const Parts& parts) const;
   void weigh_memory(Parts& parts);
   void weigh_damage(Parts& parts);

@@ -46,6 +46,10 @@ bool Zab::may_found(const Parts& parts) const {
          (!parts.configs.enabled() || parts.configs.last_seen().version == Zxid());
 }
 
+bool Zab::told_to_found(const Parts& parts) const {
+  return parts.config.initialize && may_found(parts);
+}
+
 void Zab::hear_configs(Parts& parts) {
   if (!parts.configs.enabled() || parts.storage.busy()) return;
   // A truncation went on when the role that had asked for it was over: the tree is its result.

@@ -62,6 +62,38 @@ TEST(FirstStart, TwoOfThreeBlankServersWaitForTheThird) {
   });
 }
 
+TEST(FirstStart, WhoIsToldThatNothingIsMissingNeedNotHearTheThird) {
+  Profile profile = scenario_profile();
+  profile.config.initialize = true;
+  Scenario s(profile);
+  s.kill(2);  // before it has begun
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.leader().has_value(); }));
+    ASSERT_TRUE(s.client(0).attach(*s.leader()));
+    ASSERT_TRUE(s.client(0).create("/a", "1").ok());
+    s.start(2);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    ASSERT_TRUE(s.client(0).attach(2));
+    EXPECT_EQ(s.client(0).get("/a").data, "1");
+  });
+}
+
+TEST(FirstStart, AServerWithDataIsNotToldToForgetIt) {
+  Profile profile = scenario_profile();
+  profile.config.initialize = true;
+  Scenario s(profile);
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    ASSERT_TRUE(s.client(0).create("/a", "1").ok());
+    for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+    for (ServerIndex i = 0; i < 3; ++i) s.start(i);
+    ASSERT_TRUE(s.until([&] { return !s.client(0).connected(); }));
+    ASSERT_TRUE(attach_to_leader(s));
+    EXPECT_EQ(s.client(0).get("/a").data, "1");
+    for (ServerIndex i = 0; i < 3; ++i) EXPECT_EQ(s.logged(i, "'initialize' changes nothing"), 1U);
+  });
+}
+
 // -------------------------------------------------------------------------------------
 // synchronisation
 

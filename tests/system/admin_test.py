@@ -11,24 +11,14 @@ import unittest
 import urllib.error
 import urllib.request
 
-from tests.system.harness import (HOST, PATIENCE_S, Ensemble, Server, ServerTest, configured, connected, free_port,
-                                  is_open, standalone, wait_until)
+from tests.system.harness import (HOST, PATIENCE_S, Ensemble, Server, ServerTest, configured, connected,
+                                  four_letter_word, free_port, is_open, standalone, wait_until)
 
 JAR = pathlib.Path("/usr/share/java/zookeeper.jar")
 SERVLETS = pathlib.Path("/usr/share/java/servlet-api.jar")  # which the AdminServer needs and JAR does not name
 WORDS = ["conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro", "mntr", "ruok", "srst", "srvr", "stat",
          "wchc", "wchp", "wchs"]
 IDENTITY = {"Authorization": "digest admin:secret"}
-
-
-def ask(port, word):
-    """What nc would print."""
-    with socket.create_connection((HOST, port), timeout=PATIENCE_S) as link:
-        link.sendall(word.encode())
-        answer = b""
-        while chunk := link.recv(65536):
-            answer += chunk
-    return answer.decode()
 
 
 def fetch(port, path, headers=IDENTITY):
@@ -72,15 +62,15 @@ class OneServer(ServerTest):
 
     def test_words(self):
         for word in WORDS:
-            self.assertNotIn("whitelist", ask(self.server.port, word), word)
-        self.assertEqual(ask(self.server.port, "ruok"), "imok")
-        self.assertIn("not in the whitelist", ask(self.server.port, "stmk"))
-        self.assertIn("\nMode: standalone\n", ask(self.server.port, "srvr"))
+            self.assertNotIn("whitelist", four_letter_word(self.server.port, word), word)
+        self.assertEqual(four_letter_word(self.server.port, "ruok"), "imok")
+        self.assertIn("not in the whitelist", four_letter_word(self.server.port, "stmk"))
+        self.assertIn("\nMode: standalone\n", four_letter_word(self.server.port, "srvr"))
 
     def test_a_server_without_keys_answers_srvr_alone(self):
         plain = self.own(standalone(self.folder / "plain")).start().wait_serving()
-        self.assertIn("Mode: standalone", ask(plain.port, "srvr"))
-        self.assertEqual(ask(plain.port, "mntr"), "mntr is not executed because it is not in the whitelist.\n")
+        self.assertIn("Mode: standalone", four_letter_word(plain.port, "srvr"))
+        self.assertEqual(four_letter_word(plain.port, "mntr"), "mntr is not executed because it is not in the whitelist.\n")
 
     def test_commands(self):
         self.assertEqual(command(self.admin, "ruok", {}), {"command": "ruok", "error": None})
@@ -144,7 +134,7 @@ class OneServer(ServerTest):
         both = [self.own(standalone(self.folder / name)).start().wait_serving() for name in ("first", "second")]
         self.assertTrue(any(server.said(r"AdminServer.*cannot bind .*8080") for server in both) or not is_open(8080))
         for server in both:
-            self.assertIn("Mode: standalone", ask(server.port, "srvr"))
+            self.assertIn("Mode: standalone", four_letter_word(server.port, "srvr"))
 
     def test_a_port_that_was_asked_for_may_not(self):
         other = configured(self.folder / "other", **{"admin.serverPort": self.admin})
@@ -174,20 +164,20 @@ class ThreeServers(ServerTest):
         leader = ensemble.wait_leader()
         for n, server in ensemble.servers.items():
             role = "leader" if n == leader else "follower"
-            self.assertIn(f"\nMode: {role}\n", ask(server.port, "srvr"))
-            self.assertIn(f"zk_server_state\t{role}\n", ask(server.port, "mntr"))
+            self.assertIn(f"\nMode: {role}\n", four_letter_word(server.port, "srvr"))
+            self.assertIn(f"zk_server_state\t{role}\n", four_letter_word(server.port, "mntr"))
             self.assertEqual(command(ports[n], "leader"), {"is_leader": n == leader, "leader_id": leader,
                                                            "leader_ip": HOST, "command": "leader", "error": None})
             self.assertEqual(sorted(command(ports[n], "voting_view")["current_config"]), ["1", "2", "3"])
             self.assertEqual(command(ports[n], "zabstate")["zabstate"], "broadcast")
-        self.assertIn("zk_synced_followers\t2\n", ask(ensemble[leader].port, "mntr"))
+        self.assertIn("zk_synced_followers\t2\n", four_letter_word(ensemble[leader].port, "mntr"))
         # One alone is up, and says that it does not serve.
         for n in ensemble.servers:
             if n != leader:
                 ensemble[n].kill()
-        wait_until(lambda: "not currently serving" in ask(ensemble[leader].port, "srvr"), "that it does not serve")
-        self.assertEqual(ask(ensemble[leader].port, "ruok"), "imok")
-        self.assertEqual(ask(ensemble[leader].port, "isro"), "null")
+        wait_until(lambda: "not currently serving" in four_letter_word(ensemble[leader].port, "srvr"), "that it does not serve")
+        self.assertEqual(four_letter_word(ensemble[leader].port, "ruok"), "imok")
+        self.assertEqual(four_letter_word(ensemble[leader].port, "isro"), "null")
 
 
 class Apache(Server):
@@ -218,7 +208,7 @@ class BesideApache(ServerTest):
                 client.create("/e", b"", ephemeral=True)
                 client.exists("/w", watch=lambda event: None)
                 client.exists("/w")
-                answers[name] = {word: ask(server.port, word) for word in WORDS}
+                answers[name] = {word: four_letter_word(server.port, word) for word in WORDS}
                 answers[name].update({f"/{path}": command(admin[name], path) for path in [
                     "configuration", "connections", "dirs", "dump", "hash", "initial_configuration", "is_read_only",
                     "last_snapshot", "leader", "ruok", "server_stats", "stats", "voting_view", "watch_summary", "watches",

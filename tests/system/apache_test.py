@@ -1,14 +1,13 @@
-"""vivariumd beside Debian's ZooKeeper 3.8 in one ensemble: as the follower of one, and as its leader.
-
-A first check, not the mixed system test: two of three servers are Apache's, no faults but kills of whole processes.
-"""
+"""vivariumd beside Debian's ZooKeeper 3.8 in one ensemble: as the follower of one, as its leader and as its observer, and
+with every member killed in its turn while clients write."""
 
 import pathlib
+import re
 import subprocess
 import unittest
 
-from tests.system.harness import (PATIENCE_S, Ensemble, Server, ServerTest, children, connected, role_of,
-                                  wait_until)
+from tests.system.harness import (PATIENCE_S, Ensemble, Load, Server, ServerTest, children, connected,
+                                  four_letter_word, mode_of, role_of, wait_until)
 
 JAR = pathlib.Path("/usr/share/java/zookeeper.jar")
 SLOW_S = 3 * PATIENCE_S  # a Java process on a busy machine
@@ -37,16 +36,39 @@ class ApacheServer(Server):
         return self
 
 
+def of_apache(server):
+    """The same member, run by ZooKeeper."""
+    return ApacheServer(server.folder, server.arguments, server.port)
+
+
+def ours(server):
+    return Server(server.folder, server.arguments, server.port)
+
+
+def assert_digests_agree(test, ensemble):
+    """What servers of both kinds noted of the whole tree after the same txn is the same number."""
+    noted = [dict(line.split(": ") for line in four_letter_word(server.port, "hash").splitlines())
+             for server in ensemble]
+    common = set.intersection(*(set(one) for one in noted))
+    test.assertTrue(common, noted)
+    for zxid in common:
+        test.assertEqual(len({one[zxid] for one in noted}), 1, f"{zxid}: {noted}")
+
+
 @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
 class BesideApache(ServerTest):
-    def ensemble(self, ours):
-        """Three servers, all of Apache's but `ours`."""
-        ensemble = self.own(Ensemble(self.folder, tickTime=TICK_MS, **{"4lw.commands.whitelist": "*"}))
-        for n in (1, 2, 3):
-            if n != ours:
-                old = ensemble[n]
-                ensemble.servers[n] = ApacheServer(old.folder, old.arguments, old.port)
+    def ensemble(self, *of_ours, size=3, **keys):
+        """All members are Apache's but those."""
+        ensemble = self.own(Ensemble(self.folder, size, tickTime=TICK_MS, **{"4lw.commands.whitelist": "*"}, **keys))
+        for n, server in ensemble.servers.items():
+            if n not in of_ours:
+                ensemble.servers[n] = of_apache(server)
         return ensemble
+
+    def load(self, ensemble):
+        load = Load(ensemble.hosts())
+        self.addCleanup(load.close)
+        return load
 
     def assert_same_children(self, ensemble, parent, paths):
         for server in ensemble:
@@ -54,7 +76,7 @@ class BesideApache(ServerTest):
                 self.assertEqual(children(client, parent), set(paths), server.address)
 
     def test_follows_a_leader_of_apache(self):
-        ensemble = self.ensemble(ours=1).start()
+        ensemble = self.ensemble(1).start()
         ensemble.wait_serving(SLOW_S)
         self.assertNotEqual(role_of(ensemble[1]), "leading")
         with connected(ensemble[2].address) as elsewhere, connected(ensemble[1].address) as here:
@@ -75,7 +97,7 @@ class BesideApache(ServerTest):
         self.assert_same_children(ensemble, "/here", paths)
 
     def test_leads_followers_of_apache(self):
-        ensemble = self.ensemble(ours=3)
+        ensemble = self.ensemble(3)
         (ensemble[3].folder / "data" / "initialize").write_text("")
         ensemble[3].start()
         ensemble[1].start().wait_serving(SLOW_S)
@@ -98,3 +120,55 @@ class BesideApache(ServerTest):
         ensemble[3].start().wait_serving(SLOW_S)
         wait_until(lambda: role_of(ensemble[3]) == "following", "following")
         self.assert_same_children(ensemble, "/led", paths | {"/led/after"})
+
+    def kill_each(self, ensemble):
+        """Every member in its turn, the leader at the end; each misses writes and comes back to all of them."""
+        ensemble.start().wait_serving(SLOW_S)
+        with self.load(ensemble) as load:
+            load.wait_progress(100, SLOW_S)
+            leader = wait_until(lambda: next((n for n, server in ensemble.servers.items()
+                                              if mode_of(server) == "leader"), None), "a leader", SLOW_S)
+            for n in [n for n in ensemble.servers if n != leader] + [leader]:
+                ensemble[n].kill()
+                load.wait_progress(150, SLOW_S)
+                ensemble[n].start().wait_serving(SLOW_S)
+                load.wait_progress(150, SLOW_S)
+                assert_digests_agree(self, ensemble)
+        self.assert_nothing_lost(load, ensemble)
+
+    def test_one_of_ours_and_every_member_killed(self):
+        self.kill_each(self.ensemble(2))
+
+    def test_two_of_ours_and_every_member_killed(self):
+        self.kill_each(self.ensemble(1, 2))
+
+    def test_members_that_lost_everything_are_filled(self):
+        """By leaders of the other kind too; snapshots are taken all the time."""
+        ensemble = self.ensemble(1, 2, snapCount=100).start().wait_serving(SLOW_S)
+        with self.load(ensemble) as load:
+            load.wait_progress(300, SLOW_S)
+            for n in ensemble.servers:
+                ensemble[n].kill()
+                ensemble.wipe(n)
+                load.wait_progress(100, SLOW_S)
+                ensemble[n].start().wait_serving(SLOW_S)
+                load.wait_progress(100, SLOW_S)
+                assert_digests_agree(self, ensemble)
+        self.assert_nothing_lost(load, ensemble)
+
+    def test_our_observer_watches_apaches(self):
+        ensemble = self.ensemble(4, size=4, **{"peerType": "participant"})
+        for server in ensemble:
+            config = server.folder / "zoo.cfg"
+            text = re.sub(r"^(server\.4=.*)$", r"\1:observer", config.read_text(), flags=re.MULTILINE)
+            config.write_text(text.replace("peerType=participant", "peerType=observer") if server is ensemble[4] else text)
+        ensemble.start().wait_serving(SLOW_S)
+        self.assertEqual(mode_of(ensemble[4]), "observer")
+        with self.load(ensemble) as load:
+            load.wait_progress(100, SLOW_S)
+            ensemble[4].kill()
+            load.wait_progress(100, SLOW_S)
+            ensemble[4].start().wait_serving(SLOW_S)
+            load.wait_progress(100, SLOW_S)
+            assert_digests_agree(self, ensemble)
+        self.assert_nothing_lost(load, ensemble)

@@ -40,6 +40,29 @@ class Formation(ThreeNodes):
                 client.sync("/")
                 self.assertEqual([client.get(f"/from{n}")[0] for n in ensemble.servers], [b"1", b"2", b"3"])
 
+    def test_a_marker_stands_for_those_who_are_not_there(self):
+        """ZooKeeper's file `initialize`: it counts for one start, and is nothing to a server with data."""
+        ensemble = self.own(Ensemble(self.folder))
+        markers = [ensemble[n].folder / "data" / "initialize" for n in (1, 2)]
+        for marker in markers:
+            marker.write_text("")
+        for n in (1, 2):
+            ensemble[n].start()
+        for n in (1, 2):
+            ensemble[n].wait_serving()
+        self.assertFalse([marker for marker in markers if marker.exists()])
+        with connected(ensemble[1].address) as client:
+            client.create("/kept", b"1")
+        ensemble.kill()
+        markers[0].write_text("")
+        ensemble.start().wait_serving()
+        self.assertFalse(markers[0].exists())
+        self.assertEqual(len(ensemble[1].said("'initialize' changes nothing")), 1)
+        for server in ensemble:
+            with connected(server.address) as client:
+                client.sync("/kept")
+                self.assertEqual(client.get("/kept")[0], b"1")
+
     def test_a_session_moves_between_servers(self):
         ensemble = self.ensemble().start().wait_serving()
         first = self.raw(ensemble[1].port, 4000)

@@ -11,7 +11,7 @@ import struct
 import tempfile
 import unittest
 
-from tests.system.harness import HOST, PATIENCE_S, Ensemble, connected, wait_until
+from tests.system.harness import HOST, PATIENCE_S, Ensemble, connected, four_letter_word, wait_until
 
 CAPTURES = pathlib.Path(__file__).resolve().parents[1] / "golden" / "client-transcripts"
 CONNECT, EXISTS, GET_DATA, SET_DATA, GET_CHILDREN = 0, 3, 4, 5, 8
@@ -40,9 +40,7 @@ def strings(payload):
 
 def zxid_at(port):
     """The last zxid that the server has applied."""
-    with socket.create_connection((HOST, port), timeout=PATIENCE_S) as asker:
-        asker.sendall(b"srvr")
-        answer = b"".join(iter(lambda: asker.recv(4096), b"")).decode()
+    answer = four_letter_word(port, "srvr")
     return int(re.search(r"^Zxid: 0x([0-9a-f]+)$", answer, re.MULTILINE).group(1), 16)
 
 

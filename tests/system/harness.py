@@ -79,6 +79,21 @@ def is_open(port):
     return False
 
 
+def four_letter_word(port, word, seconds=PATIENCE_S):
+    """What nc would print."""
+    with socket.create_connection((HOST, port), timeout=seconds) as link:
+        link.sendall(word.encode())
+        return b"".join(iter(lambda: link.recv(65536), b"")).decode()
+
+
+def mode_of(server):
+    """What the server calls itself in its answer to srvr; None when it does not serve."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^Mode: (.*)$", four_letter_word(server.port, "srvr", 2), re.MULTILINE)
+        return found and found.group(1)
+    return None
+
+
 class Server:
     """One vivariumd. Its folder keeps the data and, in `output`, what all its lives have printed."""
 

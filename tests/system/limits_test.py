@@ -19,7 +19,7 @@ import unittest
 import urllib.request
 
 from tests.system.harness import (HOST, PATIENCE_S, Ensemble, Load, ServerTest, configured, connected, figure,
-                                  free_port, wait_until)
+                                  free_port, program, standalone, wait_until)
 from tests.system.wire import OP_CREATE, OP_GET_DATA, OPEN_ACL, RawSession, text
 
 OP_SET_DATA, OP_MULTI, OP_SET_WATCHES = 5, 14, 101
@@ -314,6 +314,36 @@ time_t time(time_t *now) {
   return precise.tv_sec;
 }
 """
+
+
+class DeafLogs(LimitsTest):
+    def test_a_log_that_nobody_reads_stops_nobody(self):
+        server = self.own(standalone(self.folder / "one"))
+        unread, written = os.pipe()
+        server.process = subprocess.Popen([program("vivariumd"), *server.arguments], stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.DEVNULL, stderr=written)
+        os.close(written)
+        server.output.touch()
+        try:
+            server.wait_serving()
+            bystander = self.raw(server, 10_000)
+            for _ in range(1500):  # each a line of the audit log: more than a pipe holds
+                stranger = self.raw(server, 10_000)
+                stranger.send(struct.pack(">iii", -4, 100, 0) + text("digest2") + text("x"))
+                self.assertEqual(stranger.receive()[12:16], struct.pack(">i", -115))
+                stranger.drop()
+            self.assertEqual(bystander.create("/served")[1], 0)
+            seen = b""
+            while b"lines were dropped" not in seen:
+                seen += os.read(unread, 1 << 16)
+                stranger = self.raw(server, 10_000)
+                stranger.send(struct.pack(">iii", -4, 100, 0) + text("digest2") + text("x"))
+                stranger.receive()
+            self.assertGreater(seen.count(b"auth refused"), 300)
+            server.signal(signal.SIGTERM)
+            self.assertEqual(server.exit_code(), 0)
+        finally:
+            os.close(unread)
 
 
 class Clocks(LimitsTest):

@@ -7,33 +7,18 @@ too asks for more than ZooKeeper gives.
 import os
 import pathlib
 import re
-import socket
 import subprocess
 import threading
 import unittest
 
 from tests.system.apache_test import ApacheServer
-from tests.system.harness import HOST, PATIENCE_S, Ensemble, ServerTest, configured, wait_until
+from tests.system.harness import PATIENCE_S, Ensemble, ServerTest, configured, mode_of, wait_until
 from tests.system.tls_test import Authority
 
 CLIENTS = pathlib.Path(__file__).parent / "clients"
 APACHE = os.environ.get("VIVARIUM_SCENARIOS") == "apache"
 # What a server needs to serve reads without a quorum, and sessions without one.
 READ_ONLY = {"readonlymode.enabled": "true", "localSessionsEnabled": "true", "localSessionsUpgradingEnabled": "true"}
-
-
-def mode(server):
-    """What the server calls itself in its answer to srvr; None when it does not serve."""
-    try:
-        with socket.create_connection((HOST, server.port), timeout=2) as link:
-            link.sendall(b"srvr")
-            answer = b""
-            while chunk := link.recv(65536):
-                answer += chunk
-    except OSError:
-        return None
-    found = re.search(rb"^Mode: (.*)$", answer, re.MULTILINE)
-    return found.group(1).decode() if found else None
 
 
 class Scenario(ServerTest):
@@ -65,7 +50,7 @@ class Scenario(ServerTest):
     def who(self, *modes):
         """The server that says that it is one of these."""
         def found():
-            return next((server for server in self.servers if server.running() and mode(server) in modes), None)
+            return next((server for server in self.servers if server.running() and mode_of(server) in modes), None)
         return wait_until(found, f"a server that is {' or '.join(modes)}")
 
     def strike(self):
@@ -76,7 +61,7 @@ class Scenario(ServerTest):
         if self.size > 1:
             self.who("leader")
         victim.start()
-        wait_until(lambda: mode(victim) is not None, "the killed one among the others")
+        wait_until(lambda: mode_of(victim) is not None, "the killed one among the others")
 
     def lose_quorum(self):
         """Kills all but one server, which is returned."""

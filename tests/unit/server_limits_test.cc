@@ -45,6 +45,25 @@ TEST(ServerLimits, BeforeASessionAtMostOneKibibyteArrives) {
   EXPECT_EQ(host.received(eager).size(), 101U);
 }
 
+TEST(ServerLimits, AListingBeyondAllBuffersIsAnErrorAndNothingElse) {
+  ServerHost host;
+  const LinkId link = joined(host, "10.0.0.1");
+  const std::string name(1'000'000, 'n');
+  for (int32_t i = 1; i <= 68; ++i) {
+    host.send_frame(link, create(i, "/" + name + std::to_string(i)));
+    host.settle();
+    ASSERT_EQ(header_of(host.received(link).back()).error, ErrorCode::Ok);
+  }
+  host.send_frame(link, read(69, Op::GetChildren2, "/"));
+  host.send_frame(link, read(70, Op::GetData, "/"));
+  host.settle();
+  const std::vector<Bytes> answers = host.received(link);
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(header_of(answers[0]).error, ErrorCode::MarshallingError);
+  EXPECT_EQ(answers[0].size(), 16U);
+  EXPECT_EQ(header_of(answers[1]).error, ErrorCode::Ok);
+}
+
 TEST(ServerLimits, AFirstFrameThatCannotFitIsRefusedByItsLength) {
   ServerHost host;
   for (const uint32_t length : {1021U, 0x100000U, 0x7fffffffU, 0xffffffffU, 0x72756f6cU}) {

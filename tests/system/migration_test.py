@@ -1,0 +1,116 @@
+"""Moving between ZooKeeper 3.8 and vivariumd, both ways: with the directory of one server, and with a live ensemble,
+member by member, while clients write. docs/migration.md says how a person does it."""
+
+import re
+import time
+import unittest
+
+from kazoo.security import make_digest_acl
+
+from tests.system.apache_test import JAR, SLOW_S, TICK_MS, assert_digests_agree, of_apache, ours
+from tests.system.harness import Ensemble, Load, ServerTest, configured, connected, figure, mode_of, wait_until
+
+WORDS = {"4lw.commands.whitelist": "*"}
+OWNER = ("digest", "owner:secret")
+
+
+def whole_tree(client, path="/"):
+    """Everything that a client can see, by path: data, ACL and Stat."""
+    seen = {}
+    waiting = [path]
+    while waiting:
+        at = waiting.pop()
+        data, stat = client.get(at)
+        seen[at] = (data, client.get_acls(at)[0], stat)
+        waiting += [f"{at.rstrip('/')}/{name}" for name in client.get_children(at)]
+    return seen
+
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class Directories(ServerTest):
+    def life(self, server, first):
+        """Starts it, compares what it serves with `first`, writes all kinds of things, and kills it: what it served."""
+        self.own(server).start().wait_serving(SLOW_S)
+        with connected(server.address) as client:
+            client.add_auth(*OWNER)
+            if first is not None:
+                self.assertEqual(whole_tree(client), first)
+            base = client.create("/life-", b"", sequence=True)
+            for i in range(200):
+                client.create(f"{base}/s", b"%d" % i, sequence=True)
+            for i in range(0, 200, 3):
+                client.delete(f"{base}/s{i:010d}")
+            for i in range(1, 200, 3):
+                client.set(f"{base}/s{i:010d}", b"again")
+            client.create(f"{base}/large", b"x" * 900_000)
+            client.create(f"{base}/empty")
+            client.create(f"{base}/locked", b"1", acl=[make_digest_acl("owner", "secret", all=True)])
+            client.set_acls(f"{base}/empty", [make_digest_acl("owner", "secret", read=True, admin=True)])
+            client.create(f"{base}/ephemeral", b"", ephemeral=True)
+            many = client.transaction()
+            many.create(f"{base}/t", b"in a transaction")
+            many.create(f"{base}/t/child", b"")
+            many.set_data(f"{base}/large", b"small now")
+            many.delete(f"{base}/s{199:010d}")
+            many.check(f"{base}/t", 0)
+            self.assertFalse([r for r in many.commit() if isinstance(r, Exception)])
+            failed = client.transaction()
+            failed.create(f"{base}/t/never", b"")
+            failed.check(f"{base}/t", 7)
+            failed.commit()
+        with connected(server.address) as client:
+            client.add_auth(*OWNER)
+            seen = whole_tree(client)
+        server.kill()
+        return seen
+
+    def test_there_and_back_and_there_again(self):
+        server = configured(self.folder / "one", **WORDS, snapCount=150)
+        seen = None
+        for kind in (of_apache, ours, of_apache, ours, ours, of_apache):
+            seen = self.life(kind(server), seen)
+        self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), 6)
+
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class Replacement(ServerTest):
+    """A live ensemble under load changes its kind, one member after the other, the leader at the end."""
+
+    def leader(self, ensemble):
+        def leads():
+            return next((n for n, server in ensemble.servers.items() if mode_of(server) == "leader"), None)
+
+        return wait_until(leads, "a leader")
+
+    def replace(self, ensemble, load, kind):
+        """Each member in its turn; seconds without an acknowledged write, for each."""
+        last = self.leader(ensemble)
+        gaps = []
+        for n in [n for n in ensemble.servers if n != last] + [last]:
+            began = time.monotonic()
+            ensemble[n].terminate()
+            ensemble.servers[n] = self.own(kind(ensemble[n]))
+            ensemble[n].start().wait_serving(SLOW_S)
+            load.wait_progress(150, SLOW_S)
+            gaps.append(load.longest_gap(began))
+            assert_digests_agree(self, ensemble)
+        return gaps
+
+    def test_there_and_back_without_downtime(self):
+        ensemble = self.own(Ensemble(self.folder, tickTime=TICK_MS, **WORDS))
+        for n in ensemble.servers:
+            ensemble.servers[n] = self.own(of_apache(ensemble[n]))
+        ensemble.start().wait_serving(SLOW_S)
+        load = Load(ensemble.hosts())
+        self.addCleanup(load.close)
+        with load:
+            load.wait_progress(300, SLOW_S)
+            there = self.replace(ensemble, load, ours)
+            back = self.replace(ensemble, load, of_apache)
+        self.assert_nothing_lost(load, ensemble)
+        for way, gaps in (("to vivariumd", there), ("back to ZooKeeper", back)):
+            figure(f"writes stop for {' / '.join(f'{gap:.2f}' for gap in gaps)} s while members go {way}, leader last")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -7,6 +7,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -251,7 +252,12 @@ public final class CuratorScenario {
     writes.get();
     Map<String, String> goal = tree(writer, "/caches");
     check(goal.size() > 5, goal);
-    await(() -> told.equals(goal), "what the cache told to be the tree");
+    await(() -> told.equals(goal), new Object() {
+      @Override
+      public String toString() {
+        return "what the cache told to be the tree: " + new TreeMap<>(told) + " and not " + new TreeMap<>(goal);
+      }
+    });
     await(() -> {
       Map<String, String> held = new HashMap<>();
       cache.stream().forEach(data -> held.put(data.getPath(), text(data.getData())));

@@ -55,6 +55,14 @@ def assert_digests_agree(test, ensemble):
         test.assertEqual(len({one[zxid] for one in noted}), 1, f"{zxid}: {noted}")
 
 
+def leading(ensemble):
+    """The number of the member that leads, of whatever kind it is."""
+    def found():
+        return next((n for n, server in ensemble.servers.items() if mode_of(server) == "leader"), None)
+
+    return wait_until(found, "a leader", SLOW_S)
+
+
 @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
 class BesideApache(ServerTest):
     def ensemble(self, *of_ours, size=3, **keys):
@@ -121,19 +129,23 @@ class BesideApache(ServerTest):
         wait_until(lambda: role_of(ensemble[3]) == "following", "following")
         self.assert_same_children(ensemble, "/led", paths | {"/led/after"})
 
+    def miss_writes(self, ensemble, load, n, meanwhile=lambda: None):
+        """The member is killed, misses writes, and comes back to all of them."""
+        ensemble[n].kill()
+        meanwhile()
+        load.wait_progress(100, SLOW_S)
+        ensemble[n].start().wait_serving(SLOW_S)
+        load.wait_progress(100, SLOW_S)
+        assert_digests_agree(self, ensemble)
+
     def kill_each(self, ensemble):
-        """Every member in its turn, the leader at the end; each misses writes and comes back to all of them."""
+        """Every member in its turn, the leader at the end."""
         ensemble.start().wait_serving(SLOW_S)
         with self.load(ensemble) as load:
             load.wait_progress(100, SLOW_S)
-            leader = wait_until(lambda: next((n for n, server in ensemble.servers.items()
-                                              if mode_of(server) == "leader"), None), "a leader", SLOW_S)
+            leader = leading(ensemble)
             for n in [n for n in ensemble.servers if n != leader] + [leader]:
-                ensemble[n].kill()
-                load.wait_progress(150, SLOW_S)
-                ensemble[n].start().wait_serving(SLOW_S)
-                load.wait_progress(150, SLOW_S)
-                assert_digests_agree(self, ensemble)
+                self.miss_writes(ensemble, load, n)
         self.assert_nothing_lost(load, ensemble)
 
     def test_one_of_ours_and_every_member_killed(self):
@@ -148,12 +160,7 @@ class BesideApache(ServerTest):
         with self.load(ensemble) as load:
             load.wait_progress(300, SLOW_S)
             for n in ensemble.servers:
-                ensemble[n].kill()
-                ensemble.wipe(n)
-                load.wait_progress(100, SLOW_S)
-                ensemble[n].start().wait_serving(SLOW_S)
-                load.wait_progress(100, SLOW_S)
-                assert_digests_agree(self, ensemble)
+                self.miss_writes(ensemble, load, n, meanwhile=lambda: ensemble.wipe(n))
         self.assert_nothing_lost(load, ensemble)
 
     def test_our_observer_watches_apaches(self):
@@ -166,9 +173,5 @@ class BesideApache(ServerTest):
         self.assertEqual(mode_of(ensemble[4]), "observer")
         with self.load(ensemble) as load:
             load.wait_progress(100, SLOW_S)
-            ensemble[4].kill()
-            load.wait_progress(100, SLOW_S)
-            ensemble[4].start().wait_serving(SLOW_S)
-            load.wait_progress(100, SLOW_S)
-            assert_digests_agree(self, ensemble)
+            self.miss_writes(ensemble, load, 4)
         self.assert_nothing_lost(load, ensemble)

@@ -7,8 +7,8 @@ import unittest
 
 from kazoo.security import make_digest_acl
 
-from tests.system.apache_test import JAR, SLOW_S, TICK_MS, assert_digests_agree, of_apache, ours
-from tests.system.harness import Ensemble, Load, ServerTest, configured, connected, figure, mode_of, wait_until
+from tests.system.apache_test import JAR, SLOW_S, TICK_MS, assert_digests_agree, leading, of_apache, ours
+from tests.system.harness import Ensemble, Load, ServerTest, configured, connected, figure
 
 WORDS = {"4lw.commands.whitelist": "*"}
 OWNER = ("digest", "owner:secret")
@@ -76,15 +76,9 @@ class Directories(ServerTest):
 class Replacement(ServerTest):
     """A live ensemble under load changes its kind, one member after the other, the leader at the end."""
 
-    def leader(self, ensemble):
-        def leads():
-            return next((n for n, server in ensemble.servers.items() if mode_of(server) == "leader"), None)
-
-        return wait_until(leads, "a leader")
-
     def replace(self, ensemble, load, kind):
         """Each member in its turn; seconds without an acknowledged write, for each."""
-        last = self.leader(ensemble)
+        last = leading(ensemble)
         gaps = []
         for n in [n for n in ensemble.servers if n != last] + [last]:
             began = time.monotonic()

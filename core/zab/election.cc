@@ -20,6 +20,8 @@ constexpr int64_t kRoundMax = std::numeric_limits<int64_t>::max();
 // In place of the epoch, beside a zxid of -1: a blank server; one that stands aside says 0. Neither
 // beats any vote, not even in comparisons that Apache makes before it looks at the zxid.
 constexpr int64_t kBlankEpoch = -1;
+// Of who looks and is no candidate.
+constexpr Vote kNobody{ServerId{kMinLong}, kMinLong, kMinLong};
 // Two servers that take each other for listeners would otherwise answer each other's answers for
 // ever.
 constexpr Duration kAnswerSpacing = milliseconds(20);
@@ -97,10 +99,11 @@ void Election::start_round(int64_t round, World& world) {
 Vote Election::initial_vote() const {
   switch (self_.standing) {
     case Standing::Voter:
+      if (!may_lead()) return kNobody;
       return {id_, self_.last_zxid.wire(), int64_t{self_.current_epoch}};
     case Standing::Observer:
     case Standing::NonVoting:
-      return {ServerId{kMinLong}, kMinLong, kMinLong};
+      return kNobody;
     case Standing::Aside:
       return {id_, kNoZxidWire, 0};
     case Standing::Blank:
@@ -129,7 +132,7 @@ void Election::on_voter(ServerId from, const Word& word, World& world) {
   // What the sender said before is void, also when this word counts for nothing.
   received_.erase(from);
   established_.erase(from);
-  if (speaks(word.vote.leader)) {
+  if (speaks(word.vote.leader) || word.vote == kNobody) {
     switch (word.state) {
       case PeerState::Looking:
         if (votes()) on_looking(from, word, world);
@@ -153,7 +156,9 @@ void Election::on_looking(ServerId from, const Word& word, World& world) {
     start_round(word.round, world);
     // The vote that came with the round is compared, not dropped (hazards E4).
   }
-  if (compare_votes(word.vote, vote_) > 0) propose(word.vote, world);
+  if (word.vote == kNobody) return;  // a voter by hearsay: it votes in its round, when it has heard
+  const bool able = word.vote.leader != id_ || may_lead();
+  if (able && compare_votes(word.vote, vote_) > 0) propose(word.vote, world);
   received_[from] = word;
 }
 
@@ -225,7 +230,7 @@ void Election::count_votes(World& world) {
 
 void Election::decide(const Vote& vote, int64_t round, World& world) {
   CHECK(looking() && speaks(vote.leader));
-  CHECK(vote.leader != id_ || (votes() && round == round_));
+  CHECK(vote.leader != id_ || (may_lead() && round == round_));
   stop_timers();
   if (round > 0) round_ = round;
   vote_ = vote;

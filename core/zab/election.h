@@ -120,6 +120,9 @@ class Election {
   Notification notification() const;
   Bytes frame_for(const std::optional<Acknowledged>& remembered) const;
   bool votes() const { return self_.standing == Standing::Voter; }
+  // A voter by hearsay alone (Configs::hint()) votes, and leads nobody: by its own lists it is in
+  // no quorum. Nor is it missed: whoever has the change in its log has the more recent history.
+  bool may_lead() const { return votes() && quorum_.is_voter(id_); }
   bool is_blank(const Word& word) const;
   bool is_fresh(const Word& word) const;
 

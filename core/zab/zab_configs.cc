@@ -148,7 +148,7 @@ bool Zab::take_over(Parts& parts) {
   const ServerId to = *handed_to_;
   handed_to_.reset();
   const bool able = standing_ == Standing::Voter && parts.storage.damage() == nullptr;
-  if (!parts.configs.is_voter(to) || (to == parts.config.id && !able)) return false;
+  if (!parts.configs.quorum().is_voter(to) || (to == parts.config.id && !able)) return false;
   if (standing_ == Standing::Aside || standing_ == Standing::Blank) return false;
   on_decided(to, parts);
   return true;

@@ -277,6 +277,35 @@ TEST(ElectionOfAChangingEnsemble, VotersWhoAreToBecomeObserversElectTogether) {
   for (const int64_t id : {1, 2, 3}) EXPECT_EQ(changing.election(id).decided(), ServerId{3}) << id;
 }
 
+// Servers 1 to 3 are the ensemble. Server 4 has heard of a change to 3 and 4, which may be at the
+// end of server 3's log. Its vote may be needed where the change is, its candidacy by nobody: by
+// its own lists it could not lead.
+TEST(ElectionOfAChangingEnsemble, AVoterByHearsayAloneVotesAndIsNoCandidate) {
+  for (const bool in_a_log : {false, true}) {
+    ElectionHub changing({1, 2, 3, 4}, {});
+    for (const int64_t id : {1, 2, 3, 4}) {
+      Config config = ensemble(id, {1, 2, 3});
+      config.reconfig.enabled = true;
+      Configs configs(config);
+      const Membership change{Zxid(1, 4), ensemble(id, {3, 4}).membership().members};
+      if (in_a_log && id == 3) {
+        configs.logged(change);
+      } else {
+        configs.hint(change);
+      }
+      changing.configure(id, configs);
+    }
+    for (const int64_t id : {1, 2, 3, 4}) {
+      changing.look(id, voter(in_a_log && id == 3 ? Zxid(1, 4) : Zxid(1, 3), 1));
+    }
+    changing.look(4, voter(Zxid(1, 3), 1));  // the others have to come to its second round
+    changing.run(2000);
+    for (const int64_t id : {1, 2, 3, 4}) {
+      EXPECT_EQ(changing.election(id).decided(), ServerId{3}) << id;
+    }
+  }
+}
+
 TEST_F(ElectionTest, TheOnlyVoterElectsItself) {
   ElectionHub alone({1}, {});
   alone.look(1, voter({}, 0));

@@ -20,7 +20,6 @@ constexpr RefusedKey kRefused[] = {
     {"closeSessionTxn.enabled", "true", "servers older than ZooKeeper 3.6 are not supported"},
     {"controllerPort", "", "it belongs to ZooKeeper's own tests"},
     {"electionAlg", "3", "there is only election algorithm 3"},
-    {"emulate353TTLNodes", "false", "TTL nodes of ZooKeeper 3.5.3 are not supported"},
     {"ensembleAuthName", "", "authentication of the ensemble is not supported", true},
     {"group.", "", "hierarchical quorums are not supported"},
     {"metricsProvider.httpsPort", "", "TLS for Prometheus is not supported"},
@@ -69,6 +68,10 @@ constexpr IgnoredKey kIgnored[] = {
      "others fill it before it votes",
      "false"},
     {"digest.enabled", "the digest of each txn is a part of the log here", "true"},
+    {"emulate353TTLNodes",
+     "TTL nodes that ZooKeeper 3.5.3 made stay until a client deletes them; no later version makes "
+     "such",
+     "false"},
     {"enableEagerACLCheck", "ACLs of writes are checked once, in the leader's order", "false"},
     {"follower.", kLoopWaits},
     {"forward_learner_requests_to_commit_processor_disabled", kNoSuchThreads},

@@ -293,7 +293,11 @@ void Cluster::after_step(ServerIndex server) {
     // A recovery, truncation or install is over.
     const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
-    if (before.role != ZabRole::Recovering) {
+    // Who hears that it acknowledged more than what its list says it lacks has no list any more:
+    // what it has is untouched, and it has given up nothing.
+    const bool list_voided =
+        after.unsettled && !after.damaged && after.last_durable == before.last_durable;
+    if (before.role != ZabRole::Recovering && !list_voided) {
       // Whoever is in no configuration acknowledges too, and is counted nowhere: a leader who was
       // elected without what it has may take it back, though a later one turns up with it.
       const bool counts = after.standing != Standing::NonVoting;
@@ -507,11 +511,15 @@ void Cluster::check_clients() {
     const bool pauses = fault.kind == FaultKind::Pause || fault.kind == FaultKind::LeaderPause;
     if (pauses) paused = std::max(paused, fault.lasts);
   }
-  past.expiry_slack = milliseconds((config.sync_limit_ticks + 2) * config.tick_ms) + paused;
+  int64_t unaware_ms = (config.sync_limit_ticks + 2) * config.tick_ms;
   const bool drifted = std::any_of(faults_.begin(), faults_.end(), [](const Fault& fault) {
     return fault.kind == FaultKind::ClockDrift;
   });
-  if (drifted) past.clock_pace_percent = kFastestClockPercent;
+  if (drifted) {
+    past.clock_pace_percent = kFastestClockPercent;
+    unaware_ms = unaware_ms * 100 / kSlowestClockPercent;
+  }
+  past.expiry_slack = milliseconds(unaware_ms) + paused;
   for (const SimClient& client : clients_) past.clients.push_back(&client.log());
   std::vector<const DataTree*> trees;
   for (const std::optional<Node>& node : nodes_) {

@@ -288,7 +288,9 @@ void Election::configure(const Configs& configs, Standing standing, World& world
   };
   add(configs.active());
   hinted_.clear();
+  hinted_text_.clear();
   if (configs.hinted()) {
+    hinted_text_ = to_text(*configs.hinted());
     add(*configs.hinted());
     pending_version_ = configs.hinted()->version;
     for (const Member& m : configs.hinted()->members) {
@@ -518,7 +520,10 @@ Bytes Election::frame_for(const std::optional<Acknowledged>& remembered) const {
   ours.damaged = self_.damaged;
   ours.faults = self_.faults;
   ours.remembered = remembered;
-  ours.config = pending_text_;
+  // Hearsay is passed on where the vote rests on it: those who have not heard would not know the
+  // candidate, who needs their votes too.
+  const bool by_hearsay = !quorum_.is_voter(vote_.leader) && !hinted_text_.empty();
+  ours.config = by_hearsay || pending_text_.empty() ? hinted_text_ : pending_text_;
   Bytes extension;
   encode(ours, extension);
   Notification said = notification();

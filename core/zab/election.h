@@ -153,8 +153,9 @@ class Election {
   Zxid config_version_;
   std::string config_text_;
   std::optional<Membership> heard_config_;
-  Zxid pending_version_;  // the newest that is known here, pending or hinted at
-  std::string pending_text_;
+  Zxid pending_version_;      // the newest that is known here, pending or hinted at
+  std::string pending_text_;  // in the log here
+  std::string hinted_text_;
   std::optional<Membership> heard_pending_;
   std::vector<ServerId> hinted_;
   Duration resend_min_;

@@ -17,7 +17,7 @@ struct Past {
   bool local_sessions = false;  // sessions may act that never began for the ensemble
   // How much sooner than its timeout a session may seem to expire to who only knows when the client
   // sent what was answered: a follower that has lost its leader does not know it for so long, and
-  // while it is paused.
+  // while it is paused. By the simulator's clock, of which the server's may be a slow one.
   Duration expiry_slack{};
   // How fast a server's clock went at most: its timeouts are that much shorter.
   int64_t clock_pace_percent = 100;

@@ -71,9 +71,11 @@ void ElectionHub::script(int64_t id) {
   node.world->id = id;
 }
 
-void ElectionHub::start(int64_t id) {
+void ElectionHub::start(int64_t id) { start(id, ensemble(id, voters_, observers_)); }
+
+void ElectionHub::start(int64_t id, const Config& config) {
   script(id);
-  nodes_[id].election.emplace(ensemble(id, voters_, observers_));
+  nodes_[id].election.emplace(config);
 }
 
 void ElectionHub::kill(int64_t id) {
@@ -103,7 +105,11 @@ void ElectionHub::look(int64_t id, const SelfVote& self) {
 
 void ElectionHub::configure(int64_t id, const Configs& configs) {
   Node& node = nodes_.at(id);
-  if (!node.election) start(id);
+  if (!node.election) {
+    Config config = ensemble(id, voters_, observers_);
+    config.reconfig.enabled = true;
+    start(id, config);
+  }
   node.world->time = now_;
   node.election->configure(configs, Standing::Voter, *node.world);
   node.election->end_turn(*node.world);

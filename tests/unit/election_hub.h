@@ -74,6 +74,8 @@ class ElectionHub {
   std::vector<std::string> heard;
 
  private:
+  void start(int64_t id, const Config& config);
+
   struct Item {
     enum Kind : uint8_t { Syn, Up, Data, Fin } kind{};
     Bytes bytes;

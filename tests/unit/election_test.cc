@@ -306,6 +306,37 @@ TEST(ElectionOfAChangingEnsemble, AVoterByHearsayAloneVotesAndIsNoCandidate) {
   }
 }
 
+// Server 3 has the change that makes it a voter of 1 and 2, who need each other's votes for it.
+// Server 2 does not know it, and hears server 1 alone.
+TEST(ElectionOfAChangingEnsemble, HearsayIsPassedOnToWhoWouldNotKnowTheCandidate) {
+  ElectionHub changing({1, 2, 3}, {});
+  const auto config_of = [](int64_t id) {
+    Config config = ensemble(id, {1, 2});
+    config.reconfig.enabled = true;
+    return config;
+  };
+  const Membership change{Zxid(1, 4), ensemble(3, {1, 2, 3}).membership().members};
+  for (const int64_t id : {1, 2, 3}) {
+    Configs configs(config_of(id));
+    if (id == 3) configs.logged(change);
+    if (id == 1) configs.hint(change);
+    changing.configure(id, configs);
+  }
+  changing.look(1, voter(Zxid(1, 2), 1));
+  changing.look(2, voter(Zxid(1, 3), 1));
+  changing.look(3, voter(Zxid(1, 4), 1));
+  changing.run(1000);
+  const std::optional<Membership> told = changing.election(2).take_heard_pending();
+  ASSERT_TRUE(told.has_value()) << "by server 1";
+  EXPECT_EQ(*told, change);
+  Configs configs(config_of(2));
+  configs.hint(*told);
+  changing.configure(2, configs);
+  changing.look(2, voter(Zxid(1, 3), 1));
+  changing.run(3000);
+  for (const int64_t id : {1, 2, 3}) EXPECT_EQ(changing.election(id).decided(), ServerId{3}) << id;
+}
+
 TEST_F(ElectionTest, TheOnlyVoterElectsItself) {
   ElectionHub alone({1}, {});
   alone.look(1, voter({}, 0));

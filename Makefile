@@ -18,9 +18,9 @@ PACKAGES := \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \
   python3 python3-kazoo python3-pure-sasl zookeeper default-jdk-headless libzookeeper-mt-dev
 
-# What `make test-all` needs beyond that: Curator, clients in other languages (Node may be there from elsewhere),
-# and a KDC with clients of Kerberos.
-PACKAGES_ALL := libcurator-recipes-java \
+# What `make test-all` needs beyond that: what kazoo's own tests import, Curator, clients in other languages (Node may
+# be there from elsewhere), and a KDC with clients of Kerberos.
+PACKAGES_ALL := python3-pytest python3-pytest-timeout python3-mock python3-objgraph libcurator-recipes-java \
   golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm) \
   krb5-kdc krb5-admin-server krb5-user python3-gssapi
 

@@ -46,11 +46,15 @@ class ZabWorld final : public storage_test::DiskWorld {
   WallTime wall_now() const override { return wall; }
   WallTime wall{1'700'000'000'000};
   std::vector<std::string> take_lines();
+  std::vector<SharedBytes> shared_sent;  // all of this life
 
   void set_timer(Instant at) override { timer_ = at; }
   LinkId connect(const Address& to) override;
   void send(LinkId link, ByteView bytes) override;
-  void send_shared(LinkId link, SharedBytes bytes) override { send(link, *bytes); }
+  void send_shared(LinkId link, SharedBytes bytes) override {
+    send(link, *bytes);
+    shared_sent.push_back(std::move(bytes));
+  }
   uint64_t unsent(LinkId link) const override { return links_.at(link.slot).unsent; }
   void give_credit(LinkId link, uint64_t bytes) override;
   void close(LinkId link, bool drain) override;

@@ -160,6 +160,7 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
     error = errno == EOPNOTSUPP ? 0 : errno;
   }
   if (error == 0 && !write_zeros(file, offset, length)) error = errno;
+  if (file.failed || shared_.dead()) return;
   if (error != 0) {
     if (calls.ftruncate(file.fd.get(), before.st_size) != 0) return fail(file, "truncate", errno);
     if (!is_disk_full(error)) return fail(file, "preallocate", error);
@@ -168,6 +169,8 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
   shared_.post(std::move(done));
 }
 
+// In pieces, each on the disk before the next is given to it: a sync of the log, which goes to the
+// same disk, waits for one of them and not for all.
 bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
   const Bytes zeros(std::min<uint64_t>(length, kZerosSize));
   while (length != 0) {
@@ -175,6 +178,10 @@ bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
     std::vector<iovec> parts{part_of(ByteView(zeros).first(size))};
     errno = write_parts(shared_.calls(), file.fd.get(), parts, offset);
     if (errno != 0) return false;
+    if (file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
+      fail(file, "fdatasync", errno);
+      return false;
+    }
     offset += size;
     length -= size;
   }

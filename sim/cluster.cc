@@ -511,15 +511,9 @@ void Cluster::check_clients() {
     const bool pauses = fault.kind == FaultKind::Pause || fault.kind == FaultKind::LeaderPause;
     if (pauses) paused = std::max(paused, fault.lasts);
   }
-  int64_t unaware_ms = (config.sync_limit_ticks + 2) * config.tick_ms;
-  const bool drifted = std::any_of(faults_.begin(), faults_.end(), [](const Fault& fault) {
-    return fault.kind == FaultKind::ClockDrift;
-  });
-  if (drifted) {
-    past.clock_pace_percent = kFastestClockPercent;
-    unaware_ms = unaware_ms * 100 / kSlowestClockPercent;
-  }
-  past.expiry_slack = milliseconds(unaware_ms) + paused;
+  const int64_t unaware_ms = (config.sync_limit_ticks + 2) * config.tick_ms;
+  past.expiry_slack = milliseconds(unaware_ms * kMillion / (kMillion + slowest_ppm_)) + paused;
+  past.clock_pace_ppm = kMillion + fastest_ppm_;
   for (const SimClient& client : clients_) past.clients.push_back(&client.log());
   std::vector<const DataTree*> trees;
   for (const std::optional<Node>& node : nodes_) {

@@ -147,6 +147,8 @@ class Cluster final : public Programs, public Observer {
   std::vector<Cut> cuts_;                          // in force
   std::vector<uint32_t> waiting_;                  // faults that wait for a packet, by id
   std::vector<std::optional<Duration>> down_for_;  // once it dies at a file operation
+  int64_t fastest_ppm_ = 0;                        // of the clocks of this run, by ClockDrift
+  int64_t slowest_ppm_ = 0;
   Ledger ledger_;
   Agreement agreement_;
   Leadership leadership_;

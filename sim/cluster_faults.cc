@@ -303,8 +303,10 @@ void Cluster::apply(const Fault& fault) {
     case FaultKind::ClockDrift: {
       constexpr int64_t kMost = (kFastestClockPercent - 100) * 10'000;  // ppm
       const uint64_t ppm = sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 2 * kMost);
-      sim_.clock(server_host(fault.target))
-          .set_drift(sim_.now(), static_cast<int64_t>(ppm) - kMost);
+      const int64_t drift_ppm = static_cast<int64_t>(ppm) - kMost;
+      sim_.clock(server_host(fault.target)).set_drift(sim_.now(), drift_ppm);
+      fastest_ppm_ = std::max(fastest_ppm_, drift_ppm);
+      slowest_ppm_ = std::min(slowest_ppm_, drift_ppm);
       sim_.clock_changed(server_host(fault.target));
       break;
     }

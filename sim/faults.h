@@ -55,7 +55,6 @@ enum class FaultKind : uint8_t {
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift
-inline constexpr int64_t kSlowestClockPercent = 200 - kFastestClockPercent;
 
 // Of the two ends of a packet, or of the ensemble, whom a fault strikes.
 enum class Struck : uint8_t { Leader, Learner, Both, All, AllButLearner };

@@ -36,7 +36,7 @@ struct PeerExtension {
   // In ACK of NEWLEADER: the log that this and the following acknowledgements are of.
   std::optional<LogId> log;
   // In LEADERINFO: the configuration that the leader knows to be committed, as text. In a
-  // notification: the one that is pending with the sender.
+  // notification: the one that is pending with the sender, or that it has heard of as pending.
   std::string_view config{};
 };
 void encode(const PeerExtension& extension, Bytes& out);

@@ -132,7 +132,7 @@ void Election::on_voter(ServerId from, const Word& word, World& world) {
   // What the sender said before is void, also when this word counts for nothing.
   received_.erase(from);
   established_.erase(from);
-  if (speaks(word.vote.leader) || word.vote == kNobody) {
+  if (speaks(word.vote.leader) || (is_looking(word) && word.vote == kNobody)) {
     switch (word.state) {
       case PeerState::Looking:
         if (votes()) on_looking(from, word, world);
@@ -520,8 +520,8 @@ Bytes Election::frame_for(const std::optional<Acknowledged>& remembered) const {
   ours.damaged = self_.damaged;
   ours.faults = self_.faults;
   ours.remembered = remembered;
-  // Hearsay is passed on where the vote rests on it: those who have not heard would not know the
-  // candidate, who needs their votes too.
+  // Hearsay is passed on where nothing is pending here, or the vote rests on it: those who have not
+  // heard would not know the candidate, who needs their votes too.
   const bool by_hearsay = !quorum_.is_voter(vote_.leader) && !hinted_text_.empty();
   ours.config = by_hearsay || pending_text_.empty() ? hinted_text_ : pending_text_;
   Bytes extension;

@@ -64,7 +64,7 @@ class Election {
   void configure(const Configs& configs, Standing standing, World& world);
   // While it looked, a member has told of a newer configuration that is committed.
   std::optional<Membership> take_heard_config();
-  // The same of one that is pending with the member that told.
+  // The same of one that is pending with the member that told, or with others by its word.
   std::optional<Membership> take_heard_pending();
 
   // Takes events of the election door and its links. True: the event was Election's.

@@ -7,6 +7,7 @@
 #include "core/base/time.h"
 #include "sim/client_log.h"
 #include "sim/history.h"
+#include "sim/sim_clock.h"
 
 namespace vivarium::sim {
 
@@ -20,7 +21,7 @@ struct Past {
   // while it is paused. By the simulator's clock, of which the server's may be a slow one.
   Duration expiry_slack{};
   // How fast a server's clock went at most: its timeouts are that much shorter.
-  int64_t clock_pace_percent = 100;
+  int64_t clock_pace_ppm = kMillion;
 };
 
 }  // namespace vivarium::sim

@@ -415,6 +415,21 @@ TEST(FileDisk, PreallocatedBlocksHoldRealZeros) {
   EXPECT_GE(status.st_blocks * 512, 1 << 20) << "no hole";
 }
 
+TEST(FileDisk, ZerosGoToTheDiskInPieces) {
+  const TemporaryDirectory directory;
+  Disk disk(directory.path());
+  const FileId file = disk.open("spare.1", OnError::Report);
+  const int before = disk.calls->count(Call::Fdatasync);
+  disk.disk->preallocate(file, 0, 5 << 20);
+  disk.settle([&] { return disk.has<Preallocated>(file); });
+  EXPECT_EQ(disk.calls->count(Call::Fdatasync) - before, 5);
+
+  disk.calls->fail(Call::Fdatasync, EIO);
+  disk.disk->preallocate(file, 5 << 20, 1 << 20);
+  disk.settle([&] { return disk.has<FileFailed>(file); });
+  EXPECT_FALSE(disk.disk->dead());
+}
+
 TEST(FileDisk, ADirectoryHasOneServer) {
   const TemporaryDirectory directory;
   auto first = FileDisk::make({directory.path(), "", {}, {}, {}});

@@ -486,7 +486,7 @@ TEST(ClientCheckers, NoExpire) {
   EXPECT_EQ(evaluated(asked_for, Checker::NoExpire), 0U);
   // A server whose clock goes half as fast again gives it 667 ms, and 100 are slack as before.
   Past hasty;
-  hasty.clock_pace_percent = 150;
+  hasty.clock_pace_ppm = 1'500'000;
   EXPECT_FALSE(judge(check_no_expire, expired_at(572, 0), {&story}, hasty).violation());
   EXPECT_TRUE(judge(check_no_expire, expired_at(571, 0), {&story}, hasty).violation());
 }

@@ -316,9 +316,11 @@ TEST(ElectionOfAChangingEnsemble, HearsayIsPassedOnToWhoWouldNotKnowTheCandidate
     return config;
   };
   const Membership change{Zxid(1, 4), ensemble(3, {1, 2, 3}).membership().members};
+  const Membership of_its_own{Zxid(1, 2), ensemble(1, {1, 2}).membership().members};
   for (const int64_t id : {1, 2, 3}) {
     Configs configs(config_of(id));
     if (id == 3) configs.logged(change);
+    if (id == 1) configs.logged(of_its_own);
     if (id == 1) configs.hint(change);
     changing.configure(id, configs);
   }

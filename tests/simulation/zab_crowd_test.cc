@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -23,14 +22,7 @@ class Crowd : public testing::Test {
  protected:
   Crowd() : host_(config(), ZabHost::make_disk(config(), 1, 1, log())) {
     host_.start();
-    Notification vote;
-    vote.state = PeerState::Looking;
-    vote.leader = ServerId{3};
-    vote.zxid = Zxid(1, 9).wire();
-    vote.election_epoch = 1;
-    vote.peer_epoch = 1;
-    for (const int64_t id : {1, 2}) host_.notify(ServerId{id}, vote);
-    host_.pass(milliseconds(host_.config().finalize_wait_ms));
+    host_.elect();
     come("2");
     say("2", {"ACKEPOCH", "1:9", "current=1"});
     say("2", {"ACK", "2:0"});

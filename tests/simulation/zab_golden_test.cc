@@ -247,19 +247,6 @@ TEST(ZabGolden, ComesBackBySnap) {
 
 // --- our node as the leader
 
-void lead(ZabHost& host) {
-  Notification n;
-  n.state = PeerState::Looking;
-  n.leader = host.config().id;
-  n.zxid = host.node().storage().last_logged().wire();
-  n.election_epoch = 1;
-  n.peer_epoch = host.node().storage().current_epoch();
-  for (const Member& m : host.config().members) {
-    if (m.id != host.config().id) host.notify(m.id, n);
-  }
-  host.pass(milliseconds(host.config().finalize_wait_ms));
-}
-
 // Packets in the order of the capture, of two streams.
 struct Timed {
   std::string link;
@@ -372,7 +359,7 @@ TEST(ZabGolden, LeadsAnEmptyEnsembleAndItsFirstWrites) {
   const Config config = recorded_config(3);
   ZabHost host(config, ZabHost::make_disk(config, 0, 0, {}));
   host.start();
-  lead(host);
+  host.elect();
   host.connect("1", Door::Quorum);
   host.connect("2", Door::Quorum);
   RecordedFollowers followers(host);
@@ -434,7 +421,7 @@ TEST(ZabGolden, LeadsThroughChangesOfTheEnsembleAndHandsOver) {
   const Config config = changing_config(3);
   ZabHost host(config, ZabHost::make_disk(config, 0, 0, {}));
   host.start();
-  lead(host);
+  host.elect();
   const Recording one = recording("F_reconfig", 1);
   const Recording two = recording("F_reconfig", 2);
   const Recording stranger = recording("F_reconfig", 4, 0);

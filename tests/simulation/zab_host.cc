@@ -297,6 +297,19 @@ void ZabHost::notify(ServerId from, const Notification& said) {
   settle();
 }
 
+void ZabHost::elect(int64_t round) {
+  Notification vote;
+  vote.state = PeerState::Looking;
+  vote.leader = config_.id;
+  vote.zxid = node_->storage().last_logged().wire();
+  vote.election_epoch = round;
+  vote.peer_epoch = node_->storage().current_epoch();
+  for (const Member& m : config_.members) {
+    if (m.id != config_.id && !m.observer) notify(m.id, vote);
+  }
+  pass(milliseconds(config_.finalize_wait_ms));
+}
+
 void ZabHost::pass(Duration time) {
   const Instant until = now_ + time;
   settle();

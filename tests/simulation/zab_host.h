@@ -121,6 +121,8 @@ class ZabHost {
   // one.
   bool can_notify(ServerId from) const;
   void notify(ServerId from, const Notification& said);
+  // All other voters vote for this server, and the finalize wait passes.
+  void elect(int64_t round = 1);
   // What the node has told anybody on the election port and not told before.
   std::vector<Notification> take_notifications();
 

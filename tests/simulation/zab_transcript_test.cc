@@ -168,14 +168,7 @@ class Conversation {
 
   void lead() {
     host_->take_notifications();
-    Notification n;
-    n.state = PeerState::Looking;
-    n.leader = host_->config().id;
-    n.zxid = host_->node().storage().last_logged().wire();
-    n.election_epoch = round_;
-    n.peer_epoch = host_->node().storage().current_epoch();
-    each_other_voter([&](ServerId id) { host_->notify(id, n); });
-    host_->pass(milliseconds(host_->config().finalize_wait_ms));
+    host_->elect(round_);
   }
 
   void peer_speaks(const std::string& name, const Words& words) {

@@ -48,8 +48,8 @@ bool is_membership_key(std::string_view key) {
 // Where the server is and who its members are cannot come from options of a process.
 bool is_file_only_key(std::string_view key) {
   constexpr std::string_view kFileOnly[] = {
-      "dataDir",   "dataLogDir", "clientPort", "clientPortAddress", "dynamicConfigFile",
-      "initLimit", "peerType",   "syncLimit",  "standaloneEnabled", "tickTime"};
+      "dataDir",  "dataLogDir", "clientPort", "clientPortAddress", "dynamicConfigFile", "initLimit",
+      "peerType", "shadow",     "syncLimit",  "standaloneEnabled", "tickTime"};
   return is_membership_key(key) ||
          std::find(std::begin(kFileOnly), std::end(kFileOnly), key) != std::end(kFileOnly);
 }
@@ -168,6 +168,11 @@ class ServerFileParser {
       if (value.empty() || !peer_is_observer_) {
         return failure(fmt::format("peerType: '{}' is neither participant nor observer", value));
       }
+    } else if (key == "shadow") {
+      if (value != "true" && value != "false") {
+        return failure(fmt::format("shadow: '{}' is neither true nor false", value));
+      }
+      file_.config.shadow = value == "true";
     } else if (key == "standaloneEnabled") {
       if (value != "true" && value != "false") {
         return failure(fmt::format("standaloneEnabled: '{}' is neither true nor false", value));
@@ -275,6 +280,7 @@ class ServerFileParser {
     if (voters < 2 && may_be_alone && config.members.size() > voters) {
       return failure("observers need at least two participants");
     }
+    if (config.shadow) return finish_shadow();
     if (config.members.empty()) {
       if (peer_is_observer_) warn("peerType is ignored: there are no server lines");
       return std::nullopt;
@@ -308,6 +314,36 @@ class ServerFileParser {
     if (peer_is_observer_ && *peer_is_observer_ != own->observer) {
       warn(fmt::format("peerType is ignored: server.{} says {}", config.id.value,
                        own->observer ? "observer" : "participant"));
+    }
+    return std::nullopt;
+  }
+
+  // The server lines are those of the ensemble, which does not know this server.
+  Failure finish_shadow() {
+    Config& config = file_.config;
+    if (config.members.empty() ||
+        (config.members.size() == 1 && config.reconfig.standalone_enabled)) {
+      return failure(
+          "shadow=true: the server lines of an ensemble are missing; a single server has no "
+          "port at which it could be followed");
+    }
+    if (peer_is_observer_ && !*peer_is_observer_) {
+      return failure("shadow=true: peerType has to be observer");
+    }
+    if (!has_init_limit_) return failure("initLimit is not set");
+    if (!has_sync_limit_) return failure("syncLimit is not set");
+    const Result<ServerId> id = parse_my_id(my_id_);
+    if (!id) return id.error();
+    config.id = *id;
+    if (config.id <= config.members.back().id) {
+      return failure(fmt::format(
+          "myid: a shadow needs a number that no server of the ensemble has, above all of them: {} "
+          "is not above {}",
+          config.id.value, config.members.back().id.value));
+    }
+    if (config.read_only_mode) {
+      config.read_only_mode = false;
+      warn("readonlymode.enabled is ignored: a shadow serves no clients");
     }
     return std::nullopt;
   }
@@ -407,6 +443,10 @@ std::optional<Error> check_ranges(const Config& c) {
 
 // A server outside of the list may still be let in when lists can change.
 std::optional<Error> check_own_id(const Config& c) {
+  if (c.shadow) {
+    if (c.find(c.id) == nullptr) return std::nullopt;
+    return Error{fmt::format("server {} is a member: a shadow is none", c.id.value)};
+  }
   if (c.find(c.id) == nullptr && !c.reconfig.enabled) {
     return Error{fmt::format("server {} is none of the configured servers", c.id.value)};
   }

@@ -70,6 +70,9 @@ struct Config {
   ServerId id{1};               // myid; 1 when standalone
   std::vector<Member> members;  // sorted by id; empty when standalone
   Zxid members_version;         // of the file that named them; 0: none did
+  // A member of nothing: follows the ensemble of `members` as an observer that no list has, serves
+  // nobody, and compares its tree with what the ensemble says of its own (docs/operations.md).
+  bool shadow = false;
   // A person says for this start that no member has data that this one could lack: without any it
   // may vote at once (RULES 11; ZooKeeper's file `initialize`).
   bool initialize = false;

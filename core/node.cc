@@ -11,9 +11,11 @@ class Node::Wiring final : public ZabUser, public Replication {
  public:
   Wiring(Node& node, World& world)
       : node_(node),
-        zab_parts_{node.config_, world, node.storage_, node.tree_, node.configs_, *this},
+        zab_parts_{node.config_,  world,         node.storage_, node.tree_,
+                   node.configs_, node.digests_, *this},
         server_parts_{node.config_, world, *this, node.tree_},
-        admin_parts_{node.config_, world, node.server_, node.zab_, node.storage_, node.tree_} {}
+        admin_parts_{node.config_,  world,      node.server_, node.zab_,
+                     node.storage_, node.tree_, node.digests_} {}
 
   Parts& zab_parts() { return zab_parts_; }
   ServerParts& server_parts() { return server_parts_; }

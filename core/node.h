@@ -27,6 +27,7 @@ class Node {
   const DataTree& tree() const { return tree_; }
   const Zab& zab() const { return zab_; }
   const Configs& configs() const { return configs_; }
+  const DigestAudit& digests() const { return digests_; }
   const Server& server() const { return server_; }
   const Admin& admin() const { return admin_; }
 
@@ -39,6 +40,7 @@ class Node {
   Storage storage_;
   DataTree tree_;
   Configs configs_;
+  DigestAudit digests_;
   Zab zab_;
   Server server_;
   Admin admin_;

@@ -41,6 +41,9 @@ std::string summary(const std::vector<MemberStatus>& members) {
   }
   if (!has_leader(members)) return text + ", no leader";
   if (leaders(members) == 0) text += ", led by a server that is not listed or did not say so";
+  for (const MemberStatus& member : members) {
+    if (member.shadow.differs()) text += fmt::format(", {} differs", member.server);
+  }
   return text;
 }
 
@@ -61,6 +64,15 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
 }
 
 std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string shadow_note(const MemberStatus::Shadow& shadow) {
+  if (shadow.of.empty()) return {};
+  std::string text = "shadow of " + shadow.of;
+  if (!shadow.behind.empty()) text += fmt::format(", {} behind", shadow.behind);
+  text += fmt::format(", {} digests compared, ", or_dash(shadow.compared));
+  if (!shadow.differs()) return text + "none differs";
+  return text + fmt::format("{} differ, first at {}", shadow.differing, or_dash(shadow.first));
+}
 
 std::string mode_of(const MemberStatus& member) {
   if (member.serves) return "rw";
@@ -83,6 +95,12 @@ bool read_srvr(std::string_view answer, MemberStatus& member) {
     if (const auto outstanding = value_of(line, "Outstanding")) member.outstanding = *outstanding;
     if (const auto zxid = value_of(line, "Zxid")) member.zxid = *zxid;
     if (const auto mode = value_of(line, "Mode")) member.role = *mode;
+    MemberStatus::Shadow& shadow = member.shadow;
+    if (const auto of = value_of(line, "Shadow of")) shadow.of = *of;
+    if (const auto behind = value_of(line, "Behind")) shadow.behind = *behind;
+    if (const auto compared = value_of(line, "Digests compared")) shadow.compared = *compared;
+    if (const auto differing = value_of(line, "Digests differing")) shadow.differing = *differing;
+    if (const auto first = value_of(line, "First difference")) shadow.first = *first;
   }
   constexpr std::array serving = {"leader", "follower", "observer", "standalone"};
   member.serves = std::find(serving.begin(), serving.end(), member.role) != serving.end();
@@ -125,15 +143,22 @@ std::vector<MemberStatus> ask_members(const std::vector<Address>& addresses, int
 }
 
 bool has_leader(const std::vector<MemberStatus>& members) {
-  return std::any_of(members.begin(), members.end(),
-                     [](const MemberStatus& member) { return member.serves; });
+  return std::any_of(members.begin(), members.end(), [](const MemberStatus& member) {
+    return member.serves || member.shadow.follows();
+  });
+}
+
+bool is_healthy(const std::vector<MemberStatus>& members) {
+  return has_leader(members) &&
+         std::none_of(members.begin(), members.end(),
+                      [](const MemberStatus& member) { return member.shadow.differs(); });
 }
 
 std::string status_table(const std::vector<MemberStatus>& members) {
   std::vector<std::vector<std::string>> rows = {
       {"SERVER", "ROLE", "MODE", "ZXID", "CONNECTIONS", "OUTSTANDING", "LATENCY", "VERSION", ""}};
   for (const MemberStatus& member : members) {
-    std::string note = member.trouble;
+    std::string note = member.trouble.empty() ? shadow_note(member.shadow) : member.trouble;
     if (!member.answers) note = fmt::format("unreachable: {}", member.trouble);
     rows.push_back({member.server, or_dash(member.role), mode_of(member), or_dash(member.zxid),
                     or_dash(member.connections), or_dash(member.outstanding),
@@ -167,15 +192,22 @@ std::string status_json(const std::vector<MemberStatus>& members) {
     one["outstanding"] = number(member.outstanding);
     one["latency_ms"] = text(member.latency);
     one["error"] = text(member.trouble);
+    if (!member.shadow.of.empty()) {
+      one["shadow"] = {{"of", member.shadow.follows() ? text(member.shadow.of) : Json(nullptr)},
+                       {"behind", number(member.shadow.behind)},
+                       {"digests_compared", number(member.shadow.compared)},
+                       {"digests_differing", number(member.shadow.differing)},
+                       {"first_difference", text(member.shadow.first)}};
+    }
     list.push_back(std::move(one));
   }
-  const Json all = {{"healthy", has_leader(members)}, {"members", std::move(list)}};
+  const Json all = {{"healthy", is_healthy(members)}, {"members", std::move(list)}};
   return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 int run_status(const std::string& default_servers, const std::vector<std::string>& words,
                Console& console) {
-  constexpr int kNoLeader = 1;
+  constexpr int kNotWell = 1;
   constexpr int kWrongUsage = 2;
   const Result<Arguments> arguments =
       parse_arguments(words, {{"server", true}, {"timeout", true}, {"json"}});
@@ -200,7 +232,7 @@ int run_status(const std::string& default_servers, const std::vector<std::string
   const std::vector<MemberStatus> members = ask_members(servers->members, timeout_ms);
   console.text(arguments->has("json") ? status_json(members) : status_table(members));
   console.flush();
-  return has_leader(members) ? 0 : kNoLeader;
+  return is_healthy(members) ? 0 : kNotWell;
 }
 
 }  // namespace vivarium::ctl

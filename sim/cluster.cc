@@ -317,6 +317,11 @@ void Cluster::after_step(ServerIndex server) {
   const SimTime now = sim_.now();
   if (operator_) operators_.stepped(server, before, after, now);
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
+  // What txns say of the tree behind them is true, wherever they are applied.
+  verdict_.expect(Checker::LogTree, !node.digests().first().has_value(), now, [&] {
+    return fmt::format("s{} saw its tree differ from what txn {:x} says of it", server + 1,
+                       node.digests().first()->zxid.value);
+  });
   if (profile_.reconfig) {
     configs_.stepped(server, before, after, node.configs(), ledger_, now, verdict_);
   }
@@ -492,7 +497,7 @@ void Cluster::check_results() {
   rules.enforce_quota = profile_.config.enforce_quota;
   rules.voters_min = profile_.config.reconfig.standalone_enabled ? 2U : 1U;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
-    if (profile_.spare(i)) continue;
+    if (profile_.spare(i) || profile_.is_shadow(i)) continue;
     rules.first_config[int64_t{i} + 1] = member_spec(i, profile_.observer(i));
   }
   check_history(clients_, agreement_.order(), ledger_, rules, sim_.now(), verdict_);

@@ -142,6 +142,8 @@ Profile standard_profile(Choices& choices) {
     }
     ++p.clients;
   }
+  // An observer that nobody knows. Who asks it words would have to know what it answers.
+  p.shadow = p.observers > 0 && !p.reconfig && !p.has_operator && draw(73, 2) == 0;
   return p;
 }
 
@@ -165,11 +167,13 @@ Config server_config(const Profile& profile, uint32_t server) {
   for (uint32_t i = 0; i < profile.servers; ++i) {
     // Who is not in the ensemble knows it, and is in its own list.
     if (profile.spare(i) && i != server) continue;
+    if (profile.is_shadow(i)) continue;
     const std::string host = fmt::format("s{}", i + 1);
     Member member{ServerId{i + 1}, {host, kQuorumPort}, {host, kElectionPort}, profile.observer(i)};
     if (profile.reconfig) member.client = {host, kClientPort};
     config.members.push_back(member);
   }
+  config.shadow = profile.is_shadow(server);
   if (profile.reconfig) {
     config.reconfig.enabled = true;
     config.reconfig.static_name = kZooCfg;

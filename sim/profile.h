@@ -18,6 +18,7 @@ struct Profile {
   uint32_t servers = 3;
   uint32_t observers = 0;  // of the servers, those behind the voters
   uint32_t spares = 0;     // the last ones: in no configuration at first
+  bool shadow = false;     // the last observer is one (Config::shadow), which nobody else knows
   bool reconfig = false;   // the last client asks for other members
   uint32_t clients = 4;
   uint32_t operations_per_client = 50;
@@ -41,6 +42,7 @@ struct Profile {
   // At first.
   uint32_t voters() const { return servers - observers - spares; }
   bool observer(uint32_t server) const { return server >= voters() && !spare(server); }
+  bool is_shadow(uint32_t server) const { return shadow && server + 1 == servers; }
   bool spare(uint32_t server) const { return server >= servers - spares; }
   bool changes_ensemble(uint32_t client) const { return reconfig && client + 1 == clients; }
   std::vector<bool> voter_set() const {

@@ -215,7 +215,7 @@ void server_stats(const HttpRequest&, const DirSizes& sizes, AdminParts& parts, 
   json.number("auth_failed_count", counter(parts, "auth_failed_count"));
   json.number("non_mtlsremote_conn_count", 0);
   json.number("non_mtlslocal_conn_count", 0);
-  json.number("uptime", (parts.world.now() - stats.serving_since).ms());
+  json.number("uptime", uptime_ms(parts));
   json.end_object();
   put_sizes("client_response", stats.responses, json);
   const Leader* leader = parts.zab.leader_role();
@@ -224,6 +224,38 @@ void server_stats(const HttpRequest&, const DirSizes& sizes, AdminParts& parts, 
   }
   json.number("node_count", static_cast<int64_t>(parts.tree.node_count() + 1));
   reply.error = log_waiting_text(parts);
+}
+
+void shadow(const HttpRequest&, const DirSizes&, AdminParts& parts, AdminReply& reply) {
+  if (!parts.config.shadow) {
+    reply.error = "this server is no shadow";
+    return;
+  }
+  const auto zxid_text = [](Zxid zxid) { return fmt::format("0x{:x}", zxid.value); };
+  JsonWriter& json = reply.json;
+  const int64_t behind = shadow_behind(parts);
+  const std::optional<ServerId> leader = parts.zab.leader();
+  json.boolean("following", behind >= 0 && leader);
+  if (behind >= 0 && leader) {
+    json.number("leader_id", leader->value);
+    json.number("behind", behind);
+  }
+  json.text("last_zxid", zxid_text(parts.tree.last_applied()));
+  json.number("digests_compared", static_cast<int64_t>(parts.digests.compared()));
+  json.number("digests_differing", static_cast<int64_t>(parts.digests.differing()));
+  json.text("digests_last_equal", zxid_text(parts.digests.agreed()));
+  json.key("first_difference");
+  const std::optional<DigestAudit::Difference>& first = parts.digests.first();
+  if (!first) {
+    json.null();
+    return;
+  }
+  json.begin_object();
+  json.text("zxid", zxid_text(first->zxid));
+  json.text("last_equal", zxid_text(first->agreed));
+  json.text("digest_here", fmt::format("{:x}", first->here));
+  json.text("digest_there", fmt::format("{:x}", first->there));
+  json.end_object();
 }
 
 // {"percentage": N}: so many connections of a hundred are closed.
@@ -396,6 +428,7 @@ constexpr AdminCommand kCommands[] = {
     {"restore", {"rest", ""}, true, false, false, kPost, false, restore},
     {"ruok", {"", ""}, false, true, false, kGet, false, ruok},
     {"server_stats", {"srvr", ""}, false, true, true, kGet, false, server_stats},
+    {"shadow", {"", ""}, false, false, false, kGet, false, shadow},
     {"shed_connections", {"shed", ""}, true, true, false, kPost, false, shed_connections},
     {"snapshot", {"snap", ""}, true, true, false, kGet, true, nullptr},
     {"stat_reset", {"srst", ""}, true, true, false, kGet, false, stat_reset},

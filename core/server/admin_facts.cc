@@ -35,6 +35,24 @@ LearnerCounts count_learners(const Leader& leader) {
   return counts;
 }
 
+std::string shadow_lines(const AdminParts& parts) {
+  std::string out;
+  const std::optional<ServerId> leader = parts.zab.leader();
+  const int64_t behind = shadow_behind(parts);
+  if (leader && behind >= 0) {
+    put(out, "Shadow of: server.{}\nBehind: {}\n", leader->value, behind);
+  } else {
+    put(out, "Shadow of: nobody\n");
+  }
+  put(out, "Digests compared: {}\nDigests differing: {}\n", parts.digests.compared(),
+      parts.digests.differing());
+  if (const auto& first = parts.digests.first()) {
+    put(out, "First difference: 0x{:x}\nLast equal before: 0x{:x}\n", first->zxid.value,
+        first->agreed.value);
+  }
+  return out;
+}
+
 void write_leader(const Leader& leader, const AdminParts& parts, FactWriter& out) {
   const LearnerCounts counts = count_learners(leader);
   out.number("learners", counts.all);
@@ -66,6 +84,23 @@ bool serving(const AdminParts& parts) { return parts.zab.serving() || parts.serv
 
 bool running(const AdminParts& parts) { return parts.zab.delivers() || serving(parts); }
 
+bool answers_words(const AdminParts& parts) { return serving(parts) || parts.config.shadow; }
+
+int64_t uptime_ms(const AdminParts& parts) {
+  const Instant since = parts.server.stats().serving_since;
+  return since == Instant() ? 0 : (parts.world.now() - since).ms();
+}
+
+int64_t shadow_behind(const AdminParts& parts) {
+  const Learner* learner = parts.zab.learner_role();
+  if (!parts.config.shadow || learner == nullptr || !learner->delivers()) return -1;
+  const Zxid proposed = learner->proposed();
+  const Zxid applied = parts.tree.last_applied();
+  if (proposed <= applied) return 0;
+  if (proposed.epoch() != applied.epoch()) return int64_t{proposed.counter()};
+  return int64_t{proposed.counter()} - int64_t{applied.counter()};
+}
+
 int64_t log_waiting_ms(const AdminParts& parts) {
   const Instant since = parts.storage.waiting_since();
   return since == Instant::never() ? 0 : (parts.world.now() - since).ms();
@@ -82,6 +117,7 @@ std::string log_waiting_text(const AdminParts& parts) {
 std::string_view server_state(const AdminParts& parts) {
   if (parts.server.read_only()) return "read-only";
   if (parts.config.standalone()) return "standalone";
+  if (parts.config.shadow) return "shadow";
   if (parts.zab.leading()) return "leader";
   const Member* self = parts.config.find(parts.config.id);
   return self != nullptr && self->observer ? "observer" : "follower";
@@ -107,6 +143,7 @@ std::string server_lines(const AdminParts& parts, size_t askers) {
     const SizeStats& sizes = leader->proposal_sizes();
     put(out, "Proposal sizes last/min/max: {}/{}/{}\n", sizes.last, sizes.min, sizes.max);
   }
+  if (parts.config.shadow) out += shadow_lines(parts);
   return out;
 }
 
@@ -166,6 +203,7 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
     const std::string_view doing = state == "leader"      ? "leading - broadcast"
                                    : state == "follower"  ? "following - broadcast"
                                    : state == "read-only" ? "looking"
+                                   : !running(parts)      ? "looking"
                                                           : "observing - broadcast";
     out.text("peer_state", doing);
     out.number("quorum_size", static_cast<int64_t>(parts.config.voter_count()));
@@ -193,8 +231,14 @@ void write_monitor(const AdminParts& parts, size_t askers, FactWriter& out) {
   // How clients came is not counted.
   out.number("non_mtls_local_conn_count", 0);
   out.number("non_mtls_remote_conn_count", 0);
-  out.number("uptime", (parts.world.now() - stats.serving_since).ms());
+  out.number("uptime", uptime_ms(parts));
   out.number("log_waiting_ms", log_waiting_ms(parts));
+  const std::optional<DigestAudit::Difference>& difference = parts.digests.first();
+  out.number("digests_compared", static_cast<int64_t>(parts.digests.compared()));
+  out.number("digests_differing", static_cast<int64_t>(parts.digests.differing()));
+  out.number("digests_first_difference", difference ? difference->zxid.wire() : 0);
+  out.number("digests_last_equal", parts.digests.agreed().wire());
+  if (parts.config.shadow) out.number("shadow_behind", shadow_behind(parts));
   const ProcessFacts process = parts.world.process_facts();
   if (process.open_descriptors >= 0) {
     out.number("open_file_descriptor_count", process.open_descriptors);

@@ -46,12 +46,18 @@ void reset_statistics(AdminParts& parts);
 bool serving(const AdminParts& parts);
 // The same, or it leads without serving clients of its own.
 bool running(const AdminParts& parts);
+// Words are answered: it runs, or is a shadow, which has something to say as long as it lives.
+bool answers_words(const AdminParts& parts);
+// Txns that a shadow knows to be proposed and has not applied, at least; -1: it follows nobody.
+int64_t shadow_behind(const AdminParts& parts);
+// ms since clients are served here; 0: never yet.
+int64_t uptime_ms(const AdminParts& parts);
 // How long writes have been waiting for the disk of the log, in ms: for a sync, or for room, even
 // when none has come yet that would need it.
 int64_t log_waiting_ms(const AdminParts& parts);
 // What is to be said about that when it is more than a busy disk; empty: nothing.
 std::string log_waiting_text(const AdminParts& parts);
-// "standalone", "leader", "follower", "observer", "read-only".
+// "standalone", "leader", "follower", "observer", "read-only", "shadow".
 std::string_view server_state(const AdminParts& parts);
 
 std::string version_lines(const AdminParts& parts);

@@ -24,6 +24,7 @@ struct AdminParts {
   Zab& zab;
   Storage& storage;
   const DataTree& tree;
+  const DigestAudit& digests;
 };
 
 }  // namespace vivarium

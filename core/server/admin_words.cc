@@ -178,7 +178,7 @@ void AdminWords::ask(LinkId link, uint32_t word, AdminParts& parts) {
   if (name == "ruok") return finish(link, "imok", parts);
   if (name == "envi") return finish(link, envi_lines(parts), parts);
   if (name == "gtmk") return finish(link, fmt::format("{}", kTraceMask), parts);
-  if (!serving(parts)) {
+  if (!answers_words(parts)) {
     if (name == "isro") return finish(link, "null", parts);
     const std::string_view end = name == "hash" ? "" : "\n";
     return finish(link, fmt::format("{}{}", kNotServing, end), parts);
@@ -201,7 +201,7 @@ void AdminWords::sized(const DirSizes& sizes, AdminParts& parts) {
     if (asker.waits_for_sizes) waiting.push_back(asker.link);
   }
   for (const LinkId link : waiting) {
-    if (!serving(parts)) {
+    if (!answers_words(parts)) {
       finish(link, fmt::format("{}\n", kNotServing), parts);
     } else {
       answer(*find(link), sizes, parts);
@@ -276,7 +276,7 @@ void AdminWords::write_one_portion(AdminParts& parts) {
   Asker& asker = askers_[*chosen];
   turn_ = *chosen + 1;
   const LinkId link = asker.link;
-  if (!serving(parts)) return finish(link, fmt::format("{}\n", kNotServing), parts);
+  if (!answers_words(parts)) return finish(link, fmt::format("{}\n", kNotServing), parts);
   std::string text;
   const bool done = asker.listing->write_portion(parts, text);
   asker.deadline = parts.world.now() + kAdminPatience;

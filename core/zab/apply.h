@@ -20,6 +20,9 @@ void apply_committed(Zxid committed, Parts& parts, Effects& effects, Observe&& o
 // hold in the new configuration too. False: its text is no configuration.
 [[nodiscard]] bool note_reconfig(const Txn& txn, Parts& parts);
 
+// The tree behind the txn, compared with what the txn says of it. The first difference is an alarm.
+void audit_digest(const Txn& txn, Parts& parts);
+
 // Decodes an item of the history; it was decoded when it came in, so a failure is our own bug.
 Txn decode_history_item(const History::Item& item);
 
@@ -36,6 +39,7 @@ void apply_committed(Zxid committed, Parts& parts, Effects& effects, Observe&& o
     effects.clear();
     parts.tree.apply(txn, effects);
     CHECK(parts.tree.last_applied() == history[i].zxid);
+    audit_digest(txn, parts);
     observe(effects);
   }
 }

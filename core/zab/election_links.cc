@@ -59,7 +59,7 @@ std::string text_of(const Address& address) {
 
 ElectionLinks::ElectionLinks(const Config& config)
     : id_(config.id),
-      keeps_calls_(config.reconfig.enabled),
+      keeps_calls_(config.reconfig.enabled || config.shadow),
       connect_wait_(milliseconds(config.election_connect_ms)),
       hello_wait_(config.election_hello_ms > 0 ? milliseconds(config.election_hello_ms)
                                                : config.tick() * config.sync_limit_ticks),

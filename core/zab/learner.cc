@@ -89,7 +89,8 @@ void Learner::on_link_up(Parts& parts) {
   if (phase_ != Phase::Connecting) return;
   phase_ = Phase::Discovery;
   read_deadline_ = patience(parts);
-  // CEPOCH. A server aside has forgotten what it promised and promises nothing.
+  // CEPOCH. A server aside has forgotten what it promised and promises nothing; nor does a shadow,
+  // whose epoch must not move that of an ensemble which does not know it.
   LearnerInfo info;
   info.id = parts.config.id;
   if (parts.configs.enabled()) info.config_version = parts.configs.active().version.wire();
@@ -99,7 +100,8 @@ void Learner::on_link_up(Parts& parts) {
   info.extension = extension;
   Bytes data;
   encode(info, data);
-  const Epoch accepted = manner_.aside ? 0 : parts.storage.accepted_epoch();
+  const bool promises = !manner_.aside && !parts.config.shadow;
+  const Epoch accepted = promises ? parts.storage.accepted_epoch() : 0;
   const bool observer = manner_.observer || manner_.aside;
   encode_packet(observer ? PacketType::ObserverInfo : PacketType::FollowerInfo,
                 Zxid{accepted, 0}.wire(), data, link_.out());
@@ -135,6 +137,7 @@ void Learner::on_deadline(Parts& parts) {
 }
 
 void Learner::leave(Parts& parts) {
+  delivers_ = false;
   if (serving_) {
     serving_ = false;
     parts.user.serving_stopped();
@@ -331,7 +334,7 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
   const Epoch accepted = parts.storage.accepted_epoch();
   if (epoch_ < accepted) return over("the leader's epoch is below one promised here");
   // Promised before, perhaps to another: this answer must not be counted again.
-  const bool counts = epoch_ != accepted && !no_claim;
+  const bool counts = epoch_ != accepted && !no_claim && !parts.config.shadow;
   Bytes data = epoch_bytes(counts ? static_cast<int32_t>(parts.storage.current_epoch()) : -1);
   if (manner_.damaged) {
     // The claim counts, but it is no place to go on from.
@@ -409,7 +412,7 @@ void Learner::on_snap(const QuorumPacket& packet, Parts& parts) {
   install_->tree.clear();
   body_reader_ = SnapshotBodyReader{};
   body_done_ = false;
-  committed_ = install_->zxid;
+  committed_ = snapped_ = install_->zxid;
   parts.storage.begin_install(parts.world, install_->zxid);
 }
 
@@ -441,10 +444,17 @@ void Learner::finish_install(Parts& parts) {
     return over("the SNAP could not be written");
   }
   parts.tree = std::move(install_->tree);
+  parts.digests.doubt();
   install_.reset();
   settle_config(parts);
   phase_ = Phase::Syncing;
   read_packets(parts);
+}
+
+// Apache's leader begins to queue what it commits before it says how far its SNAP goes: txns of
+// both come again. They are in the state, and nowhere here.
+bool Learner::in_snap(const QuorumPacket& packet) const {
+  return phase_ != Phase::Broadcast && Zxid::from_wire(packet.zxid) <= snapped_;
 }
 
 bool Learner::append(const QuorumPacket& packet, Parts& parts) {
@@ -487,6 +497,7 @@ bool Learner::append(const QuorumPacket& packet, Parts& parts) {
 }
 
 void Learner::on_proposal(const QuorumPacket& packet, Parts& parts) {
+  if (in_snap(packet)) return;
   if (!append(packet, parts)) return;
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (manner_.observer || manner_.aside) return;
@@ -523,6 +534,7 @@ void Learner::on_commit(const QuorumPacket& packet, Parts& parts) {
 }
 
 void Learner::on_inform(const QuorumPacket& packet, Parts& parts) {
+  if (in_snap(packet)) return;
   if (append(packet, parts)) commit_to(Zxid::from_wire(packet.zxid), parts);
 }
 
@@ -578,6 +590,8 @@ void Learner::on_up_to_date(Parts& parts) {
     parts.world.sample("follower_sync_time", took);
   }
   read_deadline_ = patience(parts);
+  // A leader sends UPTODATE behind all that it had applied when its SNAP was complete.
+  parts.digests.doubt_until(parts.storage.last_logged());
   encode_packet(PacketType::Ack, Zxid(epoch_, 0).wire(), link_.out());
   serve_from_ = std::min(committed_, parts.storage.last_logged());
   // A quorum has the leader's history and what it said with NEWLEADER. Apache's leader may have
@@ -594,6 +608,8 @@ void Learner::on_up_to_date(Parts& parts) {
 // --- broadcast
 
 void Learner::on_ping(const QuorumPacket& packet, Parts& parts) {
+  const Zxid proposed = Zxid::from_wire(packet.zxid);
+  if (proposed.epoch() == epoch_) proposed_ = std::max(proposed_, proposed);
   std::vector<SessionTouch> touches;
   touches.reserve(touched_.size());
   for (const auto& [session, timeout] : touched_) touches.push_back({session, timeout});
@@ -629,12 +645,13 @@ void Learner::apply(Parts& parts) {
   // The tree of a restarted server holds its whole log: nobody may read the part that is not
   // committed.
   const Zxid applied = parts.tree.last_applied();
-  if (!serving_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
-    serving_ = true;
+  if (!delivers_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
+    delivers_ = true;
+    serving_ = !parts.config.shadow;
     parts.world.log(LogLevel::Info, fmt::format("{} server.{} in epoch {} from zxid {:x}",
                                                 manner_.observer ? "observing" : "following",
                                                 leader_.value, epoch_, applied.value));
-    parts.user.serving_started();
+    if (serving_) parts.user.serving_started();
   }
   while (!syncs_.empty() && syncs_.front().at && *syncs_.front().at <= parts.tree.last_applied()) {
     const uint64_t ticket = syncs_.front().ticket;

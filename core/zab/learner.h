@@ -3,6 +3,7 @@
 // a durable fact but through its Outbox.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -59,6 +60,10 @@ class Learner {
     return synced() && parts.tree.last_applied() >= serve_from_;
   }
   bool serving() const { return serving_; }
+  // What it applies is committed, and what a client may see, if any are served here.
+  bool delivers() const { return delivers_; }
+  // The last that the leader is known to have proposed, or at least committed.
+  Zxid proposed() const { return std::max(proposed_, committed_); }
   ServerId leader() const { return leader_; }
   // How it joined, as far as others can see.
   bool observes() const { return manner_.observer; }
@@ -128,6 +133,7 @@ class Learner {
   void on_ping(const QuorumPacket& packet, Parts& parts);
   void on_revalidate(const QuorumPacket& packet, Parts& parts);
   void on_sync();
+  bool in_snap(const QuorumPacket& packet) const;
   bool append(const QuorumPacket& packet, Parts& parts);
   void commit_to(Zxid zxid, Parts& parts);
   void finish_truncation(Parts& parts);
@@ -152,8 +158,10 @@ class Learner {
   std::optional<ZxidRange> sought_;  // by the leader, in the log files here
   bool leader_is_ours_ = false;      // it has shown our extension
   Outbox outbox_;
+  Zxid proposed_;    // as its PINGs say
   Zxid committed_;   // highest zxid that the leader has said to be committed
   Zxid keep_;        // TRUNC's zxid
+  Zxid snapped_;     // SNAP's, 0 without one
   Address address_;  // of the leader
   std::optional<ServerId> designated_;
   std::optional<Membership> announced_;  // by NEWLEADER
@@ -162,8 +170,9 @@ class Learner {
   std::optional<Install> install_;
   SnapshotBodyReader body_reader_;
   bool body_done_ = false;
+  bool delivers_ = false;
   bool serving_ = false;
-  Zxid serve_from_;  // clients are served once this is applied
+  Zxid serve_from_;  // it delivers once this is applied
 
   struct PendingSync {
     uint64_t ticket = 0;

@@ -10,6 +10,7 @@
 #include "core/tree/data_tree.h"
 #include "core/world.h"
 #include "core/zab/configs.h"
+#include "core/zab/digest_audit.h"
 
 namespace vivarium {
 
@@ -40,6 +41,7 @@ struct Parts {
   Storage& storage;
   DataTree& tree;
   Configs& configs;
+  DigestAudit& digests;
   ZabUser& user;
 
   // After each change of `configs`: the files have to follow, and what rests on them waits.

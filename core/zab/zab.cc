@@ -138,6 +138,7 @@ void Zab::on_deadline(Parts& parts) {
 void Zab::on_recovered(Parts& parts) {
   const Recovered& found = parts.storage.recovered();
   if (!found.reason.empty()) parts.world.log(LogLevel::Warn, found.reason);
+  parts.digests.doubt();  // it may rest on a fuzzy snapshot, and the log end too early
   parts.configs.rebase(parts.tree);
   if (parts.configs.enabled()) parts.save_configs();
   if (parts.config.initialize) {
@@ -167,7 +168,8 @@ void Zab::on_recovered(Parts& parts) {
         StopReason::Fatal, "a standalone server has no peers to be repaired from: " + found.reason);
   }
   // Who can never vote has no promise to forget, and need not stand aside.
-  if (!parts.configs.enabled() && due_standing(parts) == Standing::Observer) {
+  const bool never_votes = !parts.configs.enabled() || parts.config.shadow;
+  if (never_votes && due_standing(parts) == Standing::Observer) {
     force_snap_ = standing_ == Standing::Aside;
     standing_ = Standing::Observer;
   }
@@ -260,6 +262,7 @@ void Zab::adopt_install(Parts& parts) {
   if (!install_ || parts.storage.busy() || parts.storage.installing()) return;
   if (!parts.storage.install_failed()) {
     parts.tree = std::move(install_->tree);
+    parts.digests.doubt();
     parts.configs.rebase(parts.tree);
     if (parts.configs.enabled()) parts.save_configs();
   }
@@ -486,8 +489,11 @@ bool Zab::serving() const {
 }
 
 bool Zab::delivers() const {
+  if (const auto* learner = std::get_if<Learner>(&role_)) {
+    return learner->delivers() && learner->over().empty();
+  }
   const auto* leader = std::get_if<Leader>(&role_);
-  return serving() || (leader != nullptr && leader->established() && leader->over().empty());
+  return leader != nullptr && leader->established() && leader->over().empty();
 }
 
 void Zab::submit(const WriteRequest& request, Parts& parts) {

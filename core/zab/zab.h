@@ -69,7 +69,8 @@ class Zab {
   // The epoch of the leadership this server is part of; 0 while it has none.
   Epoch epoch() const;
   bool established() const;
-  // What it applies is committed, and meant for clients: it serves them, or leads without.
+  // What it applies is committed, and meant for clients: it serves them, or leads or is a shadow
+  // without.
   bool delivers() const;
   Zxid committed() const;
   Standing standing() const { return standing_; }
@@ -77,6 +78,7 @@ class Zab {
   // The role, or null while it is another one.
   const Leader* leader_role() const { return std::get_if<Leader>(&role_); }
   Leader* leader_role() { return std::get_if<Leader>(&role_); }
+  const Learner* learner_role() const { return std::get_if<Learner>(&role_); }
 
  private:
   struct Recovering {};

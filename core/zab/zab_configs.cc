@@ -28,6 +28,7 @@ bool is_whole(Standing standing) {
 
 // Of a server whose data is what it should be.
 Standing Zab::due_standing(const Parts& parts) const {
+  if (parts.config.shadow) return Standing::Observer;
   switch (parts.configs.seat(parts.config.id)) {
     case Seat::Voter:
       return Standing::Voter;
@@ -80,6 +81,13 @@ void Zab::follow_configs(Parts& parts) {
                   parts.configs.hinted()
                       ? fmt::format("; others speak of {}", text_of(*parts.configs.hinted()))
                       : ""));
+  if (parts.config.shadow && parts.configs.find(parts.config.id) != nullptr) {
+    parts.world.stop(
+        StopReason::Fatal,
+        fmt::format("the ensemble has a server.{} now: a shadow needs a number of its own",
+                    parts.config.id.value));
+    return;
+  }
   const Member* now = parts.configs.active().find(parts.config.id);
   const bool moved = own_ && now != nullptr &&
                      (now->quorum != own_->quorum || now->election != own_->election ||

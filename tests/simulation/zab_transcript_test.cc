@@ -3,7 +3,7 @@
 // VIVARIUM_UPDATE_TRANSCRIPTS=1 writes them anew, to be reviewed as a diff.
 //
 //   > server 1 of 3 [observers=1] [accepted=2 current=2 log=1:1-1:5,2:1] [history=N] [counter=N]
-//     blank: without any data
+//     blank: without any data; shadow: "4 of 3", and none of the three is it
 //   > follow 3 [epoch=2]             the others say that 3 leads: the server dials it
 //   > lead                           the others vote for this server
 //   > 3 accepts | 3 refuses          the dial; packets in the words of zab_words.h follow
@@ -13,7 +13,8 @@
 //   > 2 closes | 2 takes nothing BYTES
 //   > client a connects [session=N] | client a create /x | client a get /x | client a sync
 //   > hold log currentEpoch dir      syncs of these files are held up; > release
-//   > full disk | pass 500 | kill | power loss | start | show | durable
+//   > full disk | pass 500 | kill | power loss | start | show | show digests | durable
+//   ... otherwise                  behind a txn: its digest is not that of the tree here
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -100,6 +101,8 @@ class Conversation {
       follow(words);
     } else if (verb == "lead") {
       lead();
+    } else if (verb == "show" && has(words, "digests")) {
+      show_digests();
     } else if (verb == "show") {
       show();
     } else if (verb == "durable") {
@@ -118,6 +121,7 @@ class Conversation {
                                          number(words, "observers", 0));
     config.history_txns_max = static_cast<uint32_t>(number(words, "history", 500));
     config.counter_max = static_cast<uint32_t>(number(words, "counter", 0xffffffff));
+    config.shadow = has(words, "shadow");
     sim::SimDisk disk;
     if (!has(words, "blank")) {
       disk = ZabHost::make_disk(config, static_cast<Epoch>(number(words, "accepted", 0)),
@@ -232,7 +236,10 @@ class Conversation {
     const auto found = entries_.find(key);
     if (found != entries_.end()) return found->second;
     if (words.at(3) == "nonsense") return Bytes(40, 0xee);
-    return entries_[key] = host_->entry(txn_of(zxid_of(words.at(2)), words, 3));
+    const Words said(words.begin(), std::find(words.begin(), words.end(), "otherwise"));
+    Bytes entry = host_->entry(txn_of(zxid_of(said.at(2)), said, 3));
+    if (said.size() < words.size()) entry.back() ^= 1;
+    return entries_[key] = std::move(entry);
   }
 
   void client_speaks(const Words& words) {
@@ -280,6 +287,21 @@ class Conversation {
                     zab.serving() ? ", serving" : ""));
   }
 
+  void show_digests() {
+    const DigestAudit& digests = host_->node().digests();
+    std::string text =
+        fmt::format("digests: {} compared, {} differ, equal at {}", digests.compared(),
+                    digests.differing(), text_of(digests.agreed()));
+    if (const auto& first = digests.first()) {
+      text += fmt::format(", first difference at {} behind {}", text_of(first->zxid),
+                          text_of(first->agreed));
+    }
+    if (const Learner* learner = host_->node().zab().learner_role()) {
+      text += fmt::format(", proposed {}", text_of(learner->proposed()));
+    }
+    say(text);
+  }
+
   // --- what is seen
 
   void look_around() {
@@ -299,6 +321,8 @@ class Conversation {
     for (const std::string& line : host_->world().take_lines()) {
       if (line.starts_with("looking: ") || line.find(" dropped: ") != std::string::npos) {
         say("log: " + line);
+      } else if (host_->config().shadow && line.starts_with("the tree here differs")) {
+        say("log: " + line.substr(0, line.find(" its digest is")));
       }
     }
   }

@@ -34,7 +34,7 @@ class AdminHost {
   }
 
   AdminParts parts() {
-    return {server.config, server.world, server.server, zab_, storage_, server.tree};
+    return {server.config, server.world, server.server, zab_, storage_, server.tree, digests_};
   }
 
   LinkId open(Door door, std::string_view address = "10.0.0.9", uint16_t port = 4000) {
@@ -115,6 +115,7 @@ class AdminHost {
   }
 
   Zab zab_;
+  DigestAudit digests_;
   Storage storage_;
   uint32_t next_slot_ = 100'000;
 };

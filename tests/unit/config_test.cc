@@ -503,6 +503,32 @@ TEST(ServerFile, PeerTypeMustNotContradictTheServerLine) {
             "peerType: 'leader' is neither participant nor observer");
 }
 
+TEST(ServerFile, AShadowIsNoneOfTheServers) {
+  const std::string shadow = kEnsemble + "peerType=observer\nshadow=true\n";
+  const ServerFile file = parsed(shadow + "readonlymode.enabled=true\n", "9");
+  EXPECT_TRUE(file.config.shadow);
+  EXPECT_EQ(file.config.id, ServerId{9});
+  EXPECT_EQ(file.config.members.size(), 3U);
+  EXPECT_EQ(file.config.find(ServerId{9}), nullptr);
+  EXPECT_FALSE(file.config.read_only_mode);
+  EXPECT_EQ(file.warnings, std::vector<std::string>{
+                               "readonlymode.enabled is ignored: a shadow serves no clients"});
+  const std::string number =
+      "myid: a shadow needs a number that no server of the ensemble has, above all of them: ";
+  EXPECT_EQ(refusal(shadow, "2"), number + "2 is not above 3");
+  EXPECT_EQ(refusal(shadow + "server.10=z:2888:3888\n", "9"), number + "9 is not above 10");
+  EXPECT_EQ(refusal(shadow, ""), "myid: the file is missing or empty in dataDir");
+  EXPECT_EQ(refusal(kEnsemble + "peerType=participant\nshadow=true\n", "9"),
+            "shadow=true: peerType has to be observer");
+  EXPECT_EQ(refusal(kEnsemble + "shadow=yes\n", "9"), "shadow: 'yes' is neither true nor false");
+  EXPECT_EQ(refusal(kEnsemble + "shadow=false\n", "9"), "myid: there is no line server.9");
+  for (const char* servers : {"", "server.1=a:1:2\n"}) {
+    EXPECT_EQ(refusal(kMinimal + servers + "shadow=true\n", "9"),
+              "shadow=true: the server lines of an ensemble are missing; a single server has no "
+              "port at which it could be followed");
+  }
+}
+
 TEST(ServerFile, NumbersOutOfRange) {
   EXPECT_EQ(refusal(kMinimal + "tickTime=0"),
             "tickTime: '0' is not a whole number from 1 to 3600000");
@@ -560,6 +586,7 @@ TEST(ConfigChecked, RefusesNonsense) {
   };
   EXPECT_EQ(message([](Config& c) { c.id = ServerId{4}; }),
             "server 4 is none of the configured servers");
+  EXPECT_EQ(message([](Config& c) { c.shadow = true; }), "server 1 is a member: a shadow is none");
   EXPECT_EQ(message([](Config& c) { c.members[1].id = ServerId{1}; }),
             "there are two servers with the id 1");
   EXPECT_EQ(message([](Config& c) { std::swap(c.members[0], c.members[1]); }),

@@ -280,6 +280,38 @@ TEST(CtlStatus, ReadsWhatAServerSaysOfItself) {
   EXPECT_FALSE(read_only.serves);
 }
 
+TEST(CtlStatus, TellsWhatAShadowHasSeen) {
+  const std::string said =
+      "Zookeeper version: 3.9.0, built\nZxid: 0x100000007\nMode: shadow\nNode count: 5\n"
+      "Shadow of: server.2\nBehind: 3\nDigests compared: 120\nDigests differing: ";
+  MemberStatus fine;
+  ASSERT_TRUE(read_srvr(said + "0\n", fine));
+  fine.answers = true;
+  fine.server = "s:2181";
+  EXPECT_FALSE(fine.serves);
+  EXPECT_TRUE(is_healthy({fine}));
+  EXPECT_THAT(status_table({fine}),
+              HasSubstr("shadow of server.2, 3 behind, 120 digests compared, none differs\n"));
+  EXPECT_THAT(status_json({fine}), HasSubstr("\"digests_compared\": 120"));
+  MemberStatus differs;
+  ASSERT_TRUE(read_srvr(said + "2\nFirst difference: 0x100000003\n", differs));
+  differs.answers = true;
+  differs.server = "s:2181";
+  EXPECT_TRUE(has_leader({differs}));
+  EXPECT_FALSE(is_healthy({differs}));
+  EXPECT_THAT(status_table({differs}), HasSubstr("2 differ, first at 0x100000003\n"));
+  EXPECT_THAT(status_table({differs}), HasSubstr(", s:2181 differs\n"));
+  EXPECT_THAT(status_json({differs}), HasSubstr("\"first_difference\": \"0x100000003\""));
+  MemberStatus alone;
+  ASSERT_TRUE(
+      read_srvr("Zookeeper version: 3.9.0\nMode: shadow\nShadow of: nobody\n"
+                "Digests compared: 0\nDigests differing: 0\n",
+                alone));
+  alone.answers = true;
+  EXPECT_FALSE(has_leader({alone}));
+  EXPECT_THAT(status_table({alone}), HasSubstr("shadow of nobody, 0 digests compared"));
+}
+
 TEST(CtlStatus, TellsAboutAllOfThem) {
   MemberStatus leader;
   leader.server = "one:2181";

@@ -137,6 +137,11 @@ struct Config {
   uint32_t snapshot_every_txns = 100'000;             // snapCount: between half of it and it
   uint64_t snapshot_every_bytes = uint64_t{4} << 30;  // snapSizeLimitInKb, in the same way; 0: off
   uint32_t snapshots_kept = 3;
+  // What a snapshot takes of a step, of memory for what changes meanwhile, and may owe the disk. No
+  // keys of zoo.cfg: the simulator draws small ones.
+  uint32_t snapshot_slice_elements = 2000;
+  uint64_t snapshot_image_bytes_max = 64 << 20;
+  uint64_t snapshot_unsynced_bytes_max = 32 << 20;
   bool purge = true;              // false: nothing is ever removed
   int64_t purge_interval_ms = 0;  // 0: behind each snapshot
   bool sync_log = true;           // forceSync; what a sync means is the World's business

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/storage/record.h"
+#include "core/storage/snapshot.h"
 #include "sim/checkers/atomic.h"
 #include "sim/checkers/barrier.h"
 #include "sim/checkers/ephemerals.h"
@@ -240,11 +242,27 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     return;
   }
+  if (call.kind == CallKind::Rename) return tap_snapshot(server, call);
   if (call.kind != CallKind::Send) return;
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
   if (!link || link->port != kQuorumPort) return;
   const bool learner = link->from == server_host(server);
   tap_packets(server, learner ? link->to.value : link->from.value, learner, call.bytes);
+}
+
+// Where they are written in slices; where not, restarts show what is in them.
+void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
+  if (profile_.config.snapshot_slice_elements == Config().snapshot_slice_elements) return;
+  const std::optional<Zxid> zxid = parse_snapshot_name(call.name_to);
+  if (call.dir != Dir::Snapshots || !zxid) return;
+  const std::optional<Bytes> file =
+      sim_.disk(server_host(server)).content(call.dir, call.name, SimDisk::Image::Cached);
+  if (!file) return;
+  DataTree tree;
+  tree.clear();
+  SnapshotFileReader reader;
+  const bool good = reader.feed(*file, tree) && reader.finish().has_value();
+  agreement_.snapshot_named(server, *zxid, good ? &tree : nullptr, sim_.now(), verdict_);
 }
 
 // A turn's send holds whole packets; from a leader also the body of a SNAP, which is none.

@@ -120,6 +120,7 @@ class Cluster final : public Programs, public Observer {
   void check_quiet();
   void run_for(Duration d);
   void tap(ServerIndex server, const Call& call);
+  void tap_snapshot(ServerIndex server, const Call& call);
   void tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes);
 
   Profile profile_;

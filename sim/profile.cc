@@ -29,6 +29,13 @@ void draw_operators_settings(Profile& p, Choices& choices) {
     c.flush_quiet_ms = static_cast<int64_t>(draw(36, 10));
     c.flush_txns_max = static_cast<uint32_t>(1 + draw(37, 20));
   }
+  // Snapshots in many slices, with writes between them; some of these are given up, or wait for the
+  // disk.
+  if (draw(80, 4) == 0) {
+    c.snapshot_slice_elements = static_cast<uint32_t>(1 + draw(81, 12));
+    if (draw(82, 3) == 0) c.snapshot_image_bytes_max = 200 + draw(83, 4000);
+    if (draw(84, 2) == 0) c.snapshot_unsynced_bytes_max = 100 + draw(85, 2000);
+  }
   c.leader_serves = p.servers == 1 || draw(38, 8) != 0;
   c.epoch_wait_ms = draw(39, 4) == 0 ? static_cast<int64_t>(draw(40, 500)) : -1;
   if (draw(41, 4) == 0) c.snap_syncs_max = c.diff_syncs_max = 1;

@@ -1,6 +1,7 @@
 #include "core/storage/snapshot.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 
 #include "core/base/check.h"
@@ -20,61 +21,13 @@ constexpr size_t kAclEntryBytesMin = 12;  // permissions, and the lengths of sch
 constexpr int32_t kAclEntriesMax = kElementBytesMax / kAclEntryBytesMin;
 // Three seals, a digest of the oldest form and the last zxid fit easily.
 constexpr size_t kSealsBytesMax = 1024;
+// To look at a znode costs a fraction of what writing it does.
+constexpr size_t kElementCost = 4;
+constexpr size_t kLookCost = 1;
 
 bool is_open(const Acl& acl) {
   return acl.size() == 1 && acl[0].perms == kPermAll && acl[0].scheme == "world" &&
          acl[0].id == "anyone";
-}
-
-struct AclLess {
-  bool operator()(const Acl& a, const Acl& b) const {
-    return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
-                                        [](const AclEntry& x, const AclEntry& y) {
-                                          if (x.perms != y.perms) return x.perms < y.perms;
-                                          if (x.scheme != y.scheme) return x.scheme < y.scheme;
-                                          return x.id < y.id;
-                                        });
-  }
-};
-
-// Ids in the order in which a walk meets the lists.
-class AclIds {
- public:
-  int64_t id_of(const Acl& acl) {
-    if (is_open(acl)) return kOpenAclId;
-    return ids_.try_emplace(acl, static_cast<int64_t>(ids_.size()) + 1).first->second;
-  }
-  // Ordered by list, not by id: any order will do, this one is the same everywhere.
-  const std::map<Acl, int64_t, AclLess>& all() const { return ids_; }
-
- private:
-  std::map<Acl, int64_t, AclLess> ids_;
-};
-
-// Depth first, a parent before its children: visit(slot, path); the root's path is empty.
-template <class Visit>
-void walk(const DataTree& tree, Visit&& visit) {
-  const DataTree::Slot root = tree.find("");
-  CHECK(root != DataTree::kNone);
-  std::string path;
-  DataTree::Slot at = root;
-  visit(at, path);
-  while (true) {
-    DataTree::Slot next = tree.first_child(at);
-    if (next == DataTree::kNone) {
-      while (at != root && tree.next_sibling(at) == DataTree::kNone) {
-        path.resize(path.rfind('/'));
-        at = tree.parent(at);
-      }
-      if (at == root) return;
-      path.resize(path.rfind('/'));
-      next = tree.next_sibling(at);
-    }
-    at = next;
-    path += '/';
-    path += tree.view(at).name;
-    visit(at, path);
-  }
 }
 
 void write_stat(const StatPersisted& stat, Bytes& out) {
@@ -125,37 +78,132 @@ bool read_seal(JuteReader& in, ByteView all, uint32_t& adler, size_t& covered) {
 
 // ------------------------------------------------------------------------------------- writing
 
-void encode_snapshot_body(const DataTree& tree, Bytes& out) {
+bool SnapshotEncoder::AclLess::operator()(const Acl& a, const Acl& b) const {
+  return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
+                                      [](const AclEntry& x, const AclEntry& y) {
+                                        if (x.perms != y.perms) return x.perms < y.perms;
+                                        if (x.scheme != y.scheme) return x.scheme < y.scheme;
+                                        return x.id < y.id;
+                                      });
+}
+
+bool SnapshotEncoder::encode(const DataTree& tree, TreeSnapshot& state, SnapshotSlice slice,
+                             Bytes& out) {
+  CHECK(part_ != Part::End && slice.elements > 0);
+  const size_t from = out.size();
+  const size_t cost_max =
+      slice.elements > SIZE_MAX / kElementCost ? SIZE_MAX : slice.elements * kElementCost;
+  for (size_t cost = 0; cost < cost_max && part_ != Part::End;) {
+    cost += part_ == Part::Look ? kLookCost : kElementCost;
+    encode_part(tree, state, out);
+    if (out.size() - from >= slice.bytes) break;
+  }
+  if (form_ == Form::File) adler_ = adler32(ByteView(out).subspan(from), adler_);
+  if (part_ != Part::End) return false;
+  if (form_ == Form::File) encode_snapshot_seals(adler_, state.zxid(), state.digest(), out);
+  return true;
+}
+
+// One element, or the end of a part.
+void SnapshotEncoder::encode_part(const DataTree& tree, TreeSnapshot& state, Bytes& out) {
   JuteWriter writer(out);
-  writer.i32(static_cast<int32_t>(tree.sessions().size()));
-  for (const auto& [session, timeout_ms] : tree.sessions()) {
-    writer.i64(session.value);
-    writer.i32(timeout_ms);
-  }
-  AclIds ids;
-  walk(tree, [&](DataTree::Slot slot, const std::string&) { ids.id_of(*tree.view(slot).acl); });
-  writer.i32(static_cast<int32_t>(ids.all().size()));
-  for (const auto& [acl, id] : ids.all()) {
-    writer.i64(id);
-    writer.i32(static_cast<int32_t>(acl.size()));
-    for (const AclEntry& entry : acl) {
-      writer.i32(entry.perms);
-      writer.string(entry.scheme);
-      writer.string(entry.id);
+  TreeSnapshot::Znode znode;
+  switch (part_) {
+    case Part::Begin:
+      return end_part(state, out);
+    case Part::Sessions: {
+      const auto session = state.next_session(tree);
+      if (!session) return end_part(state, out);
+      writer.i64(session->first.value);
+      writer.i32(session->second);
+      return;
     }
+    case Part::Look:
+      if (!state.next_znode(tree, znode)) return end_part(state, out);
+      if (is_open(*znode.acl)) return;
+      acls_.try_emplace(*znode.acl, static_cast<int64_t>(acls_.size()) + 1);
+      return;
+    case Part::Acls:
+      return encode_acl(out);
+    case Part::Znodes:
+      if (!state.next_znode(tree, znode)) return end_part(state, out);
+      return encode_znode(znode, out);
+    case Part::End:
+      break;
   }
-  walk(tree, [&](DataTree::Slot slot, const std::string& path) {
-    const DataTree::NodeView node = tree.view(slot);
-    writer.string(path);
-    if (node.null_data) {
-      writer.null_buffer();
-    } else {
-      writer.buffer(node.data);
-    }
-    writer.i64(ids.id_of(*node.acl));
-    write_stat(node.stat, out);
-  });
-  writer.string("/");
+  CHECK(false);
+}
+
+// What stands between two parts.
+void SnapshotEncoder::end_part(TreeSnapshot& state, Bytes& out) {
+  JuteWriter writer(out);
+  if (part_ == Part::Begin) {
+    if (form_ == Form::File) encode_snapshot_header(out);
+    writer.i32(static_cast<int32_t>(state.session_count()));
+    part_ = Part::Sessions;
+  } else if (part_ == Part::Sessions) {
+    part_ = Part::Look;
+  } else if (part_ == Part::Look) {
+    writer.i32(static_cast<int32_t>(acls_.size()));
+    state.read_znodes();
+    part_ = acls_.empty() ? Part::Znodes : Part::Acls;
+  } else {
+    CHECK(part_ == Part::Znodes);
+    writer.string("/");
+    part_ = Part::End;
+  }
+}
+
+// Ordered by list, not by number: any order will do, this one is the same everywhere.
+void SnapshotEncoder::encode_acl(Bytes& out) {
+  const auto next = last_acl_ ? acls_.upper_bound(*last_acl_) : acls_.begin();
+  CHECK(next != acls_.end());
+  JuteWriter writer(out);
+  writer.i64(next->second);
+  writer.i32(static_cast<int32_t>(next->first.size()));
+  for (const AclEntry& entry : next->first) {
+    writer.i32(entry.perms);
+    writer.string(entry.scheme);
+    writer.string(entry.id);
+  }
+  last_acl_ = next->first;
+  if (std::next(next) == acls_.end()) part_ = Part::Znodes;
+}
+
+void SnapshotEncoder::encode_znode(const TreeSnapshot::Znode& znode, Bytes& out) const {
+  JuteWriter writer(out);
+  writer.string(znode.path);
+  if (znode.null_data) {
+    writer.null_buffer();
+  } else {
+    writer.buffer(znode.data);
+  }
+  int64_t acl = kOpenAclId;
+  if (!is_open(*znode.acl)) {
+    const auto known = acls_.find(*znode.acl);
+    CHECK(known != acls_.end());
+    acl = known->second;
+  }
+  writer.i64(acl);
+  write_stat(znode.stat, out);
+}
+
+namespace {
+
+void encode_whole(const DataTree& tree, SnapshotEncoder::Form form, Bytes& out) {
+  TreeSnapshot state(tree, 0);
+  SnapshotEncoder encoder(form);
+  CHECK(encoder.encode(tree, state, SnapshotSlice{}, out));
+}
+
+}  // namespace
+
+void encode_snapshot_body(const DataTree& tree, Bytes& out) {
+  encode_whole(tree, SnapshotEncoder::Form::Body, out);
+}
+
+void encode_snapshot_file(const DataTree& tree, Bytes& out) {
+  encode_whole(tree, SnapshotEncoder::Form::File, out);
 }
 
 void encode_snapshot_header(Bytes& out) {
@@ -179,14 +227,6 @@ void encode_snapshot_seals(uint32_t body_adler, Zxid zxid, uint64_t digest, Byte
   writer.i64(zxid.wire());
   adler = adler32(ByteView(out).subspan(from), adler);
   write_seal(adler, out);
-}
-
-void encode_snapshot_file(const DataTree& tree, Bytes& out) {
-  const size_t from = out.size();
-  encode_snapshot_header(out);
-  encode_snapshot_body(tree, out);
-  const uint32_t adler = adler32(ByteView(out).subspan(from));
-  encode_snapshot_seals(adler, tree.last_applied(), tree.digest(), out);
 }
 
 // ------------------------------------------------------------------------------------- reading

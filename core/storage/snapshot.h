@@ -1,7 +1,9 @@
 // Snapshots: Apache's format (disk-formats section 4), exact: the state at one zxid and nothing
-// later. A snapshot file has three seals as 3.9 writes them; a SNAP stream is the body alone.
+// later. A snapshot file has three seals as 3.9 writes them; a SNAP stream is the body alone. Both
+// are made in slices, while the tree goes on changing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -11,13 +13,50 @@
 #include "core/base/ids.h"
 #include "core/base/result.h"
 #include "core/tree/data_tree.h"
+#include "core/tree/tree_snapshot.h"
 #include "core/wire/peer_messages.h"
 
 namespace vivarium {
 
-// Sessions, ACL map, nodes, "/": what follows a SNAP packet (without "BenWasHere").
+// What one slice of a snapshot may take of a step: so many sessions, lists or znodes, or so many
+// bytes, whichever comes first; a znode is never divided.
+struct SnapshotSlice {
+  size_t elements = SIZE_MAX;
+  size_t bytes = SIZE_MAX;
+};
+
+// Writes a state in slices: sessions, ACL map, znodes, "/"; a file also header and seals. ACLs get
+// their numbers in the order in which a walk meets them, and stand in front of all znodes: so there
+// are two walks.
+class SnapshotEncoder {
+ public:
+  enum class Form : uint8_t { Body, File };
+  explicit SnapshotEncoder(Form form) : form_(form) {}
+
+  // Appends the next slice to `out`. True: that was the last one. `state` is not lost.
+  bool encode(const DataTree& tree, TreeSnapshot& state, SnapshotSlice slice, Bytes& out);
+
+ private:
+  enum class Part : uint8_t { Begin, Sessions, Look, Acls, Znodes, End };
+
+  struct AclLess {
+    bool operator()(const Acl& a, const Acl& b) const;
+  };
+  void encode_part(const DataTree& tree, TreeSnapshot& state, Bytes& out);
+  void encode_acl(Bytes& out);
+  void encode_znode(const TreeSnapshot::Znode& znode, Bytes& out) const;
+  void end_part(TreeSnapshot& state, Bytes& out);
+
+  Form form_;
+  Part part_ = Part::Begin;
+  std::map<Acl, int64_t, AclLess> acls_;
+  std::optional<Acl> last_acl_;  // the one written last
+  uint32_t adler_ = 1;           // of all slices so far
+};
+
+// In one step: what is small, or has to be there at once. The body is what follows a SNAP packet
+// (without "BenWasHere"), the file one for zxid tree.last_applied().
 void encode_snapshot_body(const DataTree& tree, Bytes& out);
-// A whole file for zxid tree.last_applied().
 void encode_snapshot_file(const DataTree& tree, Bytes& out);
 // Wraps a body received by SNAP into a file: header before, seals after. `body_adler` is the
 // running Adler-32 over header and body.

@@ -14,21 +14,71 @@ namespace vivarium {
 
 // ------------------------------------------------------------------------------------- taking
 
-void SnapshotTaker::start(Disk& disk, const DataTree& tree) {
+SnapshotTaker::SnapshotTaker(const Config& config)
+    : slice_elements_(config.snapshot_slice_elements),
+      image_bytes_max_(config.snapshot_image_bytes_max),
+      owed_bytes_max_(config.snapshot_unsynced_bytes_max) {}
+
+void SnapshotTaker::start(Disk& disk, DataTree& tree) {
   CHECK(!running());
-  state_ = State::Writing;
+  tree.end_snapshot(name_);
+  state_ = State::Encoding;
   zxid_ = tree.last_applied();
   file_ = disk.world.open(Dir::Snapshots, taking_name(zxid_), OpenMode::Create, Lane::Bulk,
                           OnError::Report);
-  Bytes whole;
-  encode_snapshot_file(tree, whole);
-  for (size_t at = 0; at < whole.size(); at += kSliceBytes) {
-    const ByteView slice = ByteView(whole).subspan(at, std::min(kSliceBytes, whole.size() - at));
-    disk.world.write_shared(file_, at, share(Bytes(slice.begin(), slice.end())));
-  }
-  token_ = disk.token();
   started_ = disk.world.now();
+  name_ = disk.token();
+  tree.begin_snapshot(name_, image_bytes_max_);
+  encoder_.emplace(SnapshotEncoder::Form::File);
+  next_slice_ = started_;
+  size_ = 0;
+  syncing_ = 0;
+  synced_ = 0;
+  advance(disk, tree);
+}
+
+void SnapshotTaker::advance(Disk& disk, DataTree& tree) {
+  if (name_ != 0 && state_ != State::Encoding) tree.end_snapshot(std::exchange(name_, 0));
+  if (state_ != State::Encoding || disk.world.now() < next_slice_) return;
+  TreeSnapshot* const state = tree.snapshot(name_);
+  if (state == nullptr) {  // another tree has come in place of the one that was written
+    cancel(disk);
+    failed_ = true;
+    return;
+  }
+  if (state->lost()) {
+    disk.world.log(LogLevel::Warn,
+                   fmt::format("the snapshot of zxid {:x} is given up: what changed meanwhile "
+                               "exceeds {} bytes; it is tried again in larger slices",
+                               zxid_.value, image_bytes_max_));
+    doublings_ = std::min(doublings_ + 1, kDoublingsMax);
+    return fail(disk);
+  }
+  if (owed_bytes() > owed_bytes_max()) return;
+  Bytes bytes;
+  const SnapshotSlice slice{size_t{slice_elements_} << doublings_, kSliceBytes << doublings_};
+  const bool last = encoder_->encode(tree, *state, slice, bytes);
+  const size_t written = bytes.size();
+  if (written > 0) disk.world.write_shared(file_, size_, share(std::move(bytes)));
+  size_ += written;
+  next_slice_ = disk.world.now() + kSlicePause;
+  if (last) {
+    state_ = State::Syncing;
+    encoder_.reset();
+    tree.end_snapshot(std::exchange(name_, 0));
+  }
+  if (syncing_ == 0 && (last || owed_bytes() > owed_bytes_max() / 2)) sync(disk);
+}
+
+void SnapshotTaker::sync(Disk& disk) {
+  token_ = disk.token();
+  syncing_ = size_;
   disk.world.sync(file_, token_);
+}
+
+Instant SnapshotTaker::deadline() const {
+  const bool waits = owed_bytes() > owed_bytes_max();
+  return state_ == State::Encoding && !waits ? next_slice_ : Instant::never();
 }
 
 std::optional<Zxid> SnapshotTaker::cancel(Disk& disk) {
@@ -39,8 +89,15 @@ std::optional<Zxid> SnapshotTaker::cancel(Disk& disk) {
     disk.world.remove(Dir::Snapshots, taking_name(zxid_), Lane::Bulk);
   }
   file_ = FileId{};
+  encoder_.reset();
   state_ = State::Idle;
   return named ? std::optional<Zxid>(zxid_) : std::nullopt;
+}
+
+void SnapshotTaker::fail(Disk& disk) {
+  disk.world.count("snapshot_error_count", 1);
+  cancel(disk);
+  failed_ = true;
 }
 
 bool SnapshotTaker::step(const Event& event, Disk& disk) {
@@ -52,14 +109,18 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
     if (!file_.valid() || failed->file != file_) return false;
     disk.world.log(LogLevel::Error,
                    fmt::format("the snapshot of zxid {:x} could not be written", zxid_.value));
-    disk.world.count("snapshot_error_count", 1);
-    cancel(disk);
-    failed_ = true;
+    fail(disk);
     return true;
   }
   if (const auto* synced = std::get_if<FileSynced>(&event)) {
     if (!file_.valid() || synced->file != file_) return false;
-    CHECK(state_ == State::Writing);
+    CHECK(synced->token == token_ && syncing_ != 0);
+    synced_ = std::exchange(syncing_, 0);
+    const bool encoding = state_ == State::Encoding;
+    CHECK(encoding || state_ == State::Syncing);
+    // What was written behind the sync that has just ended.
+    if (owed_bytes() > (encoding ? owed_bytes_max() / 2 : 0)) sync(disk);
+    if (encoding || syncing_ != 0) return true;
     disk.world.close(file_);
     file_ = FileId{};
     disk.world.rename(Dir::Snapshots, taking_name(zxid_), snapshot_name(zxid_), Lane::Bulk);
@@ -71,6 +132,7 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
   if (const auto* named = std::get_if<DirSynced>(&event)) {
     if (state_ != State::Naming || named->token != token_) return false;
     state_ = State::Idle;
+    if (doublings_ > 0) --doublings_;
     disk.world.sample("snapshottime", (disk.world.now() - started_).ms());
     finished_ = zxid_;
     return true;

@@ -9,28 +9,52 @@
 
 #include "core/base/bytes.h"
 #include "core/base/ids.h"
+#include "core/base/time.h"
+#include "core/config.h"
 #include "core/event.h"
 #include "core/storage/disk_script.h"
+#include "core/storage/snapshot.h"
 #include "core/tree/data_tree.h"
 
 namespace vivarium {
 
+// The state is that of the start, encoded in slices between which the tree may change: one in a
+// turn at most, with a pause behind it, and none while the disk owes more than a bound. A snapshot
+// for which too many old images would have to be kept is given up; the next attempt takes twice as
+// much at a time.
 class SnapshotTaker {
  public:
-  static constexpr size_t kSliceBytes = 1 << 20;
+  static constexpr size_t kSliceBytes = 512 << 10;
+  static constexpr Duration kSlicePause = milliseconds(1);
+  static constexpr uint32_t kDoublingsMax = 16;
+
+  SnapshotTaker() = default;
+  explicit SnapshotTaker(const Config& config);
 
   bool running() const { return state_ != State::Idle; }
-  void start(Disk& disk, const DataTree& tree);
+  void start(Disk& disk, DataTree& tree);
   // Gives up. The result is a snapshot that has its name already and must be reckoned with.
   std::optional<Zxid> cancel(Disk& disk);
   bool step(const Event& event, Disk& disk);
+  // The next slice when it is due; once in a turn.
+  void advance(Disk& disk, DataTree& tree);
+  Instant deadline() const;
   // The snapshot that has become durable under its name since the last call.
   std::optional<Zxid> take_finished();
   // One could not be written since the last call.
   bool take_failed() { return std::exchange(failed_, false); }
 
  private:
-  enum class State : uint8_t { Idle, Writing, Naming };
+  enum class State : uint8_t { Idle, Encoding, Syncing, Naming };
+
+  uint64_t owed_bytes() const { return size_ - synced_; }
+  uint64_t owed_bytes_max() const { return owed_bytes_max_ << doublings_; }
+  void fail(Disk& disk);
+  void sync(Disk& disk);
+
+  uint32_t slice_elements_ = 0;
+  uint64_t image_bytes_max_ = 0;
+  uint64_t owed_bytes_max_ = 0;
 
   State state_ = State::Idle;
   Zxid zxid_;
@@ -39,6 +63,14 @@ class SnapshotTaker {
   Instant started_;
   std::optional<Zxid> finished_;
   bool failed_ = false;
+
+  uint64_t name_ = 0;  // of the tree's snapshot; 0: none
+  std::optional<SnapshotEncoder> encoder_;
+  Instant next_slice_;
+  uint32_t doublings_ = 0;
+  uint64_t size_ = 0;     // written so far
+  uint64_t syncing_ = 0;  // of that, what the sync under way covers; 0: there is none
+  uint64_t synced_ = 0;
 };
 
 class SnapshotReceiver {

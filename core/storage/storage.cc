@@ -22,7 +22,8 @@ bool is_of_files(const Event& event) {
 Storage::Storage(const Config& config)
     : config_(config),
       config_files_(config),
-      history_(config.history_txns_max, config.history_bytes_max) {}
+      history_(config.history_txns_max, config.history_bytes_max),
+      taker_(config) {}
 
 // ------------------------------------------------------------------------------------- recovery
 
@@ -152,7 +153,7 @@ void Storage::advance(Disk& disk) {
   epochs_.advance(disk, last_durable(), busy());
 }
 
-void Storage::end_turn(World& world, const DataTree& tree) {
+void Storage::end_turn(World& world, DataTree& tree) {
   if (recovering_) return;
   Disk d = disk(world);
   if (log_.started()) {
@@ -165,11 +166,13 @@ void Storage::end_turn(World& world, const DataTree& tree) {
     history_.trim(tree.last_applied());
     if (purge_due_) purge_when_due(world);
   }
+  taker_.advance(d, tree);
   advance(d);
 }
 
 Instant Storage::deadline() const {
-  return std::min({frontier_.deadline(), log_.deadline(), snapshot_retry_, purge_at_});
+  return std::min(
+      {frontier_.deadline(), log_.deadline(), taker_.deadline(), snapshot_retry_, purge_at_});
 }
 
 void Storage::on_deadline(World& world) {
@@ -514,7 +517,7 @@ bool Storage::enough_for_snapshot() const {
          (snapshot_after_bytes_ != 0 && bytes_since_snapshot_ >= snapshot_after_bytes_);
 }
 
-void Storage::maybe_snapshot(World& world, const DataTree& tree) {
+void Storage::maybe_snapshot(World& world, DataTree& tree) {
   if (busy() || installing() || taker_.running() || !log_.started()) return;
   if (snapshot_retry_ != Instant::never() && !snapshot_asked_) return;
   if (snapshot_after_txns_ == 0) choose_snapshot_interval(world);

@@ -49,8 +49,9 @@ class Storage {
   void recover(World& world, DataTree& tree);
   // Every file event goes here. True: it was one of Storage's.
   bool step(const Event& event, World& world, DataTree& tree);
-  // Ends the turn: one write and one sync for all that was appended, the frontier when due.
-  void end_turn(World& world, const DataTree& tree);
+  // Ends the turn: one write and one sync for all that was appended, the frontier when due, a slice
+  // of the snapshot that is being taken.
+  void end_turn(World& world, DataTree& tree);
   // A deadline of its own (frontier sync), Instant::never() when there is none.
   Instant deadline() const;
   void on_deadline(World& world);
@@ -157,8 +158,9 @@ class Storage {
   // Takes a snapshot of `tree` (exact, at tree.last_applied() <= last_durable()) when enough txns
   // were appended since the last one and none is running; rolls the log and purges afterwards. Only
   // committed state may be given (hazards S20). One that could not be written is tried again after
-  // a pause, which doubles from failure to failure.
-  void maybe_snapshot(World& world, const DataTree& tree);
+  // a pause, which doubles from failure to failure. It is written in slices, turn by turn, while
+  // `tree` goes on.
+  void maybe_snapshot(World& world, DataTree& tree);
   // One is due at the next maybe_snapshot(), whatever the count and however the last one ended.
   void ask_for_snapshot() { snapshot_asked_ = true; }
   // The newest one that was written or read in this life; its file is whole and durable.

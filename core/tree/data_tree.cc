@@ -242,6 +242,7 @@ void DataTree::clear() {
   data_bytes_ = 0;
   sessions_.clear();
   earlier_config_.clear();
+  snapshots_.clear();
 }
 
 void DataTree::load_session(SessionId session, int32_t timeout_ms) {
@@ -287,12 +288,43 @@ void DataTree::set_config(std::string_view text, Zxid version, WallTime now) {
   account(slot);
 }
 
+// --- snapshots
+
+void DataTree::begin_snapshot(uint64_t name, size_t image_bytes_max) {
+  CHECK(snapshot(name) == nullptr);
+  snapshots_.emplace_back(name, TreeSnapshot(*this, image_bytes_max));
+}
+
+TreeSnapshot* DataTree::snapshot(uint64_t name) {
+  for (auto& entry : snapshots_) {
+    if (entry.first == name) return &entry.second;
+  }
+  return nullptr;
+}
+
+void DataTree::end_snapshot(uint64_t name) {
+  std::erase_if(snapshots_, [name](const auto& entry) { return entry.first == name; });
+}
+
+void DataTree::keep_links(Slot slot) {
+  for (auto& entry : snapshots_) entry.second.before_links(*this, slot);
+}
+
+void DataTree::keep_session(SessionId session) {
+  for (auto& entry : snapshots_) entry.second.before_session(*this, session);
+}
+
 // --- structure, hashes and counters kept in step
 
 DataTree::Slot DataTree::add_node(Slot parent, std::string_view path, ByteView data, bool null_data,
                                   const Acl& acl, const StatPersisted& stat) {
   CHECK((parent == kNone) == path.empty());
+  if (parent != kNone) {
+    const Slot last = nodes_[parent].last_child;
+    keep_links(last == kNone ? parent : last);
+  }
   const Slot slot = nodes_.add(parent, last_name(path), data, null_data, traits_of(path));
+  for (auto& entry : snapshots_) entry.second.created(slot);
   if (parent == kNone) root_ = slot;
   Node& node = nodes_[slot];
   set_stat(stat, node);
@@ -316,6 +348,8 @@ void DataTree::remove_node(Slot slot, std::string_view path) {
   if (kind == NodeKind::Container || kind == NodeKind::Ttl) unowned_.erase(slot);
   acls_.release(node.acl);
   data_bytes_ -= path.size() + data_size;
+  keep_links(slot);
+  keep_links(node.previous == kNone ? node.parent : node.previous);
   nodes_.remove(slot);
   quota_removed(path, data_size);
 }
@@ -379,6 +413,7 @@ Hash128 DataTree::element_hash(const Node& node) const {
 }
 
 void DataTree::unaccount(Slot slot) {
+  for (auto& entry : snapshots_) entry.second.before_content(*this, slot);
   const Node& node = nodes_[slot];
   if (!node.has(NodeStore::kOutsideDigest)) digest_ -= node_digest(node.content_crc, stat_of(node));
   state_hash_ -= element_hash(node);
@@ -423,6 +458,7 @@ void DataTree::unlink_owned(Slot slot) {
 }
 
 void DataTree::apply_create_session(SessionId session, int32_t timeout_ms) {
+  keep_session(session);
   const auto [entry, added] = sessions_.try_emplace(session, timeout_ms);
   if (!added) state_hash_ -= session_hash(session, entry->second);
   entry->second = timeout_ms;
@@ -432,6 +468,7 @@ void DataTree::apply_create_session(SessionId session, int32_t timeout_ms) {
 void DataTree::forget_session(SessionId session) {
   const auto found = sessions_.find(session);
   if (found == sessions_.end()) return;
+  keep_session(session);
   state_hash_ -= session_hash(session, found->second);
   sessions_.erase(found);
 }

@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -24,26 +25,13 @@
 #include "core/tree/acl.h"
 #include "core/tree/node_store.h"
 #include "core/tree/quota.h"
+#include "core/tree/stat_persisted.h"
+#include "core/tree/tree_snapshot.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/codes.h"
 #include "core/wire/txn.h"
 
 namespace vivarium {
-
-// Stored form (60 bytes in snapshots): cversion counts creations only; ephemeral_owner carries the
-// container and TTL markers.
-struct StatPersisted {
-  Zxid czxid;
-  Zxid mzxid;
-  int64_t ctime_ms = 0;
-  int64_t mtime_ms = 0;
-  int32_t version = 0;
-  int32_t cversion = 0;
-  int32_t aversion = 0;
-  int64_t ephemeral_owner = 0;
-  Zxid pzxid;
-  bool operator==(const StatPersisted&) const = default;
-};
 
 // What an ephemeral_owner says (semantics section 1). The sign bit alone is a container, 0xff in
 // the top byte a TTL node, anything else but 0 the owning session.
@@ -155,6 +143,12 @@ class DataTree {
   bool load_node(std::string_view path, ByteView data, bool null_data, Acl acl,
                  const StatPersisted& stat);
 
+  // --- the state as it is now, to be read in slices while the tree changes. Its name is the
+  // caller's, and means one snapshot of this tree. Null: it has ended, or lost its tree.
+  void begin_snapshot(uint64_t name, size_t image_bytes_max);
+  TreeSnapshot* snapshot(uint64_t name);
+  void end_snapshot(uint64_t name);
+
   // Counts all quota statistics anew, as ZooKeeper does after loading a snapshot; due after one
   // that is not exact (disk-formats section 6).
   void recount_quotas();
@@ -202,6 +196,9 @@ class DataTree {
   // A znode's share in digest and state hash: taken out before a change, put in after it.
   void unaccount(Slot slot);
   void account(Slot slot);
+  // What a running snapshot has not read yet keeps its old image.
+  void keep_links(Slot slot);
+  void keep_session(SessionId session);
   void link_owned(Slot slot);
   void unlink_owned(Slot slot);
   const Acl& acl_of(Slot slot) const { return acls_.get(nodes_[slot].acl); }
@@ -226,6 +223,7 @@ class DataTree {
   uint64_t data_bytes_ = 0;
   std::map<SessionId, int32_t> sessions_;
   std::string earlier_config_;
+  std::vector<std::pair<uint64_t, TreeSnapshot>> snapshots_;  // running, by name
 };
 
 }  // namespace vivarium

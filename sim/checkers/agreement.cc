@@ -54,6 +54,21 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
   }
 }
 
+void Agreement::snapshot_named(ServerIndex server, Zxid zxid, const DataTree* tree, SimTime now,
+                               Verdict& verdict) const {
+  const auto known = states_.find(zxid);
+  if (known == states_.end()) return;  // nobody has shown it: it came between two others
+  const TreeState& state = known->second;
+  verdict.expect(
+      Checker::SnapZxid,
+      tree != nullptr && tree->state_hash() == state.hash && tree->digest() == state.digest, now,
+      [&] {
+        return fmt::format(
+            "the snapshot {:x} of s{} {}", zxid.value, server + 1,
+            tree == nullptr ? "cannot be read" : "holds another state than that zxid's");
+      });
+}
+
 void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTime now) {
   for (ServerIndex i = 0; i < delivered_.size(); ++i) {
     const std::vector<Zxid> zxids = ledger.between(i, end, upto);

@@ -1,6 +1,7 @@
 // What servers deliver is one sequence (K-PREFIX, K-AGREE), nothing committed is ever missing from
 // it (K-COMMITTED), and the state after each zxid is the same wherever and however it was reached
-// (K-LOGTREE). "Delivered" is what clients may see: a serving server's applied txns.
+// (K-LOGTREE), in a snapshot too (K-SNAPZXID). "Delivered" is what clients may see: a serving
+// server's applied txns.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,9 @@ class Agreement {
   // After a step of a server; `before` are its facts after the step before.
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
                const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict);
+  // A server gives a snapshot its name. `tree` is what can be read of it; null: it cannot be read.
+  void snapshot_named(ServerIndex server, Zxid zxid, const DataTree* tree, SimTime now,
+                      Verdict& verdict) const;
   void died(ServerIndex server) { delivered_[server] = Zxid{}; }
 
   // The one sequence, as far as anybody has delivered it.

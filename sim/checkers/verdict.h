@@ -25,6 +25,7 @@ enum class Checker : uint8_t {
   MemDisk,
   Recover,
   LogTree,
+  SnapZxid,
   Quorum,
   Cfg,
   Result,
@@ -44,15 +45,15 @@ enum class Checker : uint8_t {
   Stable,
   Live
 };
-inline constexpr size_t kCheckers = 29;
+inline constexpr size_t kCheckers = 30;
 
 constexpr std::string_view name_of(Checker checker) {
   constexpr std::array<std::string_view, kCheckers> kNames{
-      "K-PREFIX",     "K-AGREE",        "K-COMMITTED", "K-LEADER1", "K-PROMISE",  "K-EPOCHMONO",
-      "K-ZXIDUNIQ",   "K-DURACK",       "K-MEMDISK",   "K-RECOVER", "K-LOGTREE",  "K-QUORUM",
-      "K-CFG",        "K-RESULT",       "K-FIFO",      "K-SEQ",     "K-MONO",     "K-SYNC",
-      "K-ATOMIC",     "K-SEQNAME",      "K-SESSION",   "K-EPH",     "K-NOEXPIRE", "K-WATCH-ORDER",
-      "K-WATCH-ONCE", "K-WATCH-RECONN", "K-ADMIN",     "K-STABLE",  "K-LIVE"};
+      "K-PREFIX",      "K-AGREE",      "K-COMMITTED",    "K-LEADER1", "K-PROMISE", "K-EPOCHMONO",
+      "K-ZXIDUNIQ",    "K-DURACK",     "K-MEMDISK",      "K-RECOVER", "K-LOGTREE", "K-SNAPZXID",
+      "K-QUORUM",      "K-CFG",        "K-RESULT",       "K-FIFO",    "K-SEQ",     "K-MONO",
+      "K-SYNC",        "K-ATOMIC",     "K-SEQNAME",      "K-SESSION", "K-EPH",     "K-NOEXPIRE",
+      "K-WATCH-ORDER", "K-WATCH-ONCE", "K-WATCH-RECONN", "K-ADMIN",   "K-STABLE",  "K-LIVE"};
   return kNames[static_cast<size_t>(checker)];
 }
 

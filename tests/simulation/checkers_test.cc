@@ -223,6 +223,24 @@ TEST(Checkers, LogTreeFiresWhenOneZxidMeansTwoStates) {
             "K-LOGTREE: the state of s2 at zxid 100000003 differs from that of s1");
 }
 
+TEST(Checkers, SnapZxidFiresWhenASnapshotHoldsAnotherState) {
+  Servers s;
+  s.commit_three();
+  s.agreement.snapshot_named(1, Zxid(1, 2), nullptr, kNow, s.verdict);
+  ASSERT_EQ(said(s.verdict), "") << "of a state that nobody has shown nothing is known";
+  s.agreement.snapshot_named(1, Zxid(1, 3), &s.tree, kNow, s.verdict);
+  ASSERT_EQ(said(s.verdict), "");
+  Verdict unread;
+  s.agreement.snapshot_named(1, Zxid(1, 3), nullptr, kNow, unread);
+  EXPECT_EQ(said(unread), "K-SNAPZXID: the snapshot 100000003 of s2 cannot be read");
+  DataTree later = s.tree;
+  Effects effects;
+  later.apply(create_txn(Zxid(1, 4), "/later"), effects);
+  s.agreement.snapshot_named(1, Zxid(1, 3), &later, kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict),
+            "K-SNAPZXID: the snapshot 100000003 of s2 holds another state than that zxid's");
+}
+
 // ------------------------------------------------------------------------------------- Leadership
 
 TEST(Checkers, Leader1FiresOnTwoLeadersOfAnEpoch) {

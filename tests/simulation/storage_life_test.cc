@@ -1,6 +1,10 @@
 // The life of a storage on a disk without faults: what is said to be durable is found again.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+
+#include "core/storage/snapshot.h"
 #include "tests/simulation/storage_host.h"
 
 namespace vivarium::storage_test {
@@ -100,6 +104,152 @@ TEST(StorageLife, ASnapshotThatFailedIsTriedAgainAfterAPauseThatGrows) {
   ASSERT_TRUE(attempt());
   EXPECT_EQ(storage.newest_snapshot(), Zxid(1, 30));
   EXPECT_FALSE(attempt());
+}
+
+// --- snapshots in slices
+
+Config sliced(uint32_t elements) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_txns = 20;
+  config.snapshot_slice_elements = elements;
+  return config;
+}
+
+DataTree snapshot_on_disk(StorageHost& host, Zxid zxid) {
+  const std::string name = snapshot_name(zxid);
+  const auto file = host.disk().content(Dir::Snapshots, name, sim::SimDisk::Image::Durable);
+  DataTree tree;
+  tree.clear();
+  if (!file) {
+    ADD_FAILURE() << "there is no " << name;
+    return tree;
+  }
+  SnapshotFileReader reader;
+  EXPECT_TRUE(reader.feed(*file, tree));
+  EXPECT_TRUE(reader.finish().has_value());
+  return tree;
+}
+
+// One turn later: what is due is done, all completions have come.
+void turn(StorageHost& host) {
+  host.world().pass(SnapshotTaker::kSlicePause);
+  if (host.storage().deadline() <= host.world().now()) host.storage().on_deadline(host.world());
+  host.end_turn();
+  while (host.step()) continue;
+}
+
+void write_txns(StorageHost& host, uint32_t from, uint32_t to, size_t bytes = 10) {
+  host.append_run(0, from, to, bytes);
+  host.end_turn();
+  while (host.step()) continue;
+  host.apply();
+}
+
+TEST(StorageLife, ASnapshotInSlicesHoldsTheStateOfItsStart) {
+  StorageHost host(sim::SimDisk{}, sliced(2));
+  host.found();
+  write_txns(host, 1, 20);
+  const DataTree before = host.tree();
+  host.storage().maybe_snapshot(host.world(), host.tree());
+  uint32_t turns = 0;
+  while (host.storage().newest_snapshot() != Zxid(0, 20)) {
+    ASSERT_LT(turns, 100U);
+    write_txns(host, 21 + turns, 21 + turns);
+    ++turns;
+    EXPECT_LE(host.storage().deadline(), host.world().now() + SnapshotTaker::kSlicePause);
+    turn(host);
+  }
+  EXPECT_GT(turns, 10U) << "24 znodes are looked at, and then written, 2 at a time";
+  EXPECT_EQ(snapshot_on_disk(host, Zxid(0, 20)).state_hash(), before.state_hash());
+  EXPECT_NE(host.tree().state_hash(), before.state_hash());
+  StorageHost next = restarted(host, sliced(2));
+  EXPECT_EQ(next.tree().state_hash(), host.tree().state_hash());
+}
+
+// Whatever is written meanwhile, in the end a slice is large enough.
+TEST(StorageLife, ASnapshotThatKeepsTooManyImagesIsGivenUpAndTriedInLargerSlices) {
+  Config config = sliced(1);
+  config.snapshot_image_bytes_max = 600;
+  StorageHost host(sim::SimDisk{}, config);
+  host.found();
+  write_txns(host, 1, 20);
+  Storage& storage = host.storage();
+  uint32_t counter = 20;
+  for (uint32_t turns = 0; storage.newest_snapshot() == Zxid{}; ++turns) {
+    ASSERT_LT(turns, 1000U);
+    const uint64_t failed = storage.snapshots_failed();
+    storage.maybe_snapshot(host.world(), host.tree());
+    const std::string path = "/t0-" + std::to_string(1 + turns % 20);
+    Txn txn;
+    txn.header = {SessionId{1}, 1, Zxid(0, ++counter), {1}, TxnType::SetData};
+    txn.body = SetDataTxn{path, as_bytes("other"), false, 1};
+    Effects effects;
+    host.tree().apply(txn, effects);
+    ASSERT_EQ(effects.error, ErrorCode::Ok);
+    txn.digest = TxnDigest{kDigestVersion, host.tree().digest()};
+    storage.append(host.world(), txn.header.zxid, share(encode_txn(txn)));
+    turn(host);
+    if (storage.snapshots_failed() != failed) host.world().pass(Storage::kSnapshotPauseMax);
+  }
+  EXPECT_GT(storage.snapshots_failed(), 2U);
+  const auto& lines = host.world().lines();
+  const auto given_up = std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+    return line.find(
+               "is given up: what changed meanwhile exceeds 600 bytes; it is tried again in "
+               "larger slices") != std::string::npos;
+  });
+  EXPECT_EQ(static_cast<uint64_t>(given_up), storage.snapshots_failed());
+}
+
+// What has been handed to the disk and is not durable is bounded, too.
+TEST(StorageLife, ASnapshotInSlicesWaitsForItsDisk) {
+  Config config = sliced(2);
+  config.snapshot_unsynced_bytes_max = 1500;
+  StorageHost host(sim::SimDisk{}, config);
+  host.found();
+  write_txns(host, 1, 40, 200);
+  host.world().hold("taking.");
+  host.storage().maybe_snapshot(host.world(), host.tree());
+  const auto written = [&host] {
+    for (const DirEntry& entry : host.disk().list(Dir::Snapshots, sim::SimDisk::Image::Cached)) {
+      if (entry.name.starts_with("taking.")) return entry.size;
+    }
+    return uint64_t{0};
+  };
+  const auto held_turn = [&host] {
+    host.world().pass(SnapshotTaker::kSlicePause);
+    host.end_turn();
+    while (host.world().deliver_oldest(
+        [&host](const Event& event) { host.storage().step(event, host.world(), host.tree()); })) {
+      host.end_turn();
+    }
+  };
+  for (int i = 0; i < 200; ++i) held_turn();
+  EXPECT_GT(written(), 1500U);
+  EXPECT_LT(written(), 2600U) << "the bound and one slice";
+  const uint64_t waiting = written();
+  for (int i = 0; i < 20; ++i) held_turn();
+  EXPECT_EQ(written(), waiting) << "only the sync lets it go on";
+  host.world().release();
+  for (int i = 0; i < 200; ++i) turn(host);
+  EXPECT_EQ(host.storage().newest_snapshot(), Zxid(0, 40));
+  EXPECT_EQ(snapshot_on_disk(host, Zxid(0, 40)).state_hash(), host.tree().state_hash());
+}
+
+// A truncation takes the tree away under the snapshot, and the snapshot's file goes.
+TEST(StorageLife, ATruncationEndsASnapshotInSlices) {
+  StorageHost host(sim::SimDisk{}, sliced(2));
+  host.found();
+  write_txns(host, 1, 20);
+  host.storage().maybe_snapshot(host.world(), host.tree());
+  turn(host);
+  host.storage().truncate(host.world(), Zxid(0, 15), host.tree());
+  host.run();
+  EXPECT_EQ(host.tree().last_applied(), Zxid(0, 15));
+  EXPECT_EQ(host.storage().newest_snapshot(), Zxid{});
+  for (const DirEntry& entry : host.disk().list(Dir::Snapshots, sim::SimDisk::Image::Durable)) {
+    EXPECT_FALSE(entry.name.starts_with("taking.")) << entry.name;
+  }
 }
 
 // flushDelay, maxWriteQueuePollTime, maxBatchSize: what is appended waits for more, as long as

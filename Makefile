@@ -13,6 +13,7 @@ SEEDS ?= 1:100000
 PACKAGES := \
   g++ cmake ninja-build ccache \
   libboost-context-dev libfmt-dev libspdlog-dev libexpected-dev libcli11-dev libisal-dev libedit-dev \
+  zlib1g-dev libsnappy-dev \
   libssl-dev openssl libsasl2-dev libsasl2-modules libkrb5-dev \
   libgtest-dev libgmock-dev librapidcheck-dev nlohmann-json3-dev \
   clang-14 libclang-rt-14-dev clang-format clang-tidy \

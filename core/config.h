@@ -137,6 +137,7 @@ struct Config {
   uint32_t snapshot_every_txns = 100'000;             // snapCount: between half of it and it
   uint64_t snapshot_every_bytes = uint64_t{4} << 30;  // snapSizeLimitInKb, in the same way; 0: off
   uint32_t snapshots_kept = 3;
+  Coding snapshot_coding = Coding::Plain;  // snapshot.compression.method
   // What a snapshot takes of a step, of memory for what changes meanwhile, and may owe the disk. No
   // keys of zoo.cfg: the simulator draws small ones.
   uint32_t snapshot_slice_elements = 2000;

@@ -30,7 +30,6 @@ constexpr RefusedKey kRefused[] = {
     {"quorum.auth.enableSasl", "false", "SASL between servers is not supported"},
     {"quorum.auth.learnerRequireSasl", "false", "SASL between servers is not supported"},
     {"quorum.auth.serverRequireSasl", "false", "SASL between servers is not supported"},
-    {"snapshot.compression.method", "", "compressed snapshots are not written", true},
     {"sslQuorum", "false", "TLS between servers is not supported"},
     {"test.", "", "it belongs to ZooKeeper's own tests"},
     {"testingonly.", "", "it belongs to ZooKeeper's own tests"},

@@ -24,7 +24,8 @@ enum class Door : uint8_t { Client, Election, Quorum, Admin, Metrics };
 enum class Dir : uint8_t { Root, Snapshots, Logs, Config };
 inline constexpr size_t kDirs = 4;
 
-enum class FileError : uint8_t { NotFound, NoSpace, Io };
+// Damaged: what is in a compressed file is not of its coding.
+enum class FileError : uint8_t { NotFound, NoSpace, Io, Damaged };
 
 // The first event of a life. Nothing is known but the configuration the node was made with.
 struct Started {};

@@ -257,6 +257,21 @@ Result<void> take_purge_interval(std::string_view value, Config& config,
   return {};
 }
 
+// ZooKeeper takes a method that it does not know for none.
+Result<void> take_snapshot_coding(std::string_view value, Config& config) {
+  constexpr std::string_view kKey = "snapshot.compression.method";
+  if (value.empty()) {
+    config.snapshot_coding = Coding::Plain;
+  } else if (equal_ignoring_case(value, "gz")) {
+    config.snapshot_coding = Coding::Gzip;
+  } else if (equal_ignoring_case(value, "snappy")) {
+    config.snapshot_coding = Coding::Snappy;
+  } else {
+    return fail(fmt::format("{}: '{}' is neither gz nor snappy", kKey, value));
+  }
+  return {};
+}
+
 }  // namespace
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
@@ -288,6 +303,7 @@ std::optional<Result<void>> take_value_key(std::string_view key, std::string_vie
     return Result<void>();
   }
   if (key == "autopurge.purgeInterval") return take_purge_interval(value, config, warnings);
+  if (key == "snapshot.compression.method") return take_snapshot_coding(value, config);
   return std::nullopt;
 }
 

@@ -43,6 +43,9 @@ enum class OpenMode : uint8_t {
   Create   // read and write, created or emptied
 };
 
+// How the bytes of a file lie on the disk.
+enum class Coding : uint8_t { Plain, Gzip, Snappy };
+
 enum class LogLevel : uint8_t { Debug, Info, Warn, Error };
 
 // How the process ends: 0 asked for, 1 cannot go on (the text says why).
@@ -99,6 +102,15 @@ class World {
   // --- files, by plain name inside a directory.
   virtual FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane,
                       OnError on_error) = 0;
+  // The same for a file that is compressed on the disk, on Lane::Bulk and with OnError::Report; who
+  // compresses and unpacks is the World's business, the core sees plain bytes. Create: written in
+  // order from the beginning, until end_coded() says that nothing follows. Read: read in order; its
+  // size is not known before (FileOpened does not tell it), and what is not of that coding ends it
+  // with FileFailed{Damaged}.
+  virtual FileId open_coded(Dir dir, std::string_view name, OpenMode mode, Coding) {
+    return open(dir, name, mode, Lane::Bulk, OnError::Report);
+  }
+  virtual void end_coded(FileId) {}
   virtual void write(FileId file, uint64_t offset, ByteView bytes) = 0;
   virtual void write_shared(FileId file, uint64_t offset, SharedBytes bytes) = 0;
   // Extends the file with real zeros from `offset` for `length` bytes. The only operation that may

@@ -14,6 +14,7 @@
 #include "core/base/ids.h"
 #include "core/event.h"
 #include "core/world.h"
+#include "disk/coding.h"
 #include "disk/fd.h"
 #include "disk/syscalls.h"
 
@@ -38,11 +39,18 @@ struct OpenFile {
   OnError on_error{};
   Fd fd;
   bool reaches_disk = true;  // false: a sync is answered when all is written
+  Coding coding = Coding::Plain;
   // Of the lane's thread: what the current batch has gathered, and whether the file is failed.
   std::vector<PendingWrite> writes;
   std::vector<uint64_t> sync_tokens;
   bool dirty = false;
   bool failed = false;
+  // Of the lane's thread too: a coded file is written or read once, in order.
+  std::unique_ptr<StreamEncoder> encoder;
+  std::unique_ptr<StreamDecoder> decoder;
+  uint64_t plain_at = 0;  // where the next plain byte stands
+  uint64_t coded_at = 0;  // and where its coded one
+  bool at_end = false;    // all that can be read was read
 };
 using OpenFilePtr = std::shared_ptr<OpenFile>;
 
@@ -54,6 +62,7 @@ struct DiskOp {
     Truncate,
     Sync,
     Read,
+    EndCoded,
     Close,
     // Of names, on the names' thread.
     Open,

@@ -66,7 +66,9 @@ FileDisk::Slot* FileDisk::find(FileId file) {
   return alive ? &slot : nullptr;
 }
 
-FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) {
+FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error,
+                      Coding coding) {
+  CHECK(coding == Coding::Plain || mode != OpenMode::Update);
   uint32_t index = static_cast<uint32_t>(slots_.size());
   if (free_slots_.empty()) {
     slots_.emplace_back();
@@ -87,6 +89,7 @@ FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, 
   slot.file->mode = mode;
   slot.file->lane = lane;
   slot.file->on_error = on_error;
+  slot.file->coding = coding;
   const bool of_log = dir == Dir::Logs && (name.starts_with("log.") || name.starts_with("spare."));
   slot.file->reaches_disk = sync_log_ || !of_log;
   DiskOp op;
@@ -175,6 +178,15 @@ void FileDisk::read(FileId file, uint64_t offset, uint64_t length, uint64_t toke
   op.offset = offset;
   op.length = length;
   op.token = token;
+  issue(*slot, std::move(op));
+}
+
+void FileDisk::end_coded(FileId file) {
+  Slot* slot = find(file);
+  if (slot == nullptr) return;
+  CHECK(slot->file->coding != Coding::Plain);
+  DiskOp op;
+  op.kind = DiskOp::Kind::EndCoded;
   issue(*slot, std::move(op));
 }
 
@@ -308,7 +320,8 @@ void FileDisk::handle_opened(const Completion& done, const Deliver& deliver) {
   for (DiskOp& op : slot.waiting) queue.push_back(std::move(op));
   slot.waiting.clear();
   if (slot.closed) return release(done.file.slot);
-  deliver(FileOpened{done.file, done.offset});
+  const bool coded = slot.file->coding != Coding::Plain;
+  deliver(FileOpened{done.file, coded ? 0 : done.offset});
 }
 
 void FileDisk::finish() {

@@ -49,7 +49,9 @@ class FileDisk {
   FileDisk& operator=(const FileDisk&) = delete;
 
   // --- World's operations. Calls on a dead handle do nothing.
-  FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error);
+  FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error,
+              Coding coding = Coding::Plain);
+  void end_coded(FileId file);
   void write(FileId file, uint64_t offset, ByteView bytes);
   void write_shared(FileId file, uint64_t offset, SharedBytes bytes);
   void preallocate(FileId file, uint64_t offset, uint64_t length);

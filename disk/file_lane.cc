@@ -15,6 +15,7 @@ namespace {
 
 constexpr size_t kPartsMax = IOV_MAX;
 constexpr size_t kZerosSize = 1 << 20;
+constexpr size_t kCodedPieceBytes = 64 << 10;
 
 // Writes all parts at `offset`; 0 or the errno that stopped it.
 int write_parts(Syscalls& calls, int fd, std::vector<iovec>& parts, uint64_t offset) {
@@ -62,8 +63,13 @@ void FileLane::execute(DiskOp& op) {
     case DiskOp::Kind::Write:
       if (file.failed || op.write.view().empty()) return;
       gather(op.file);
+      if (file.coding != Coding::Plain) return encode(file, std::move(op.write));
       file.writes.push_back(std::move(op.write));
       return;
+    case DiskOp::Kind::EndCoded:
+      if (file.failed) return;
+      gather(op.file);
+      return end_coded(file);
     case DiskOp::Kind::Sync:
       if (file.failed) return;
       gather(op.file);
@@ -86,7 +92,8 @@ void FileLane::execute(DiskOp& op) {
   if (file.failed || shared_.dead()) return;
   if (op.kind == DiskOp::Kind::Preallocate) preallocate(file, op.offset, op.length);
   if (op.kind == DiskOp::Kind::Truncate) truncate(file, op.offset);
-  if (op.kind == DiskOp::Kind::Read) read(file, op);
+  if (op.kind == DiskOp::Kind::Read && file.coding == Coding::Plain) read(file, op);
+  if (op.kind == DiskOp::Kind::Read && file.coding != Coding::Plain) read_coded(file, op);
   if (op.kind == DiskOp::Kind::Close) file.fd.reset();
 }
 
@@ -206,18 +213,83 @@ void FileLane::read(OpenFile& file, const DiskOp& op) {
   done.token = op.token;
   done.offset = op.offset;
   done.bytes.resize(op.offset < size ? std::min(op.length, size - op.offset) : 0);
+  const std::optional<size_t> filled = read_at(file, op.offset, done.bytes);
+  if (!filled) return;
+  done.bytes.resize(*filled);
+  shared_.post(std::move(done));
+}
+
+std::optional<size_t> FileLane::read_at(OpenFile& file, uint64_t offset, std::span<Byte> to) {
   size_t filled = 0;
-  while (filled < done.bytes.size()) {
-    const ssize_t n =
-        shared_.calls().pread(file.fd.get(), done.bytes.data() + filled, done.bytes.size() - filled,
-                              static_cast<off_t>(op.offset + filled));
+  while (filled < to.size()) {
+    const ssize_t n = shared_.calls().pread(file.fd.get(), to.data() + filled, to.size() - filled,
+                                            static_cast<off_t>(offset + filled));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(file, "read", errno);
+    if (n < 0) {
+      fail(file, "read", errno);
+      return std::nullopt;
+    }
     if (n == 0) break;
     filled += static_cast<size_t>(n);
   }
-  done.bytes.resize(filled);
+  return filled;
+}
+
+// ------------------------------------------------------------------------------------- codings
+
+void FileLane::encode(OpenFile& file, PendingWrite plain) {
+  CHECK(file.mode == OpenMode::Create && plain.offset == file.plain_at);
+  if (file.encoder == nullptr) file.encoder = make_encoder(file.coding);
+  PendingWrite coded;
+  coded.offset = file.coded_at;
+  file.encoder->put(plain.view(), coded.owned);
+  file.plain_at = plain.end();
+  file.coded_at = coded.end();
+  if (!coded.owned.empty()) file.writes.push_back(std::move(coded));
+}
+
+void FileLane::end_coded(OpenFile& file) {
+  CHECK(file.mode == OpenMode::Create);
+  if (file.encoder == nullptr) file.encoder = make_encoder(file.coding);
+  PendingWrite coded;
+  coded.offset = file.coded_at;
+  file.encoder->end(coded.owned);
+  file.coded_at = coded.end();
+  if (!coded.owned.empty()) file.writes.push_back(std::move(coded));
+}
+
+// Takes of the file no more than is needed for what was asked.
+void FileLane::read_coded(OpenFile& file, const DiskOp& op) {
+  CHECK(file.mode == OpenMode::Read && (op.offset == file.plain_at || file.at_end));
+  if (file.decoder == nullptr) file.decoder = make_decoder(file.coding);
+  Completion done;
+  done.kind = Completion::Kind::Read;
+  done.file = file.id;
+  done.token = op.token;
+  done.offset = op.offset;
+  Bytes piece(kCodedPieceBytes);
+  while (done.bytes.size() < op.length && !file.at_end) {
+    const size_t room = static_cast<size_t>(op.length) - done.bytes.size();
+    const StreamDecoder::State state = file.decoder->take(room, done.bytes);
+    if (state == StreamDecoder::State::Damaged) return fail_damaged(file);
+    if (state == StreamDecoder::State::Full) continue;
+    const std::optional<size_t> got = read_at(file, file.coded_at, piece);
+    if (!got) return;
+    if (*got == 0) {
+      if (!file.decoder->whole()) return fail_damaged(file);
+      file.at_end = true;
+      break;
+    }
+    file.coded_at += *got;
+    file.decoder->feed(ByteView(piece).first(*got));
+  }
+  file.plain_at += done.bytes.size();
   shared_.post(std::move(done));
+}
+
+void FileLane::fail_damaged(OpenFile& file) {
+  CHECK(file.on_error == OnError::Report);
+  tell_failed(file, FileError::Damaged);
 }
 
 void FileLane::fail(OpenFile& file, const char* operation, int error) {
@@ -225,13 +297,17 @@ void FileLane::fail(OpenFile& file, const char* operation, int error) {
     shared_.die(fmt::format("{} of {}", operation, file.name), error);
     return;
   }
+  tell_failed(file, file_error(error));
+}
+
+void FileLane::tell_failed(OpenFile& file, FileError error) {
   CHECK(!file.failed);
   file.failed = true;
   file.fd.reset();
   Completion done;
   done.kind = Completion::Kind::Failed;
   done.file = file.id;
-  done.error = file_error(error);
+  done.error = error;
   shared_.post(std::move(done));
 }
 

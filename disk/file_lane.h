@@ -3,6 +3,8 @@
 // no other operation separates are answered by one fdatasync behind those writes.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "disk/disk_op.h"
@@ -25,8 +27,15 @@ class FileLane {
   bool write_zeros(OpenFile& file, uint64_t offset, uint64_t length);
   void truncate(OpenFile& file, uint64_t size);
   void read(OpenFile& file, const DiskOp& op);
+  // The number of bytes, at most those of `to`; nullopt: the file failed.
+  std::optional<size_t> read_at(OpenFile& file, uint64_t offset, std::span<Byte> to);
+  void encode(OpenFile& file, PendingWrite plain);
+  void end_coded(OpenFile& file);
+  void read_coded(OpenFile& file, const DiskOp& op);
   // What a failure means is the file's choice.
   void fail(OpenFile& file, const char* operation, int error);
+  void fail_damaged(OpenFile& file);
+  void tell_failed(OpenFile& file, FileError error);
 
   DiskShared& shared_;
   std::vector<OpenFilePtr> dirty_;  // files with gathered writes or syncs, in the order issued

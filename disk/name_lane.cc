@@ -67,6 +67,7 @@ void NameLane::execute(DiskOp& op) {
     case DiskOp::Kind::Truncate:
     case DiskOp::Kind::Sync:
     case DiskOp::Kind::Read:
+    case DiskOp::Kind::EndCoded:
     case DiskOp::Kind::Close:
       break;
   }

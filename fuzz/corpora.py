@@ -4,6 +4,7 @@
 They are made of the golden data (real clients, peers and files), and of the keys of zoo.cfg and the
 words of operators that the source names. What the first bytes of an input mean stands in each fuzzer.
 """
+import gzip
 import json
 import pathlib
 import re
@@ -11,7 +12,7 @@ import struct
 import sys
 import tarfile
 
-FUZZERS = ("acl", "admin", "config", "quorum", "session", "storage", "wire")
+FUZZERS = ("acl", "admin", "coding", "config", "quorum", "session", "storage", "wire")
 INPUT_BYTES_MAX = 4096
 
 # wire_fuzz's decoders of client frames, by operation.
@@ -154,12 +155,17 @@ def data_directories(corpora: Corpora, golden: pathlib.Path) -> None:
                 if name.startswith("log."):
                     corpora.add("storage", bytes([0, 63]) + data[:INPUT_BYTES_MAX - 2])
                     log_records(corpora, data)
-                elif name.startswith("snapshot.") and not name.endswith((".gz", ".snappy")):
+                elif name.endswith(".gz"):
+                    corpora.add("coding", bytes([0, 200]) + data)
+                elif name.endswith(".snappy"):
+                    corpora.add("coding", bytes([1, 200]) + data)
+                elif name.startswith("snapshot."):
                     corpora.add("storage", bytes([2, 63]) + data)
                     corpora.add("storage", bytes([1, 63]) + data[16:])
                 elif name.endswith("Epoch"):
                     corpora.add("storage", bytes([4, 0]) + data)
     corpora.add("storage", bytes([3, 0]) + bytes(512))
+    corpora.add("coding", bytes([0, 9]) + gzip.compress(b"short" * 9, mtime=0))
 
 
 def log_records(corpora: Corpora, data: bytes) -> None:

@@ -359,6 +359,10 @@ SaslAnswer EpollLoop::sasl(LinkId link, ByteView token) {
 FileId EpollLoop::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) {
   return disk_->open(dir, name, mode, lane, on_error);
 }
+FileId EpollLoop::open_coded(Dir dir, std::string_view name, OpenMode mode, Coding coding) {
+  return disk_->open(dir, name, mode, Lane::Bulk, OnError::Report, coding);
+}
+void EpollLoop::end_coded(FileId file) { disk_->end_coded(file); }
 void EpollLoop::write(FileId file, uint64_t offset, ByteView bytes) {
   disk_->write(file, offset, bytes);
 }

@@ -82,6 +82,8 @@ class EpollLoop final : public World {
   void close(LinkId link, bool drain) override;
   SaslAnswer sasl(LinkId link, ByteView token) override;
   FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) override;
+  FileId open_coded(Dir dir, std::string_view name, OpenMode mode, Coding coding) override;
+  void end_coded(FileId file) override;
   void write(FileId file, uint64_t offset, ByteView bytes) override;
   void write_shared(FileId file, uint64_t offset, SharedBytes bytes) override;
   void preallocate(FileId file, uint64_t offset, uint64_t length) override;

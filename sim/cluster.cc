@@ -253,8 +253,8 @@ void Cluster::tap(ServerIndex server, const Call& call) {
 // Where they are written in slices; where not, restarts show what is in them.
 void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
   if (profile_.config.snapshot_slice_elements == Config().snapshot_slice_elements) return;
-  const std::optional<Zxid> zxid = parse_snapshot_name(call.name_to);
-  if (call.dir != Dir::Snapshots || !zxid) return;
+  const std::optional<SnapshotName> name = parse_snapshot_name(call.name_to);
+  if (call.dir != Dir::Snapshots || !name) return;
   const std::optional<Bytes> file =
       sim_.disk(server_host(server)).content(call.dir, call.name, SimDisk::Image::Cached);
   if (!file) return;
@@ -262,7 +262,7 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
   tree.clear();
   SnapshotFileReader reader;
   const bool good = reader.feed(*file, tree) && reader.finish().has_value();
-  agreement_.snapshot_named(server, *zxid, good ? &tree : nullptr, sim_.now(), verdict_);
+  agreement_.snapshot_named(server, name->zxid, good ? &tree : nullptr, sim_.now(), verdict_);
 }
 
 // A turn's send holds whole packets; from a leader also the body of a SNAP, which is none.

@@ -125,8 +125,8 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   }
   // Whatever the newest snapshot covers is held, with or without its records.
   for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
-    const std::optional<Zxid> at = parse_snapshot_name(file.name);
-    if (at && *at > log.base) log.base = *at;
+    const std::optional<SnapshotName> name = parse_snapshot_name(file.name);
+    if (name && name->zxid > log.base) log.base = name->zxid;
   }
   return wrong;
 }
@@ -147,9 +147,11 @@ std::string Ledger::missing(ServerIndex server, const SimDisk& disk, Zxid zxid) 
   if (found == log.records.end() || found->zxid != zxid) {
     if (zxid > log.base)
       return fmt::format("no record, and the log begins after {:x}", log.base.value);
-    const auto snapshot =
-        disk.content(Dir::Snapshots, snapshot_name(log.base), SimDisk::Image::Durable);
-    return snapshot ? "" : fmt::format("snapshot {:x} is not durable", log.base.value);
+    for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Durable)) {
+      const std::optional<SnapshotName> name = parse_snapshot_name(file.name);
+      if (name && name->zxid == log.base) return "";
+    }
+    return fmt::format("snapshot {:x} is not durable", log.base.value);
   }
   const Record& place = *found;
   if (!disk.durable_name(Dir::Logs, place.inode, "log.")) return "its file has no durable name";

@@ -36,6 +36,9 @@ void draw_operators_settings(Profile& p, Choices& choices) {
     if (draw(82, 3) == 0) c.snapshot_image_bytes_max = 200 + draw(83, 4000);
     if (draw(84, 2) == 0) c.snapshot_unsynced_bytes_max = 100 + draw(85, 2000);
   }
+  if (const uint64_t coding = draw(86, 8); coding < 2) {
+    c.snapshot_coding = coding == 0 ? Coding::Gzip : Coding::Snappy;
+  }
   c.leader_serves = p.servers == 1 || draw(38, 8) != 0;
   c.epoch_wait_ms = draw(39, 4) == 0 ? static_cast<int64_t>(draw(40, 500)) : -1;
   if (draw(41, 4) == 0) c.snap_syncs_max = c.diff_syncs_max = 1;

@@ -130,7 +130,7 @@ std::optional<LostTail> lose_tail(SimDisk& disk, uint64_t draw) {
   // A snapshot tells, too, and so does the name of a file.
   Zxid known = lost.frontier.zxid;
   for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Durable)) {
-    known = std::max(known, parse_snapshot_name(file.name).value_or(Zxid{}));
+    known = std::max(known, parse_snapshot_name(file.name).value_or(SnapshotName{}).zxid);
   }
   for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Durable)) {
     known = std::max(known, parse_log_name(file.name).value_or(Zxid{}));

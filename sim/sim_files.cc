@@ -17,6 +17,7 @@ std::string_view text_of(FileError error) {
     case FileError::NoSpace:
       return "no space left on device";
     case FileError::Io:
+    case FileError::Damaged:
       return "input/output error";
   }
   return "unknown error";

@@ -91,7 +91,7 @@ class AdminServer {
   void begin_snapshot(Visitor& visitor, AdminParts& parts);
   bool step_snapshot(const Event& event, AdminParts& parts);
   void advance_snapshot(AdminParts& parts);
-  void open_snapshot(Zxid zxid, AdminParts& parts);
+  void open_snapshot(SnapshotName name, AdminParts& parts);
   void answer_snapshot(uint64_t size, AdminParts& parts);
   void read_snapshot(AdminParts& parts);
   void send_portion(ByteView bytes, AdminParts& parts);

@@ -78,8 +78,8 @@ bool AdminServer::step_snapshot(const Event& event, AdminParts& parts) {
 void AdminServer::advance_snapshot(AdminParts& parts) {
   if (download_.state == Download::State::Streaming) return read_snapshot(parts);
   if (download_.state != Download::State::Taking) return;
-  const std::optional<Zxid> newest = parts.storage.newest_valid_snapshot();
-  if (newest && *newest >= download_.wanted) return open_snapshot(*newest, parts);
+  const std::optional<SnapshotName> newest = parts.storage.newest_valid_snapshot();
+  if (newest && newest->zxid >= download_.wanted) return open_snapshot(*newest, parts);
   if (!parts.zab.delivers()) {
     fail_snapshot(kUnavailable, kNotServing, parts);
   } else if (parts.storage.snapshots_failed() != download_.failed_before) {
@@ -87,11 +87,11 @@ void AdminServer::advance_snapshot(AdminParts& parts) {
   }
 }
 
-void AdminServer::open_snapshot(Zxid zxid, AdminParts& parts) {
+void AdminServer::open_snapshot(SnapshotName name, AdminParts& parts) {
   download_.state = Download::State::Opening;
-  download_.zxid = zxid;
-  // Once it is open, purging does not take it away.
-  download_.file = parts.world.open(Dir::Snapshots, snapshot_name(zxid), OpenMode::Read, Lane::Bulk,
+  download_.zxid = name.zxid;
+  // Once it is open, purging does not take it away. As it is on the disk, compressed or not.
+  download_.file = parts.world.open(Dir::Snapshots, snapshot_name(name), OpenMode::Read, Lane::Bulk,
                                     OnError::Report);
 }
 

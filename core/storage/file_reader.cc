@@ -6,10 +6,15 @@
 
 namespace vivarium {
 
-void FileReader::open(Disk& disk, Dir dir, std::string_view name) {
+void FileReader::open(Disk& disk, Dir dir, std::string_view name, Coding coding) {
   CHECK(!active());
   size_ = asked_ = got_ = 0;
-  file_ = disk.world.open(dir, name, OpenMode::Read, Lane::Bulk, OnError::Report);
+  coded_ = coding != Coding::Plain;
+  if (coded_) {
+    file_ = disk.world.open_coded(dir, name, OpenMode::Read, coding);
+  } else {
+    file_ = disk.world.open(dir, name, OpenMode::Read, Lane::Bulk, OnError::Report);
+  }
 }
 
 void FileReader::close(Disk& disk) {
@@ -30,7 +35,7 @@ FileReader::Got FileReader::step(const Event& event, Disk& disk, ByteView& chunk
   if (!active()) return Got::NotMine;
   if (const auto* opened = std::get_if<FileOpened>(&event)) {
     if (opened->file != file_) return Got::NotMine;
-    size_ = opened->size;
+    size_ = coded_ ? UINT64_MAX : opened->size;
     ask(disk);
     if (size_ != 0) return Got::Nothing;
     close(disk);
@@ -38,6 +43,7 @@ FileReader::Got FileReader::step(const Event& event, Disk& disk, ByteView& chunk
   }
   if (const auto* failed = std::get_if<FileFailed>(&event)) {
     if (failed->file != file_) return Got::NotMine;
+    error_ = failed->error;
     close(disk);
     return Got::Failed;
   }

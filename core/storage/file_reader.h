@@ -25,9 +25,10 @@ class FileReader {
     Failed  // the file is closed
   };
 
-  void open(Disk& disk, Dir dir, std::string_view name);
+  void open(Disk& disk, Dir dir, std::string_view name, Coding coding = Coding::Plain);
   bool active() const { return file_.valid(); }
-  uint64_t size() const { return size_; }  // known with the first chunk
+  uint64_t size() const { return size_; }     // known with the first chunk, unless it is coded
+  FileError error() const { return error_; }  // why it failed
   // Enough read.
   void stop(Disk& disk) { close(disk); }
   // `chunk` is borrowed from the event.
@@ -38,6 +39,8 @@ class FileReader {
   void close(Disk& disk);
 
   FileId file_;
+  bool coded_ = false;
+  FileError error_{};
   uint64_t size_ = 0;
   uint64_t asked_ = 0;  // up to here
   uint64_t got_ = 0;    // up to here

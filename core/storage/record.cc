@@ -1,6 +1,7 @@
 #include "core/storage/record.h"
 
 #include <charconv>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -44,6 +45,9 @@ std::optional<uint64_t> parse_number(std::string_view name, std::string_view pre
   if (end.ec != std::errc{} || end.ptr != digits.data() + digits.size()) return std::nullopt;
   return value;
 }
+
+constexpr std::pair<Coding, std::string_view> kEndings[] = {{Coding::Gzip, ".gz"},
+                                                            {Coding::Snappy, ".snappy"}};
 
 }  // namespace
 
@@ -191,16 +195,31 @@ std::optional<Frontier> newest_frontier(ByteView file) {
 }
 
 std::string log_name(Zxid first) { return hex_name("log.", first.value); }
-std::string snapshot_name(Zxid zxid) { return hex_name("snapshot.", zxid.value); }
+std::string snapshot_name(SnapshotName name) {
+  std::string text = hex_name("snapshot.", name.zxid.value);
+  for (const auto& [coding, ending] : kEndings) {
+    if (coding == name.coding) text += ending;
+  }
+  return text;
+}
 
 std::optional<Zxid> parse_log_name(std::string_view name) {
   const std::optional<uint64_t> value = parse_number(name, "log.", 16);
   return value ? std::optional<Zxid>(Zxid{*value}) : std::nullopt;
 }
 
-std::optional<Zxid> parse_snapshot_name(std::string_view name) {
+std::optional<SnapshotName> parse_snapshot_name(std::string_view name) {
+  SnapshotName parsed;
+  for (const auto& [coding, ending] : kEndings) {
+    if (!name.ends_with(ending)) continue;
+    parsed.coding = coding;
+    name.remove_suffix(ending.size());
+    break;
+  }
   const std::optional<uint64_t> value = parse_number(name, "snapshot.", 16);
-  return value ? std::optional<Zxid>(Zxid{*value}) : std::nullopt;
+  if (!value) return std::nullopt;
+  parsed.zxid = Zxid{*value};
+  return parsed;
 }
 
 std::string spare_name(uint64_t number) { return "spare." + std::to_string(number); }

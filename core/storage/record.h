@@ -27,6 +27,7 @@
 //   88  u32  CRC32C of trailer bytes 0..87
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +37,7 @@
 #include "core/base/bytes.h"
 #include "core/base/hash.h"
 #include "core/base/ids.h"
+#include "core/world.h"
 
 namespace vivarium {
 
@@ -128,9 +130,16 @@ std::optional<Frontier> newest_frontier(ByteView file);
 
 // "log.1f" and "snapshot.1f" and back: lower-case hex without padding (disk-formats section 1).
 std::string log_name(Zxid first);
-std::string snapshot_name(Zxid zxid);
+struct SnapshotName {
+  Zxid zxid;
+  Coding coding = Coding::Plain;
+  auto operator<=>(const SnapshotName&) const = default;
+};
+// A compressed one ends in ".gz" or ".snappy".
+std::string snapshot_name(SnapshotName name);
+inline std::string snapshot_name(Zxid zxid) { return snapshot_name(SnapshotName{zxid}); }
 std::optional<Zxid> parse_log_name(std::string_view name);
-std::optional<Zxid> parse_snapshot_name(std::string_view name);
+std::optional<SnapshotName> parse_snapshot_name(std::string_view name);
 // Log files prepared ahead: a name Apache ignores (RULES 5).
 std::string spare_name(uint64_t number);
 std::optional<uint64_t> parse_spare_name(std::string_view name);

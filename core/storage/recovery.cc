@@ -75,8 +75,8 @@ void Recovery::on_name(Dir dir, const std::string& name) {
     }
     return;
   }
-  if (const std::optional<Zxid> zxid = parse_snapshot_name(name)) {
-    snapshots_.push_back({*zxid, false, *zxid});
+  if (const std::optional<SnapshotName> snapshot = parse_snapshot_name(name)) {
+    snapshots_.push_back({snapshot->zxid, snapshot->coding, false, snapshot->zxid});
   } else if (name == kFrontierMarkName) {
     facts_.mark_file = true;
   } else if (name == kAcceptedName) {
@@ -154,10 +154,10 @@ void Recovery::after_small_files(Disk& disk) {
 
 void Recovery::finish_install(Disk& disk) {
   const Zxid zxid = facts_.frontier.intent_zxid;
-  std::vector<Zxid> snapshots;
-  for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.zxid);
+  std::vector<SnapshotName> snapshots;
+  for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.name());
   const bool named = !contains(leftovers_, {Dir::Snapshots, received_name(zxid)});
-  if (named && !contains(snapshots, zxid)) {
+  if (named && !contains(snapshots, SnapshotName{zxid})) {
     facts_.install_lost = true;
     snapshot_left_ = snapshots_.size();
     step_ = Step::Snapshots;
@@ -176,7 +176,8 @@ void Recovery::next_snapshot(Disk& disk, DataTree& tree) {
   --snapshot_left_;
   tree.clear();
   snapshot_reader_ = SnapshotFileReader();
-  reader_.open(disk, Dir::Snapshots, snapshot_name(snapshots_[snapshot_left_].zxid));
+  const SnapshotName name = snapshots_[snapshot_left_].name();
+  reader_.open(disk, Dir::Snapshots, snapshot_name(name), name.coding);
 }
 
 // Sets base_loaded_ when the snapshot is good; else the next older one is due.
@@ -185,7 +186,8 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
   if (good && got == FileReader::Got::Chunk) return;
   if (reader_.active()) reader_.stop(disk);
   SnapshotFile& file = snapshots_[snapshot_left_];
-  std::string why = "it cannot be read";
+  std::string why = reader_.error() == FileError::Damaged ? "what is compressed in it is damaged"
+                                                          : "it cannot be read";
   if (got != FileReader::Got::Failed) {
     const Result<SnapshotFileReader::Seals> seals = snapshot_reader_.finish();
     good = good && seals.has_value();
@@ -200,12 +202,13 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
   }
   if (!good) {
     disk.world.log(LogLevel::Warn,
-                   fmt::format("{} is not used: {}", snapshot_name(file.zxid), why));
+                   fmt::format("{} is not used: {}", snapshot_name(file.name()), why));
     return;
   }
   file.valid = true;
   base_loaded_ = true;
   base_ = file.zxid;
+  base_coding_ = file.coding;
   tree.set_last_applied(base_);
 }
 
@@ -222,7 +225,7 @@ bool Recovery::step(const Event& event, Disk& disk, DataTree& tree, History& his
     on_list(*listed);
     if (lists_left_ != 0) return true;
     std::sort(snapshots_.begin(), snapshots_.end(),
-              [](const SnapshotFile& a, const SnapshotFile& b) { return a.zxid < b.zxid; });
+              [](const SnapshotFile& a, const SnapshotFile& b) { return a.name() < b.name(); });
     std::sort(logs_.begin(), logs_.end());
     if (small_files_done_) {
       small_files_.clear();

@@ -21,6 +21,7 @@
 #include "core/storage/file_reader.h"
 #include "core/storage/history.h"
 #include "core/storage/log_scanner.h"
+#include "core/storage/record.h"
 #include "core/storage/recovery_table.h"
 #include "core/storage/repair.h"
 #include "core/storage/snapshot.h"
@@ -40,9 +41,12 @@ struct Recovered {
 
 struct SnapshotFile {
   Zxid zxid;
+  Coding coding = Coding::Plain;
   bool valid = false;  // read or written in this life
   // Holds effects up to here (Apache's are fuzzy): no state below can be rebuilt from it.
   Zxid upto;
+
+  SnapshotName name() const { return {zxid, coding}; }
 };
 
 class Recovery {
@@ -172,6 +176,7 @@ class Recovery {
   SnapshotFileReader snapshot_reader_;
   bool base_loaded_ = false;
   Zxid base_;
+  Coding base_coding_ = Coding::Plain;
 
   // --- logs
   size_t first_log_ = 0;  // the first that is read

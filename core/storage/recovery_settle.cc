@@ -79,7 +79,7 @@ void Recovery::plan_truncation() {
   TruncationPlan plan;
   plan.keep = limit_;
   for (const SnapshotFile& s : snapshots_) {
-    if (s.zxid > limit_) plan.snapshots.push_back(s.zxid);
+    if (s.zxid > limit_) plan.snapshots.push_back(s.name());
   }
   for (const Zxid first : logs_) {
     if (first > limit_) plan.logs.push_back(first);
@@ -202,7 +202,7 @@ void Recovery::settle_logs(const Verdict& verdict) {
   const size_t from = verdict.found == Found::Foreign || count == 0 ? 0 : count - 1;
   for (size_t i = from; i < count; ++i) script_.sync_file(Dir::Logs, log_name(log_.files[i]));
   if (base_loaded_ && verdict.found == Found::Foreign) {
-    script_.sync_file(Dir::Snapshots, snapshot_name(base_));
+    script_.sync_file(Dir::Snapshots, snapshot_name({base_, base_coding_}));
   }
   script_.sync_dir(Dir::Logs);
   script_.sync_dir(Dir::Snapshots);

@@ -9,11 +9,12 @@ namespace vivarium {
 namespace {
 
 // Each removal is durable before the next: no crash leaves a hole in the history.
-void remove_newest_first(Dir dir, const std::vector<Zxid>& zxids, std::string (*name)(Zxid),
+template <class Name>
+void remove_newest_first(Dir dir, const std::vector<Name>& files, std::string (*name)(Name),
                          DiskScript& script) {
-  CHECK(std::is_sorted(zxids.begin(), zxids.end()));
-  for (auto zxid = zxids.rbegin(); zxid != zxids.rend(); ++zxid) {
-    script.remove(dir, name(*zxid));
+  CHECK(std::is_sorted(files.begin(), files.end()));
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    script.remove(dir, name(*file));
     script.sync_dir(dir);
   }
 }
@@ -39,8 +40,8 @@ void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generatio
   intent.position = plan.position;
   intent.acknowledged = last;
   script.save_frontier(intent);
-  remove_newest_first(Dir::Snapshots, plan.snapshots, snapshot_name, script);
-  remove_newest_first(Dir::Logs, plan.logs, log_name, script);
+  remove_newest_first<SnapshotName>(Dir::Snapshots, plan.snapshots, snapshot_name, script);
+  remove_newest_first<Zxid>(Dir::Logs, plan.logs, log_name, script);
   if (plan.cut) script.cut_file(Dir::Logs, log_name(plan.cut->log), plan.cut->at);
   FrontierEdit done;
   done.intent = Intent::None;
@@ -48,9 +49,9 @@ void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generatio
   script.save_frontier(done);
 }
 
-void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
-                    bool named, Zxid last, uint32_t generation, DiskScript& script,
-                    bool stays_member) {
+void install_script(Zxid zxid, const std::vector<Zxid>& logs,
+                    const std::vector<SnapshotName>& snapshots, bool named, Zxid last,
+                    uint32_t generation, DiskScript& script, bool stays_member) {
   FrontierEdit intent;
   if (!stays_member) intent.member = false;
   intent.intent = Intent::SnapshotInstall;
@@ -58,13 +59,13 @@ void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<
   intent.acknowledged = last;
   intent.generation = generation;
   script.save_frontier(intent);
-  std::vector<Zxid> newer;
+  std::vector<SnapshotName> newer;
   std::copy_if(snapshots.begin(), snapshots.end(), std::back_inserter(newer),
-               [zxid](Zxid other) { return other > zxid; });
-  remove_newest_first(Dir::Snapshots, newer, snapshot_name, script);
+               [zxid](const SnapshotName& other) { return other.zxid > zxid; });
+  remove_newest_first<SnapshotName>(Dir::Snapshots, newer, snapshot_name, script);
   if (!named) script.rename(Dir::Snapshots, received_name(zxid), snapshot_name(zxid));
   script.sync_dir(Dir::Snapshots);
-  remove_newest_first(Dir::Logs, logs, log_name, script);
+  remove_newest_first<Zxid>(Dir::Logs, logs, log_name, script);
   FrontierEdit done;
   done.intent = Intent::None;
   done.position = {zxid, 0, 0, 0};

@@ -10,6 +10,7 @@
 
 #include "core/base/ids.h"
 #include "core/storage/disk_script.h"
+#include "core/storage/record.h"
 
 namespace vivarium {
 
@@ -28,8 +29,8 @@ struct LogCut {
 // is certain that the state at `keep` can be rebuilt from what stays.
 struct TruncationPlan {
   Zxid keep;
-  std::vector<Zxid> snapshots;  // to be removed, ascending
-  std::vector<Zxid> logs;       // to be removed whole, ascending
+  std::vector<SnapshotName> snapshots;  // to be removed, ascending
+  std::vector<Zxid> logs;               // to be removed whole, ascending
   std::optional<LogCut> cut;
   FrontierEdit::Position position;  // of the record `keep`
 };
@@ -44,8 +45,8 @@ void truncation_script(const TruncationPlan& plan, Zxid last, uint32_t generatio
 // The received file (synced, its name durable) becomes the state: intent, newer snapshots,
 // name, log files, done. `logs` and `snapshots` are what is there, ascending. `named`: the file has
 // its final name already.
-void install_script(Zxid zxid, const std::vector<Zxid>& logs, const std::vector<Zxid>& snapshots,
-                    bool named, Zxid last, uint32_t generation, DiskScript& script,
-                    bool stays_member = true);
+void install_script(Zxid zxid, const std::vector<Zxid>& logs,
+                    const std::vector<SnapshotName>& snapshots, bool named, Zxid last,
+                    uint32_t generation, DiskScript& script, bool stays_member = true);
 
 }  // namespace vivarium

@@ -17,15 +17,20 @@ namespace vivarium {
 SnapshotTaker::SnapshotTaker(const Config& config)
     : slice_elements_(config.snapshot_slice_elements),
       image_bytes_max_(config.snapshot_image_bytes_max),
-      owed_bytes_max_(config.snapshot_unsynced_bytes_max) {}
+      owed_bytes_max_(config.snapshot_unsynced_bytes_max),
+      coding_(config.snapshot_coding) {}
 
 void SnapshotTaker::start(Disk& disk, DataTree& tree) {
   CHECK(!running());
   tree.end_snapshot(name_);
   state_ = State::Encoding;
-  zxid_ = tree.last_applied();
-  file_ = disk.world.open(Dir::Snapshots, taking_name(zxid_), OpenMode::Create, Lane::Bulk,
-                          OnError::Report);
+  file_name_ = {tree.last_applied(), coding_};
+  const std::string name = taking_name(file_name_.zxid);
+  if (coding_ == Coding::Plain) {
+    file_ = disk.world.open(Dir::Snapshots, name, OpenMode::Create, Lane::Bulk, OnError::Report);
+  } else {
+    file_ = disk.world.open_coded(Dir::Snapshots, name, OpenMode::Create, coding_);
+  }
   started_ = disk.world.now();
   name_ = disk.token();
   tree.begin_snapshot(name_, image_bytes_max_);
@@ -50,7 +55,7 @@ void SnapshotTaker::advance(Disk& disk, DataTree& tree) {
     disk.world.log(LogLevel::Warn,
                    fmt::format("the snapshot of zxid {:x} is given up: what changed meanwhile "
                                "exceeds {} bytes; it is tried again in larger slices",
-                               zxid_.value, image_bytes_max_));
+                               file_name_.zxid.value, image_bytes_max_));
     doublings_ = std::min(doublings_ + 1, kDoublingsMax);
     return fail(disk);
   }
@@ -66,6 +71,7 @@ void SnapshotTaker::advance(Disk& disk, DataTree& tree) {
     state_ = State::Syncing;
     encoder_.reset();
     tree.end_snapshot(std::exchange(name_, 0));
+    if (coding_ != Coding::Plain) disk.world.end_coded(file_);
   }
   if (syncing_ == 0 && (last || owed_bytes() > owed_bytes_max() / 2)) sync(disk);
 }
@@ -81,17 +87,17 @@ Instant SnapshotTaker::deadline() const {
   return state_ == State::Encoding && !waits ? next_slice_ : Instant::never();
 }
 
-std::optional<Zxid> SnapshotTaker::cancel(Disk& disk) {
+std::optional<SnapshotName> SnapshotTaker::cancel(Disk& disk) {
   if (!running()) return std::nullopt;
   const bool named = state_ == State::Naming;
   if (!named) {
     disk.world.close(file_);
-    disk.world.remove(Dir::Snapshots, taking_name(zxid_), Lane::Bulk);
+    disk.world.remove(Dir::Snapshots, taking_name(file_name_.zxid), Lane::Bulk);
   }
   file_ = FileId{};
   encoder_.reset();
   state_ = State::Idle;
-  return named ? std::optional<Zxid>(zxid_) : std::nullopt;
+  return named ? std::optional<SnapshotName>(file_name_) : std::nullopt;
 }
 
 void SnapshotTaker::fail(Disk& disk) {
@@ -107,8 +113,8 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
   }
   if (const auto* failed = std::get_if<FileFailed>(&event)) {
     if (!file_.valid() || failed->file != file_) return false;
-    disk.world.log(LogLevel::Error,
-                   fmt::format("the snapshot of zxid {:x} could not be written", zxid_.value));
+    disk.world.log(LogLevel::Error, fmt::format("the snapshot of zxid {:x} could not be written",
+                                                file_name_.zxid.value));
     fail(disk);
     return true;
   }
@@ -123,7 +129,8 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
     if (encoding || syncing_ != 0) return true;
     disk.world.close(file_);
     file_ = FileId{};
-    disk.world.rename(Dir::Snapshots, taking_name(zxid_), snapshot_name(zxid_), Lane::Bulk);
+    disk.world.rename(Dir::Snapshots, taking_name(file_name_.zxid), snapshot_name(file_name_),
+                      Lane::Bulk);
     token_ = disk.token();
     disk.world.sync_dir(Dir::Snapshots, token_, Lane::Bulk);
     state_ = State::Naming;
@@ -134,14 +141,14 @@ bool SnapshotTaker::step(const Event& event, Disk& disk) {
     state_ = State::Idle;
     if (doublings_ > 0) --doublings_;
     disk.world.sample("snapshottime", (disk.world.now() - started_).ms());
-    finished_ = zxid_;
+    finished_ = file_name_;
     return true;
   }
   return false;
 }
 
-std::optional<Zxid> SnapshotTaker::take_finished() {
-  std::optional<Zxid> finished = finished_;
+std::optional<SnapshotName> SnapshotTaker::take_finished() {
+  std::optional<SnapshotName> finished = finished_;
   finished_.reset();
   return finished;
 }

@@ -1,6 +1,6 @@
 // Snapshots on their way to the disk: SnapshotTaker writes this server's own tree, SnapshotReceiver
-// a state that arrives by SNAP. Both write under a name that Apache ignores, on Lane::Bulk, and a
-// failure is that file's failure only.
+// a state that arrives by SNAP, always plain. Both write under a name that Apache ignores, on
+// Lane::Bulk, and a failure is that file's failure only.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include "core/config.h"
 #include "core/event.h"
 #include "core/storage/disk_script.h"
+#include "core/storage/record.h"
 #include "core/storage/snapshot.h"
 #include "core/tree/data_tree.h"
 
@@ -34,13 +35,13 @@ class SnapshotTaker {
   bool running() const { return state_ != State::Idle; }
   void start(Disk& disk, DataTree& tree);
   // Gives up. The result is a snapshot that has its name already and must be reckoned with.
-  std::optional<Zxid> cancel(Disk& disk);
+  std::optional<SnapshotName> cancel(Disk& disk);
   bool step(const Event& event, Disk& disk);
   // The next slice when it is due; once in a turn.
   void advance(Disk& disk, DataTree& tree);
   Instant deadline() const;
   // The snapshot that has become durable under its name since the last call.
-  std::optional<Zxid> take_finished();
+  std::optional<SnapshotName> take_finished();
   // One could not be written since the last call.
   bool take_failed() { return std::exchange(failed_, false); }
 
@@ -55,13 +56,14 @@ class SnapshotTaker {
   uint32_t slice_elements_ = 0;
   uint64_t image_bytes_max_ = 0;
   uint64_t owed_bytes_max_ = 0;
+  Coding coding_ = Coding::Plain;
 
   State state_ = State::Idle;
-  Zxid zxid_;
+  SnapshotName file_name_;
   FileId file_;
   uint64_t token_ = 0;
   Instant started_;
-  std::optional<Zxid> finished_;
+  std::optional<SnapshotName> finished_;
   bool failed_ = false;
 
   uint64_t name_ = 0;  // of the tree's snapshot; 0: none

@@ -121,7 +121,7 @@ bool Storage::step(const Event& event, World& world, DataTree& tree) {
 }
 
 void Storage::advance(Disk& disk) {
-  if (const std::optional<Zxid> taken = taker_.take_finished()) on_snapshot_taken(disk, *taken);
+  if (const auto taken = taker_.take_finished()) on_snapshot_taken(disk, *taken);
   if (taker_.take_failed()) on_snapshot_failed(disk.world);
   epochs_.advance(disk, last_durable(), busy());
   config_files_.advance(disk);
@@ -267,7 +267,7 @@ void Storage::finish_founding(Disk& disk) {
   start.anchor_digest = DataTree().digest();
   start.generation = frontier_.value().generation;
   start_log(disk, start);
-  add_snapshot(Zxid{});
+  add_snapshot({Zxid{}});
   snapshot_due_ = false;
 }
 
@@ -473,7 +473,7 @@ void Storage::end_install(Disk& disk) {
   }
   claims_ = false;
   std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
-  add_snapshot(zxid);
+  add_snapshot({zxid});
   snapshot_time_ = disk.world.wall_now();
   txns_since_snapshot_ = 0;
   bytes_since_snapshot_ = 0;
@@ -489,8 +489,8 @@ void Storage::write_install(Disk& disk) {
   if (log_.started()) logs = log_.files();
   const uint32_t generation = frontier_.value().generation + 1;
   stop_log(disk);
-  std::vector<Zxid> snapshots;
-  for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.zxid);
+  std::vector<SnapshotName> snapshots;
+  for (const SnapshotFile& s : snapshots_) snapshots.push_back(s.name());
   // What was received while standing aside may lack what this server acknowledged: a restart must
   // not take it for a voter (RULES 9, 10). Who has made its claim is filled by a leader that holds
   // it, or fills itself.
@@ -536,9 +536,9 @@ void Storage::maybe_snapshot(World& world, DataTree& tree) {
   taker_.start(d, tree);
 }
 
-std::optional<Zxid> Storage::newest_valid_snapshot() const {
+std::optional<SnapshotName> Storage::newest_valid_snapshot() const {
   for (auto s = snapshots_.rbegin(); s != snapshots_.rend(); ++s) {
-    if (s->valid) return s->zxid;
+    if (s->valid) return s->name();
   }
   return std::nullopt;
 }
@@ -549,19 +549,19 @@ void Storage::on_snapshot_failed(World& world) {
   snapshot_pause_ = std::min(snapshot_pause_ + snapshot_pause_, kSnapshotPauseMax);
 }
 
-void Storage::add_snapshot(Zxid zxid) {
-  std::erase_if(snapshots_, [zxid](const SnapshotFile& s) { return s.zxid == zxid; });
+void Storage::add_snapshot(SnapshotName name) {
+  std::erase_if(snapshots_, [name](const SnapshotFile& s) { return s.name() == name; });
   const auto place = std::find_if(snapshots_.begin(), snapshots_.end(),
-                                  [zxid](const SnapshotFile& s) { return s.zxid > zxid; });
-  snapshots_.insert(place, SnapshotFile{zxid, true, zxid});
+                                  [name](const SnapshotFile& s) { return s.name() > name; });
+  snapshots_.insert(place, SnapshotFile{name.zxid, name.coding, true, name.zxid});
 }
 
 void Storage::stop_snapshot(Disk& disk) {
-  if (const std::optional<Zxid> named = taker_.cancel(disk)) add_snapshot(*named);
+  if (const std::optional<SnapshotName> named = taker_.cancel(disk)) add_snapshot(*named);
 }
 
-void Storage::on_snapshot_taken(Disk& disk, Zxid zxid) {
-  add_snapshot(zxid);
+void Storage::on_snapshot_taken(Disk& disk, SnapshotName name) {
+  add_snapshot(name);
   snapshot_time_ = disk.world.wall_now();
   snapshot_due_ = false;
   snapshot_pause_ = kSnapshotPauseMin;
@@ -586,7 +586,7 @@ void Storage::purge(World& world) {
   }
   if (valid < config_.snapshots_kept) return;
   while (snapshots_.front().zxid < oldest) {
-    world.remove(Dir::Snapshots, snapshot_name(snapshots_.front().zxid), Lane::Log);
+    world.remove(Dir::Snapshots, snapshot_name(snapshots_.front().name()), Lane::Log);
     snapshots_.erase(snapshots_.begin());
   }
   while (log_.files().size() > 1 && log_.files()[1].value <= oldest.value + 1) {

@@ -164,7 +164,7 @@ class Storage {
   // One is due at the next maybe_snapshot(), whatever the count and however the last one ended.
   void ask_for_snapshot() { snapshot_asked_ = true; }
   // The newest one that was written or read in this life; its file is whole and durable.
-  std::optional<Zxid> newest_valid_snapshot() const;
+  std::optional<SnapshotName> newest_valid_snapshot() const;
   // When the newest one became durable; nullopt: before this life.
   std::optional<WallTime> snapshot_time() const { return snapshot_time_; }
   uint64_t snapshots_failed() const { return snapshots_failed_; }
@@ -200,9 +200,9 @@ class Storage {
   void write_install(Disk& disk);
   void end_install(Disk& disk);
   void finish_founding(Disk& disk);
-  void on_snapshot_taken(Disk& disk, Zxid zxid);
+  void on_snapshot_taken(Disk& disk, SnapshotName name);
   void on_snapshot_failed(World& world);
-  void add_snapshot(Zxid zxid);
+  void add_snapshot(SnapshotName name);
   void stop_snapshot(Disk& disk);
   void choose_snapshot_interval(World& world);
   bool enough_for_snapshot() const;

@@ -133,6 +133,15 @@ FileId Actor::open(World& world, Dir dir, std::string_view name, OpenMode mode, 
   return file;
 }
 
+FileId Actor::open_coded(World& world, Dir dir, std::string_view name, OpenMode mode,
+                         Coding coding) {
+  const FileId file = world.open_coded(dir, name, mode, coding);
+  EXPECT_TRUE(file.valid());
+  EXPECT_TRUE(files_ever_.insert(file).second) << "a handle was handed out twice";
+  files_.insert(file);
+  return file;
+}
+
 void Actor::close(World& world, FileId file) {
   world.close(file);
   files_.erase(file);

@@ -73,6 +73,7 @@ class Actor {
   void close(World& world, LinkId link, bool drain);
   FileId open(World& world, Dir dir, std::string_view name, OpenMode mode, Lane lane = Lane::Log,
               OnError on_error = OnError::Report);
+  FileId open_coded(World& world, Dir dir, std::string_view name, OpenMode mode, Coding coding);
   void close(World& world, FileId file);
   void stop(World& world, StopReason reason);
 

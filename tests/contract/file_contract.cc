@@ -145,6 +145,52 @@ TEST_P(WorldContract, LargeReadsComeWhole) {
   EXPECT_TRUE(a.all<ReadDone>().front().bytes == content);
 }
 
+// What is read back is what was written, whatever the disk holds. A real World's disk holds less.
+TEST_P(WorldContract, CodedFilesComeBackPlain) {
+  constexpr uint64_t kChunk = 100'000;
+  for (const Coding coding : {Coding::Gzip, Coding::Snappy}) {
+    Actor a(*worlds_);
+    Bytes content;
+    for (uint64_t i = 0; i < 9; ++i) append_bytes(content, pattern(50'000, i % 2));
+    FileId file;
+    a.act([&](World& world) {
+      file = a.open_coded(world, Dir::Snapshots, "coded", OpenMode::Create, coding);
+      size_t at = 0;
+      for (size_t length = 1; at < content.size(); length = 3 * length + 1) {
+        const size_t part = std::min(length, content.size() - at);
+        world.write(file, at, ByteView(content).subspan(at, part));
+        at += part;
+        world.sync(file, at);
+      }
+      world.end_coded(file);
+      world.sync(file, 0);
+    });
+    a.wait([&] { return a.count<FileSynced>(file) > 0 && a.all<FileSynced>().back().token == 0; },
+           "the last FileSynced");
+    FileId again;
+    a.act([&](World& world) {
+      a.close(world, file);
+      again = a.open_coded(world, Dir::Snapshots, "coded", OpenMode::Read, coding);
+      for (uint64_t i = 0; i < 6; ++i) world.read(again, i * kChunk, kChunk, i);
+    });
+    a.wait([&] { return a.count<ReadDone>(again) == 6; }, "six reads");
+    Bytes read;
+    for (const Seen& one : a.all<ReadDone>()) append_bytes(read, one.bytes);
+    EXPECT_TRUE(read == content) << static_cast<int>(coding);
+    EXPECT_TRUE(a.all<ReadDone>().back().bytes.empty());
+  }
+}
+
+TEST_P(WorldContract, AMissingCodedFileFails) {
+  Actor a(*worlds_);
+  FileId file;
+  a.act([&](World& world) {
+    file = a.open_coded(world, Dir::Snapshots, "nothing", OpenMode::Read, Coding::Gzip);
+  });
+  a.wait([&] { return a.count<FileFailed>(file) == 1; }, "FileFailed");
+  EXPECT_EQ(a.all<FileFailed>().front().error, FileError::NotFound);
+}
+
 TEST_P(WorldContract, TruncateCutsAndExtends) {
   Actor a(*worlds_);
   const FileId file = a.opened(Dir::Logs, "file", OpenMode::Create);

@@ -376,6 +376,45 @@ TEST(FileDisk, AFailureOfAReportFileIsTold) {
   EXPECT_EQ(text_of(directory.path() + "/version-2/snapshot.1"), "");
 }
 
+// Compressed files are smaller than what they hold, and damage in one is told as such.
+TEST(FileDisk, ACodedFileThatIsDamagedIsTold) {
+  for (const Coding coding : {Coding::Gzip, Coding::Snappy}) {
+    RealWorlds worlds;
+    Actor a(worlds);
+    const std::string path = worlds.directory(a.host()) + "/version-2/coded";
+    const std::string content(200'000, 'x');
+    FileId file;
+    a.act([&](World& world) {
+      file = a.open_coded(world, Dir::Snapshots, "coded", OpenMode::Create, coding);
+      world.write(file, 0, as_bytes(content));
+      world.end_coded(file);
+      world.sync(file, 1);
+    });
+    a.wait([&] { return a.count<FileSynced>(file) == 1; }, "FileSynced");
+    std::string coded = text_of(path);
+    EXPECT_LT(coded.size(), content.size() / 10);
+    const auto failure = [&](const std::string& bytes) -> std::optional<FileError> {
+      std::ofstream(path, std::ios::binary) << bytes;
+      FileId again;
+      a.act([&](World& world) {
+        again = a.open_coded(world, Dir::Snapshots, "coded", OpenMode::Read, coding);
+        world.read(again, 0, content.size() + 1, 1);
+      });
+      a.wait([&] { return a.count<FileFailed>(again) + a.count<ReadDone>(again) == 1; }, "an end");
+      if (a.count<ReadDone>(again) == 1) return std::nullopt;
+      return a.all<FileFailed>().back().error;
+    };
+    EXPECT_EQ(failure(coded), std::nullopt);
+    EXPECT_EQ(failure(coded.substr(0, coded.size() - 1)), FileError::Damaged);
+    EXPECT_EQ(failure(""), FileError::Damaged);
+    EXPECT_EQ(failure(content), FileError::Damaged) << "it is not compressed at all";
+    // Of snappy the length of a block: its content has no checksum but the snapshot's own.
+    const size_t at = coding == Coding::Gzip ? coded.size() / 2 : 16;
+    coded[at] = static_cast<char>(~coded[at]);
+    EXPECT_EQ(failure(coded), FileError::Damaged);
+  }
+}
+
 TEST(FileDisk, PreallocateThatFailsHalfwayLeavesTheFileAsItWas) {
   const TemporaryDirectory directory;
   Disk disk(directory.path());

@@ -72,6 +72,38 @@ class Directories(ServerTest):
         self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), 6)
 
 
+    def test_compressed_snapshots_are_read_by_the_other(self):
+        for method in ("gz", "snappy"):
+            with self.subTest(method):
+                server = configured(self.folder / method, **WORDS, snapCount=150, **{"snapshot.compression.method": method})
+                seen = None
+                for kind in (of_apache, ours, of_apache, ours, ours):
+                    newest = newest_snapshot(server)
+                    life = kind(server)
+                    seen = self.life(life, seen)
+                    if newest is None:
+                        continue
+                    self.assertTrue(newest.name.endswith(f".{method}"), newest)
+                    self.assertFalse(life.said("is not used|problem reading snap"))
+                    if kind is of_apache:
+                        self.assertTrue(life.said(f"Reading snapshot .*{re.escape(newest.name)}"))
+
+    def test_a_damaged_compressed_snapshot_is_refused_with_a_line(self):
+        server = configured(self.folder / "one", **WORDS, snapCount=150, **{"snapshot.compression.method": "gz"})
+        seen = self.life(ours(server), None)
+        newest = newest_snapshot(server)
+        newest.write_bytes(newest.read_bytes()[:-9])
+        again = ours(server)
+        self.life(again, seen)
+        self.assertTrue(again.said(f"{re.escape(newest.name)} is not used: what is compressed in it is damaged"))
+
+
+def newest_snapshot(server):
+    """The file with the highest zxid, compressed or not; None where there is none."""
+    files = (server.folder / "data" / "version-2").glob("snapshot.*")
+    return max(files, key=lambda file: int(file.name.split(".")[1], 16), default=None)
+
+
 @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
 class Replacement(ServerTest):
     """A live ensemble under load changes its kind, one member after the other, the leader at the end."""

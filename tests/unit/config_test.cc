@@ -337,6 +337,16 @@ TEST(ServerFile, ValuesThatAskForNothingElseAreSilent) {
   EXPECT_EQ(file.warnings, std::vector<std::string>{});
 }
 
+TEST(ServerFile, SnapshotsAreCompressedWhenAsked) {
+  const auto coding = [](const std::string& line) {
+    return parsed(kMinimal + line).config.snapshot_coding;
+  };
+  EXPECT_EQ(coding(""), Coding::Plain);
+  EXPECT_EQ(coding("snapshot.compression.method=\n"), Coding::Plain);
+  EXPECT_EQ(coding("snapshot.compression.method=gz\n"), Coding::Gzip);
+  EXPECT_EQ(coding("snapshot.compression.method=Snappy\n"), Coding::Snappy);
+}
+
 TEST(ServerFile, SettingsOfTheLogTheQuorumAndTheDoors) {
   const ServerFile file = parsed(kMinimal +
                                  "snapSizeLimitInKb=8\n"
@@ -472,8 +482,8 @@ TEST(ServerFile, RefusedKeysSayWhy) {
   EXPECT_EQ(refusal(kMinimal + "weight.1=2"), "weight.1=2: hierarchical quorums are not supported");
   EXPECT_EQ(refusal(kMinimal + "electionAlg=0"),
             "electionAlg=0: there is only election algorithm 3");
-  EXPECT_EQ(refusal(kMinimal + "snapshot.compression.method=gz"),
-            "snapshot.compression.method=gz: compressed snapshots are not written");
+  EXPECT_EQ(refusal(kMinimal + "snapshot.compression.method=zstd"),
+            "snapshot.compression.method: 'zstd' is neither gz nor snappy");
   EXPECT_EQ(refusal(kMinimal + "closeSessionTxn.enabled=false"),
             "closeSessionTxn.enabled=false: servers older than ZooKeeper 3.6 are not supported");
   EXPECT_EQ(refusal(kMinimal + "ensembleAuthName=east"),

@@ -152,7 +152,13 @@ TEST(StorageRecord, NamesAreApaches) {
   EXPECT_EQ(log_name(Zxid(1, 0x1f)), "log.10000001f");
   EXPECT_EQ(snapshot_name(Zxid{}), "snapshot.0");
   EXPECT_EQ(parse_log_name("log.10000001f"), Zxid(1, 0x1f));
-  EXPECT_EQ(parse_snapshot_name("snapshot.ffffffffffffffff"), Zxid{UINT64_MAX});
+  EXPECT_EQ(parse_snapshot_name("snapshot.ffffffffffffffff"), SnapshotName{Zxid{UINT64_MAX}});
+  EXPECT_EQ(snapshot_name({Zxid(1, 2), Coding::Gzip}), "snapshot.100000002.gz");
+  EXPECT_EQ(snapshot_name({Zxid(1, 2), Coding::Snappy}), "snapshot.100000002.snappy");
+  for (const char* name : {"snapshot..gz", "snapshot.gz", "snapshot.1.gzip", "snapshot.1.gz.gz",
+                           "snapshot.1.", "snapshot.1.snappy.gz", "snapshot.01.gz", ".gz"}) {
+    EXPECT_FALSE(parse_snapshot_name(name)) << name;
+  }
   EXPECT_EQ(parse_spare_name(spare_name(17)), 17U);
   for (const char* name : {"log.", "log.01", "log.1F", "log.0x1", "log.1.gz", "log.g", "log.-1",
                            "log.10000000000000000", "snapshot.1", "log1", ""}) {
@@ -164,7 +170,10 @@ TEST(StorageRecord, NamesAreApaches) {
 
 RC_GTEST_PROP(StorageRecord, NamesComeBack, (uint64_t value)) {
   RC_ASSERT(parse_log_name(log_name(Zxid{value})) == Zxid{value});
-  RC_ASSERT(parse_snapshot_name(snapshot_name(Zxid{value})) == Zxid{value});
+  for (const Coding coding : {Coding::Plain, Coding::Gzip, Coding::Snappy}) {
+    const SnapshotName name{Zxid{value}, coding};
+    RC_ASSERT(parse_snapshot_name(snapshot_name(name)) == name);
+  }
   RC_ASSERT(parse_spare_name(spare_name(value)) == value);
 }
 

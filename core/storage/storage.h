@@ -163,6 +163,8 @@ class Storage {
   void maybe_snapshot(World& world, DataTree& tree);
   // One is due at the next maybe_snapshot(), whatever the count and however the last one ended.
   void ask_for_snapshot() { snapshot_asked_ = true; }
+  // For a snapshot of the tree that is taken for another purpose (DataTree::begin_snapshot).
+  uint64_t snapshot_name_in_tree() { return next_token_++; }
   // The newest one that was written or read in this life; its file is whole and durable.
   std::optional<SnapshotName> newest_valid_snapshot() const;
   // When the newest one became durable; nullopt: before this life.

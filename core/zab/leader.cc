@@ -79,6 +79,7 @@ bool Leader::step(const Event& event, Parts& parts) {
   if (const auto* down = std::get_if<LinkDown>(&event)) {
     Peer* peer = find_peer(down->link);
     if (peer == nullptr) return false;
+    end_snap(*peer, parts);
     peer->dropped = true;
     return true;
   }
@@ -120,6 +121,7 @@ void Leader::drop(Peer& peer, std::string_view why, Parts& parts) {
                     fmt::format("a connection to the quorum port dropped: {}", why));
   }
   parts.world.close(peer.link.id(), false);
+  end_snap(peer, parts);
   peer.dropped = true;
 }
 
@@ -132,6 +134,7 @@ void Leader::sweep_dropped() {
 void Leader::leave(Parts& parts) {
   if (established()) parts.user.serving_stopped();
   for (Peer& peer : peers_) {
+    end_snap(peer, parts);
     if (!peer.dropped) parts.world.close(peer.link.id(), false);
   }
   peers_.clear();
@@ -217,6 +220,7 @@ void Leader::on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts) {
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid == Zxid(epoch_, 0)) {
     if (peer.stage == Peer::Stage::Synced) return;  // UPTODATE's
+    if (peer.snap) return drop(peer, "ACK of a state that it was not sent", parts);
     // ACK-LD: everything sent before NEWLEADER is durable there.
     peer.stage = Peer::Stage::Synced;
     peer.acked = std::max(peer.newleader_sent, peer.early_ack);
@@ -604,7 +608,7 @@ void Leader::check_liveness(Parts& parts) {
     } else if (peer.voter && peer.stage == Peer::Stage::Synced && must_have.counter() != 0 &&
                peer.acked < must_have && peer.synced_at + sync_limit <= now) {
       drop(peer, "it acknowledges nothing", parts);
-    } else if (unsent > kLearnerUnsentBytesMax + peer.snap_bytes) {
+    } else if (unsent + peer.link.out().size() > kLearnerUnsentBytesMax + peer.snap_bytes) {
       drop(peer, "too slow", parts);
     }
   }
@@ -616,6 +620,9 @@ void Leader::check_liveness(Parts& parts) {
 Instant Leader::deadline() const {
   if (!over_.empty()) return Instant::never();
   Instant at = std::min({next_ping_, next_check_, leave_at_});
+  for (const Peer& peer : peers_) {
+    if (peer.snap && !peer.dropped) at = std::min(at, peer.snap->deadline());
+  }
   if (!established()) at = std::min(at, phase_deadline_);
   if (established()) at = std::min({at, sessions_.next_deadline(), reaper_.deadline()});
   return at;
@@ -647,7 +654,8 @@ void Leader::end_turn(Parts& parts) {
   for (Peer& peer : peers_) {
     if (peer.dropped) continue;
     peer.link.replenish(parts.world, true);
-    peer.link.flush(parts.world);
+    advance_snap(peer, parts);
+    if (!peer.snap && !peer.dropped) peer.link.flush(parts.world);
   }
 }
 

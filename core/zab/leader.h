@@ -25,6 +25,7 @@
 #include "core/zab/quorum_link.h"
 #include "core/zab/reaper.h"
 #include "core/zab/refill.h"
+#include "core/zab/snap_sending.h"
 
 namespace vivarium {
 
@@ -120,10 +121,11 @@ class Leader {
     std::optional<LogId> log;     // what it acknowledges from
     Instant synced_at;
     bool up_to_date = false;
-    Instant deadline;            // silent until then: dropped
-    uint64_t snap_bytes = 0;     // of the SNAP that is on its way
-    uint64_t unsent = 0;         // at the last look: whether the network takes anything
-    std::deque<uint64_t> pings;  // rounds of the PINGs not yet answered
+    Instant deadline;                 // silent until then: dropped
+    std::optional<SnapSending> snap;  // until its last byte was handed to the network
+    uint64_t snap_bytes = 0;          // of the SNAP that is on its way, so far
+    uint64_t unsent = 0;              // at the last look: whether the network takes anything
+    std::deque<uint64_t> pings;       // rounds of the PINGs not yet answered
     uint64_t confirmed_round = 0;
     bool dropped = false;
     bool held_up = false;  // was told to wait for its synchronisation
@@ -168,7 +170,8 @@ class Leader {
   void begin_new_leader(Parts& parts);
   void synchronise(Peer& peer, Parts& parts);
   bool must_wait(Peer& peer, bool for_snap, Parts& parts) const;
-  void send_snapshot(Peer& peer, Parts& parts);
+  void advance_snap(Peer& peer, Parts& parts);
+  static void end_snap(Peer& peer, Parts& parts);
   void establish(Parts& parts);
   void send_up_to_date(Peer& peer, Parts& parts);
 
@@ -210,8 +213,6 @@ class Leader {
   ServerId self_;
   Instant since_;
   std::vector<Peer> peers_;
-  std::weak_ptr<const Bytes> snap_body_;  // the last one encoded, while it is on its way
-  Zxid snap_zxid_;
   std::string over_;
   Instant phase_deadline_;
   Instant next_ping_;

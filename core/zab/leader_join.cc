@@ -5,7 +5,6 @@
 
 #include "core/base/check.h"
 #include "core/base/limits.h"
-#include "core/storage/snapshot.h"
 #include "core/wire/peer_extension.h"
 #include "core/zab/apply.h"
 #include "core/zab/leader.h"
@@ -236,7 +235,10 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
       break;
     case SyncPlan::Kind::Snap:
       from = parts.tree.last_applied();
-      send_snapshot(peer, parts);
+      encode_packet(PacketType::Snap, from.wire(), peer.link.out());
+      peer.link.flush(parts.world);
+      peer.snap.emplace(parts);
+      advance_snap(peer, parts);
       break;
   }
   parts.world.log(
@@ -273,21 +275,27 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   peer.stage = Peer::Stage::NewLeader;
 }
 
-void Leader::send_snapshot(Peer& peer, Parts& parts) {
-  const Zxid applied = parts.tree.last_applied();
-  encode_packet(PacketType::Snap, applied.wire(), peer.link.out());
-  // Those who come at the same zxid are sent the same bytes.
-  SharedBytes body = snap_zxid_ == applied ? snap_body_.lock() : nullptr;
-  if (body == nullptr) {
-    Bytes encoded;
-    encode_snapshot_body(parts.tree, encoded);
-    JuteWriter(encoded).string(kSnapSignature);
-    body = share(std::move(encoded));
-    snap_zxid_ = applied;
-    snap_body_ = body;
+// Everything behind it is held back until it has left.
+void Leader::advance_snap(Peer& peer, Parts& parts) {
+  if (!peer.snap || peer.dropped) return;
+  Bytes slice;
+  const SnapSending::Progress progress =
+      peer.snap->advance(parts.world.unsent(peer.link.id()), parts, slice);
+  if (progress == SnapSending::Progress::Waits) return;
+  if (progress == SnapSending::Progress::Lost) {
+    return drop(peer, "too much has changed while its SNAP was sent", parts);
   }
-  peer.snap_bytes = body->size();
-  peer.link.send_shared(parts.world, std::move(body));
+  // Whoever is sent something is not silent.
+  peer.deadline = patience(peer, parts);
+  peer.snap_bytes += slice.size();
+  if (!slice.empty()) parts.world.send_shared(peer.link.id(), share(std::move(slice)));
+  if (progress == SnapSending::Progress::Ends) end_snap(peer, parts);
+}
+
+void Leader::end_snap(Peer& peer, Parts& parts) {
+  if (!peer.snap) return;
+  peer.snap->end(parts);
+  peer.snap.reset();
 }
 
 // A quorum has the initial history durably under this epoch: it is committed, and clients are

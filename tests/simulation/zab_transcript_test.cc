@@ -3,6 +3,7 @@
 // VIVARIUM_UPDATE_TRANSCRIPTS=1 writes them anew, to be reviewed as a diff.
 //
 //   > server 1 of 3 [observers=1] [accepted=2 current=2 log=1:1-1:5,2:1] [history=N] [counter=N]
+//   [slices=N]
 //     blank: without any data; shadow: "4 of 3", and none of the three is it
 //   > follow 3 [epoch=2]             the others say that 3 leads: the server dials it
 //   > lead                           the others vote for this server
@@ -122,6 +123,7 @@ class Conversation {
     config.history_txns_max = static_cast<uint32_t>(number(words, "history", 500));
     config.counter_max = static_cast<uint32_t>(number(words, "counter", 0xffffffff));
     config.shadow = has(words, "shadow");
+    config.snapshot_slice_elements = static_cast<uint32_t>(number(words, "slices", 2000));
     sim::SimDisk disk;
     if (!has(words, "blank")) {
       disk = ZabHost::make_disk(config, static_cast<Epoch>(number(words, "accepted", 0)),

@@ -79,14 +79,13 @@ class Directories(ServerTest):
                 seen = None
                 for kind in (of_apache, ours, of_apache, ours, ours):
                     newest = newest_snapshot(server)
+                    only_snapshot(server, newest)
                     life = kind(server)
                     seen = self.life(life, seen)
                     if newest is None:
                         continue
                     self.assertTrue(newest.name.endswith(f".{method}"), newest)
                     self.assertFalse(life.said("is not used|problem reading snap"))
-                    if kind is of_apache:
-                        self.assertTrue(life.said(f"Reading snapshot .*{re.escape(newest.name)}"))
 
     def test_a_damaged_compressed_snapshot_is_refused_with_a_line(self):
         server = configured(self.folder / "one", **WORDS, snapCount=150, **{"snapshot.compression.method": "gz"})
@@ -96,6 +95,13 @@ class Directories(ServerTest):
         again = ours(server)
         self.life(again, seen)
         self.assertTrue(again.said(f"{re.escape(newest.name)} is not used: what is compressed in it is damaged"))
+
+
+def only_snapshot(server, newest):
+    """The others go: a server that cannot read it has no state to begin with."""
+    for other in (server.folder / "data" / "version-2").glob("snapshot.*"):
+        if other != newest:
+            other.unlink()
 
 
 def newest_snapshot(server):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import struct
 import subprocess
 import tempfile
@@ -13,10 +14,12 @@ from kazoo.exceptions import NoAuthError
 from kazoo.retry import KazooRetry
 from kazoo.security import make_acl
 
+from tests.system import kazoo_test, zkcli_test
 from tests.system.apache_test import JAR, ApacheServer
-from tests.system.harness import PATIENCE_S, SESSION_S, TROUBLE, ServerTest, configured, end_client, wait_until
+from tests.system.harness import HOST, PATIENCE_S, SESSION_S, TROUBLE, ServerTest, configured, end_client, wait_until
 from tests.system.kerberos import INSTALLED, OTHER, REALM, Kdc
 from tests.system.sasl_test import JARS
+from tests.system.scenario import APACHE, Scenario
 from tests.system.wire import OP_GET_DATA, RawSession, text
 
 try:
@@ -93,6 +96,15 @@ class Ticket:
         return step(session, self.answer_to_offer(answer, **last))
 
 
+def keytab_of(cache):
+    return cache.removeprefix("FILE:").removesuffix(".cache")
+
+
+def tickets_of(name):
+    """kazoo's options for this client."""
+    return {"mechanism": "GSSAPI", "principal": f"{name}@{REALM}"}
+
+
 class KerberosTest(ServerTest):
     @classmethod
     def setUpClass(cls):
@@ -102,16 +114,21 @@ class KerberosTest(ServerTest):
         cls.kdc = Kdc(f"{folder}/kdc")
         cls.stack.callback(cls.kdc.stop)
         cls.stack.enter_context(mock.patch.dict(os.environ, cls.kdc.environment))
-        cls.server_keys = cls.kdc.keytab(SERVICE)
+        cls.service_keys = cls.kdc.keytab(SERVICE)
         cls.bob, cls.ann = cls.kdc.cache("bob"), cls.kdc.cache("ann")
         cls.stranger = cls.kdc.cache("eve", OTHER)
+        # Tickets of both, for kazoo's library: it looks for the client's own whenever it connects, also behind start().
+        tickets = pathlib.Path(folder, "tickets")
+        tickets.mkdir()
+        for name, cache in (("ann", cls.ann), ("bob", cls.bob)):
+            cls.kdc.run("kinit", "-k", "-t", keytab_of(cache), "-c", f"DIR::{tickets}/tkt{name}", f"{name}@{REALM}")
+        cls.stack.enter_context(mock.patch.dict(os.environ, KRB5CCNAME=f"DIR:{tickets}"))
 
     def jaas(self, keytab=None, principal=f"{SERVICE}@{REALM}"):
         """A file for the server, and for a client that is bob."""
         path = self.folder / "jaas.conf"
-        bobs = self.bob.removeprefix("FILE:").removesuffix(".cache")
-        path.write_text(f'Server {{\n  {LOGIN} keyTab="{keytab or self.server_keys}" principal="{principal}";\n}};\n'
-                        f'Client {{\n  {LOGIN} keyTab="{bobs}" principal="bob@{REALM}";\n}};\n')
+        path.write_text(f'Server {{\n  {LOGIN} keyTab="{keytab or self.service_keys}" principal="{principal}";\n}};\n'
+                        f'Client {{\n  {LOGIN} keyTab="{keytab_of(self.bob)}" principal="bob@{REALM}";\n}};\n')
         return path
 
     def configured(self, name="one", **keys):
@@ -147,18 +164,17 @@ class KerberosTest(ServerTest):
 
 @unittest.skipUnless(INSTALLED and gssapi, "krb5-kdc, krb5-admin-server, krb5-user or python3-gssapi is not installed")
 class Kerberos(KerberosTest):
-    def kazoo(self, server, cache):
-        os.environ["KRB5CCNAME"] = cache
+    def kazoo(self, server, name):
         client = KazooClient(hosts=f"localhost:{server.port}", timeout=SESSION_S,
                              connection_retry=KazooRetry(max_tries=3, delay=0.01, max_delay=0.02),
-                             sasl_options={"mechanism": "GSSAPI"})
+                             sasl_options=tickets_of(name))
         self.addCleanup(end_client, client)
         client.start(timeout=PATIENCE_S)
         return client
 
     def test_kazoo_is_whom_its_ticket_names(self):
         server = self.served()
-        bob, ann = self.kazoo(server, self.bob), self.kazoo(server, self.ann)
+        bob, ann = self.kazoo(server, "bob"), self.kazoo(server, "ann")
         bob.create("/bobs", b"1", acl=[make_acl("sasl", f"bob@{REALM}", all=True)])
         bob.create("/auth", b"1", acl=[make_acl("auth", "", all=True)])
         self.assertEqual(bob.get("/bobs")[0], b"1")
@@ -171,10 +187,10 @@ class Kerberos(KerberosTest):
     def test_who_has_no_ticket_does_not_come_in(self):
         server = self.served(**DEMANDED)
         with self.assertRaises(TROUBLE):  # start() may return before the library has looked for a ticket
-            self.kazoo(server, f"FILE:{self.folder}/nothing.cache").get("/")
+            self.kazoo(server, "nobody").get("/")
         stranger = self.session(server)
         self.assertEqual(stranger.request(OP_GET_DATA, text("/") + b"\0"), (0, NEEDS_SASL, b""))
-        self.kazoo(server, self.bob).create("/in", b"")
+        self.kazoo(server, "bob").create("/in", b"")
 
     def test_zookeepers_own_shell(self):
         server = self.served()
@@ -220,7 +236,7 @@ class Kerberos(KerberosTest):
     def test_tickets_for_others_are_refused(self):
         # Keys of another service in the same keytab are not the server's.
         self.kdc.admin(f"addprinc -randkey other/localhost@{REALM}")
-        self.kdc.admin(f"ktadd -k {self.server_keys} other/localhost@{REALM}")
+        self.kdc.admin(f"ktadd -k {self.service_keys} other/localhost@{REALM}")
         self.kdc.keytab("zookeeper/elsewhere")
         self.kdc.keytab(SERVICE, OTHER)
         server = self.served()
@@ -336,6 +352,51 @@ class Kerberos(KerberosTest):
         demanding.environment = {"KRB5_CONFIG": str(self.folder / "none.conf")}
         self.assertEqual(demanding.start().exit_code(), 2)
         self.assertIn("requireKerberosConfig: ", demanding.lines()[-1])
+
+
+class WithKerberos(KerberosTest, Scenario):
+    """The servers of a scenario, of which each is the same service."""
+
+    def server_keys(self):
+        self.login = self.jaas()
+        with open(self.login, "a", encoding="ascii") as file:
+            for name in ("ann", "bob"):
+                keytab = keytab_of(getattr(self, name))
+                file.write(f'{name} {{\n  {LOGIN} keyTab="{keytab}" principal="{name}@{REALM}";\n}};\n')
+        return {**self.keys, "java.security.auth.login.config": self.login, "authProvider.1": PROVIDER}
+
+    def id_of(self, name):
+        return "sasl", f"{name}@{REALM}"
+
+
+@unittest.skipIf(APACHE, "Debian's ZooKeeper takes these settings from its command line")
+@unittest.skipUnless(INSTALLED and gssapi, "krb5-kdc, krb5-admin-server, krb5-user or python3-gssapi is not installed")
+class KazooWithTickets(WithKerberos, kazoo_test.Identified):
+    def options(self, name):
+        return {"hosts": self.hosts.replace(HOST, "localhost"), "sasl_options": tickets_of(name)}
+
+    def test_tickets_hold_behind_a_strike(self):
+        self.check_people()
+
+
+@unittest.skipIf(APACHE, "Debian's ZooKeeper takes these settings from its command line")
+@unittest.skipUnless(INSTALLED and gssapi, "krb5-kdc, krb5-admin-server, krb5-user or python3-gssapi is not installed")
+class ShellWithTickets(WithKerberos, zkcli_test.Identified):
+    def java_flags(self, name):
+        return {"java.security.auth.login.config": self.login, "java.security.krb5.conf": self.kdc.config,
+                "zookeeper.server.principal": f"{SERVICE}@{REALM}", "zookeeper.sasl.clientconfig": name}
+
+    def test_tickets_hold_behind_a_strike(self):
+        self.check_people()
+
+
+class KazooWithTicketsOfThree(KazooWithTickets):
+    size = 3
+
+
+class ShellWithTicketsOfThree(ShellWithTickets):
+    size = 3
+
 
 class ApacheWithTickets(ApacheServer):
     """Java takes these settings from its command line alone."""

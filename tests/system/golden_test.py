@@ -136,7 +136,7 @@ class Replay:
         self.seen = max(self.seen, zxid[1])
         header = [(xid, error) for xid, _, error in (struct.unpack_from(">iqi", r) for r in (wanted, got))]
         self.test.assertEqual(header[1], header[0])
-        if header[0][0] != EVENT_XID:  # 3.8 says -1 there, 3.9 the zxid
+        if header[0][0] != EVENT_XID:  # docs/compatibility.md: 3.8 says -1 there
             self.test.assertEqual(zxid[1], zxid[0] + self.shift)
         theirs, ours = wanted[16:], got[16:]
         if operation == GET_CHILDREN:

@@ -33,7 +33,7 @@ def run(*arguments, text=None, home=None):
 
 
 def expected(transcript):
-    """A transcript of zkCli.sh with vivctl's deliberate differences (README.md beside the transcripts)."""
+    """A transcript of zkCli.sh with vivctl's deliberate differences (docs/compatibility.md)."""
     text = re.sub(r"^! org\.apache\.commons\.cli\.\w+: ", "! ", transcript, flags=re.MULTILINE)
     text = re.sub(r"^! KeeperErrorCode = InvalidACL.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^> (create \S+ .*)\n((?:! .*\n)*)! Acl is not valid : null\n",
@@ -82,7 +82,7 @@ class Transcripts(ServerTest):
     def test_exit_codes(self):
         server = self.own(standalone(self.folder)).start().wait_serving()
         codes = (FOLDER / EXIT_CODES).read_text()
-        for failure in ("listquota /x", "setquota -n 0 /x"):  # zkCli says what is wrong, and ends with 0
+        for failure in ("listquota /x", "setquota -n 0 /x"):  # docs/compatibility.md: it says so, and ends with 0
             codes = codes.replace(f"> {failure}\n= 0\n", f"> {failure}\n= 1\n")
         self.assertEqual(exit_codes([program("vivctl"), "-server", server.address], codes), codes)
 

@@ -539,12 +539,30 @@ void Leader::expire_sessions(Parts& parts) {
   if (!established() || sessions_.next_deadline() > parts.world.now()) return;
   for (const SessionId session : sessions_.expire(parts.world.now())) {
     parts.world.count("stale_sessions_expired", 1);
-    WriteRequest close;
-    close.session = session;
-    close.op = Op::CloseSession;
-    close.owner = self_;
-    close.internal = true;
-    submit(close, parts);
+    close_session(session, parts);
+  }
+}
+
+void Leader::close_session(SessionId session, Parts& parts) {
+  WriteRequest close;
+  close.session = session;
+  close.op = Op::CloseSession;
+  close.owner = self_;
+  close.internal = true;
+  submit(close, parts);
+}
+
+void Leader::close_orphans(Parts& parts) {
+  constexpr size_t kAtOnceMax = 64;
+  const Instant now = parts.world.now();
+  for (size_t n = 0; n < kAtOnceMax && established() && orphans_.deadline() <= now; ++n) {
+    const std::optional<SessionId> session = orphans_.next(now, parts.tree, sessions_);
+    if (!session) continue;
+    parts.world.log(
+        LogLevel::Warn,
+        fmt::format("session 0x{:x} does not exist and has ephemerals: it is closed for them",
+                    session->value));
+    close_session(*session, parts);
   }
 }
 
@@ -624,7 +642,8 @@ Instant Leader::deadline() const {
     if (peer.snap && !peer.dropped) at = std::min(at, peer.snap->deadline());
   }
   if (!established()) at = std::min(at, phase_deadline_);
-  if (established()) at = std::min({at, sessions_.next_deadline(), reaper_.deadline()});
+  if (established())
+    at = std::min({at, sessions_.next_deadline(), reaper_.deadline(), orphans_.deadline()});
   return at;
 }
 
@@ -649,6 +668,7 @@ void Leader::end_turn(Parts& parts) {
   // After all input of the turn, so that nobody expires whose touch was waiting to be read (RULES
   // 16).
   if (over_.empty()) expire_sessions(parts);
+  if (over_.empty()) close_orphans(parts);
   if (over_.empty()) reap(parts);
   if (round_wanted_) send_pings(parts);
   for (Peer& peer : peers_) {

@@ -20,6 +20,7 @@
 #include "core/tree/sessions.h"
 #include "core/wire/jute.h"
 #include "core/wire/peer_messages.h"
+#include "core/zab/orphan_sweep.h"
 #include "core/zab/parts.h"
 #include "core/zab/quorum.h"
 #include "core/zab/quorum_link.h"
@@ -200,6 +201,8 @@ class Leader {
   void check_liveness(Parts& parts);
   void tell_of_stuck_log(Parts& parts);
   void expire_sessions(Parts& parts);
+  void close_session(SessionId session, Parts& parts);
+  void close_orphans(Parts& parts);
   void reap(Parts& parts);
   void tell_of_quota(std::string_view line, Parts& parts);
   bool is_synced_voter(ServerId id) const;
@@ -245,6 +248,7 @@ class Leader {
   SessionTracker sessions_;
   WriteRules rules_;
   Reaper reaper_;
+  OrphanSweep orphans_;
   Instant quota_silent_until_;
   Effects effects_;
 

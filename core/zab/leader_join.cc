@@ -320,6 +320,7 @@ void Leader::establish(Parts& parts) {
   const Instant now = parts.world.now();
   for (const auto& [session, timeout] : parts.tree.sessions()) sessions_.add(session, timeout, now);
   reaper_.start(now, parts.config);
+  orphans_.start(now);
   parts.world.log(LogLevel::Info,
                   fmt::format("leading epoch {} from zxid {:x}", epoch_, initial_last_.value));
   for (Peer& peer : peers_) {

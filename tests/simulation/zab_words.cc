@@ -204,8 +204,11 @@ Txn txn_of(Zxid zxid, const Words& words, size_t at) {
   if (verb == "create") {
     CreateTxn create;
     create.path = words.at(at + 1);
-    if (words.size() > at + 2) create.data = as_bytes(words[at + 2]);
+    const int64_t owner = number(words, "ephemeral", 0);
+    if (owner == 0 && words.size() > at + 2) create.data = as_bytes(words[at + 2]);
     create.acl = anyone();
+    create.ephemeral = owner != 0;
+    if (create.ephemeral) txn.header.session = SessionId{owner};
     txn.header.type = TxnType::Create;
     txn.body = create;
   } else if (verb == "delete") {

@@ -33,7 +33,10 @@ int open_flags(OpenMode mode) {
 }  // namespace
 
 NameLane::NameLane(DiskShared& shared, std::array<int, kDirs> dirs, std::string hidden_name)
-    : shared_(shared), dirs_(dirs), hidden_name_(std::move(hidden_name)) {
+    : shared_(shared),
+      dirs_(dirs),
+      hidden_name_(std::move(hidden_name)),
+      reclaimer_(shared.calls()) {
   for (const Dir dir : {Dir::Root, Dir::Snapshots, Dir::Logs}) measure_free(dir);
 }
 
@@ -110,10 +113,15 @@ void NameLane::rename(const DiskOp& op) {
   }
 }
 
+// Opened first, so that it is not freed by the removal.
 void NameLane::remove(const DiskOp& op) {
+  Fd file(::openat(fd(op.dir), op.name.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (shared_.calls().unlinkat(fd(op.dir), op.name.c_str()) != 0 && errno != ENOENT) {
-    shared_.die(fmt::format("removal of {}", op.name), errno);
+    return shared_.die(fmt::format("removal of {}", op.name), errno);
   }
+  struct stat status = {};
+  if (!file.valid() || fstat(file.get(), &status) != 0) return;
+  if (S_ISREG(status.st_mode) && status.st_nlink == 0) reclaimer_.add(std::move(file));
 }
 
 void NameLane::sync_dir(const DiskOp& op) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "disk/disk_op.h"
+#include "disk/reclaimer.h"
 
 namespace vivarium {
 
@@ -35,6 +36,7 @@ class NameLane {
   std::array<int, kDirs> dirs_;
   std::string hidden_name_;
   std::array<std::atomic<uint64_t>, kDirs> free_bytes_{};
+  Reclaimer reclaimer_;
 };
 
 }  // namespace vivarium

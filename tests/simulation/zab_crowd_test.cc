@@ -95,12 +95,13 @@ TEST_F(Crowd, LearnersThatAreNoVotersWaitForEachOthersSnaps) {
   EXPECT_TRUE(has_snap("202"));
 }
 
-TEST_F(Crowd, SnapsOfOneStateAreTheSameBytes) {
+// Each learner has a snapshot of its own (docs/decisions.md, entry 87).
+TEST_F(Crowd, SnapsOfOneStateAreEqual) {
   come_for_snap("101");
   come_for_snap("102");
   ASSERT_TRUE(has_snap("101") && has_snap("102"));
   ASSERT_EQ(host_.world().shared_sent.size(), 2U);
-  EXPECT_EQ(host_.world().shared_sent[0], host_.world().shared_sent[1]);
+  EXPECT_EQ(*host_.world().shared_sent[0], *host_.world().shared_sent[1]);
 
   host_.connect("client", Door::Client);  // its session makes another state of it
   ConnectRequest request;
@@ -116,7 +117,7 @@ TEST_F(Crowd, SnapsOfOneStateAreTheSameBytes) {
   come_for_snap("103");
   ASSERT_TRUE(has_snap("103"));
   ASSERT_EQ(host_.world().shared_sent.size(), 3U);
-  EXPECT_NE(host_.world().shared_sent[1], host_.world().shared_sent[2]);
+  EXPECT_NE(*host_.world().shared_sent[1], *host_.world().shared_sent[2]);
 }
 
 TEST_F(Crowd, AVoterComesInWhoeverElseIsThere) {

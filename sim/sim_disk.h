@@ -95,6 +95,7 @@ class SimDisk {
   static constexpr uint64_t kNoLimit = uint64_t{1} << 40;
   // Snapshots and Logs are one directory unless `logs_apart`.
   explicit SimDisk(bool logs_apart = false) : logs_apart_(logs_apart) {}
+  bool logs_apart() const { return logs_apart_; }
 
   // --- for looking. Images: Cached is what a restarted process would read, Durable what is safe
   // now.

@@ -10,6 +10,7 @@
 #include "core/storage/snapshot.h"
 #include "sim/crash.h"
 #include "tests/simulation/apache_start_conditions.h"
+#include "tests/simulation/image_sample.h"
 #include "tests/simulation/storage_host.h"
 
 namespace vivarium::storage_test {
@@ -69,6 +70,7 @@ class CrashProbe {
       ++images_;
       SCOPED_TRACE(images.describe());
       check(images.image(), told, 1);
+      sample(images);
       if (::testing::Test::HasFailure()) return;
     }
   }
@@ -90,17 +92,40 @@ class CrashProbe {
     return told;
   }
 
-  void check_apache(const sim::SimDisk& disk, const Told& told) {
-    if (!apache_) return;
-    const Result<ApacheStart> apache = apache_start(disk, config_.standalone());
-    ASSERT_TRUE(apache.has_value()) << "Apache would not start: " << apache.error().message;
+  // For a ZooKeeper to load.
+  void sample(const sim::CrashImages& images) {
+    const bool must_agree = !certain_;
+    if (!sample_.wants(images.image(), config_.standalone(), must_agree)) return;
+    const Result<ApacheStart> apache = apache_start(images.image(), config_.standalone());
+    StorageHost ours(images.image(), config_);
+    ours.start();
+    ours.run();
+    sample_.write({images.image(), images.describe(), config_.standalone(), text_of(ours.tree()),
+                   apache, must_agree});
+  }
+
+  // What Apache would start with; nullopt: it is not asked, or would not start.
+  std::optional<ApacheStart> check_apache(const sim::SimDisk& disk, const Told& told) {
+    if (!apache_) return std::nullopt;
+    Result<ApacheStart> apache = apache_start(disk, config_.standalone());
+    EXPECT_TRUE(apache.has_value()) << "Apache would not start: " << apache.error().message;
+    if (!apache) return std::nullopt;
     EXPECT_GE(apache->last, told.durable) << "Apache would lose txns";
     EXPECT_GE(apache->accepted, told.accepted);
     EXPECT_GE(apache->current, told.current);
+    return std::move(*apache);
+  }
+
+  // While nothing is being taken back, both go on from the same state.
+  void check_same_tree(const std::optional<ApacheStart>& apache, const DataTree& ours) {
+    if (!apache || certain_) return;
+    EXPECT_EQ(apache->last, ours.last_applied());
+    EXPECT_TRUE(apache->tree.state_hash() == ours.state_hash())
+        << "Apache: " << text_of(apache->tree) << "ours: " << text_of(ours);
   }
 
   void check(const sim::SimDisk& image, const Told& told, int depth) {
-    check_apache(image, told);
+    const std::optional<ApacheStart> apache = check_apache(image, told);
     StorageHost next(image, config_, images_);
     next.start();
     size_t point = 0;
@@ -120,6 +145,7 @@ class CrashProbe {
     next.run();
     next.on_each_step({});
     if (::testing::Test::HasFailure()) return;
+    check_same_tree(apache, next.tree());
     check_recovered(next, told);
   }
 
@@ -143,7 +169,7 @@ class CrashProbe {
       }
     }
     EXPECT_TRUE(s.member() || !told.member);
-    check_apache(next.disk(), told);
+    (void)check_apache(next.disk(), told);
     if (found != Found::Whole) return;
     // The next life's appends rest on what was found.
     const Zxid following = s.last_logged().next();
@@ -170,6 +196,7 @@ class CrashProbe {
   size_t images_ = 0;
   size_t again_every_ = 0;
   bool apache_ = true;
+  ImageSample sample_;
 };
 
 // Every prefix of the history that was appended, as states to know.
@@ -459,8 +486,10 @@ TEST_P(CrashImagesOfStorage, InstallIntoABlankDirectory) {
   probe.crash_recoveries(5);
   const DataTree state = foreign_state({3, 20});
   probe.know(state);
+  probe.replacing(Zxid{});  // only we finish what was begun
   install(host, state);
   host.run_until([&] { return !host.storage().busy(); });
+  probe.replacing({});
   EXPECT_EQ(host.storage().last_durable(), Zxid(3, 20));
   EXPECT_FALSE(host.storage().member());
   host.tree() = state;

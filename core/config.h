@@ -143,10 +143,11 @@ struct Config {
   uint32_t snapshot_slice_elements = 2000;
   uint64_t snapshot_image_bytes_max = 64 << 20;
   uint64_t snapshot_unsynced_bytes_max = 32 << 20;
-  bool purge = true;              // false: nothing is ever removed
-  int64_t purge_interval_ms = 0;  // 0: behind each snapshot
-  bool sync_log = true;           // forceSync; what a sync means is the World's business
-  int64_t slow_sync_ms = 1000;    // fsync.warningthresholdms
+  bool trust_empty_snapshot = false;  // snapshot.trust.empty: a log may be all there is
+  bool purge = true;                  // false: nothing is ever removed
+  int64_t purge_interval_ms = 0;      // 0: behind each snapshot
+  bool sync_log = true;               // forceSync; what a sync means is the World's business
+  int64_t slow_sync_ms = 1000;        // fsync.warningthresholdms
   // A write of the log waits for more txns: so long at most, and no longer than so long without a
   // new one (-1: a third of it). 0: it does not wait.
   int64_t flush_delay_ms = 0;

@@ -113,8 +113,6 @@ constexpr IgnoredKey kIgnored[] = {
     {"sasl.", "it is a client's"},
     {"serializeLastProcessedZxid.enabled", "snapshots always end with their zxid", "true"},
     {"serverCnxnFactory", kNoJava},
-    {"snapshot.trust.empty",
-     "where the log begins decides whether the state may be taken from it alone", "false"},
     {"snapshotSizeFactor", "DIFF is made of what commitLogCount keeps in memory"},
     {"ssl.quorum.", "TLS between servers is not supported"},
     {"sslQuorumReloadCertFiles", "files of TLS are always read again"},

@@ -159,6 +159,8 @@ constexpr FlagKey kFlagKeys[] = {
     {"forceSnapshotSync", "true", true, &Config::snap_only},
     {"forceSync", "no", false, &Config::sync_log,
      "what is acknowledged is not on the disk: a crash of the machine loses it"},
+    {"snapshot.trust.empty", "true", true, &Config::trust_empty_snapshot,
+     "a log without a snapshot may be taken for all there is; to be removed after the first start"},
     {"datadir.autocreate", "true", true, &Config::create_directories},
     {"request_stale_latency_check", "true", true, &Config::stale_by_latency},
     {"request_throttle_drop_stale", "true", true, &Config::drop_stale},

@@ -187,7 +187,9 @@ class Recovery {
   bool limit_passed_ = false;
   std::optional<LogCut> limit_cut_;
   std::optional<Previous> previous_;
-  bool from_zero_ = false;  // the first record follows the empty history
+  bool from_zero_ = false;   // the first record is ours and follows the empty history
+  bool from_first_ = false;  // it is another's, and the first txn of all
+  std::string misfit_;       // where a txn was not made for the state before it
   // The file where the good prefix ended, and whether someone may have gone on behind it.
   struct EndPlace {
     size_t log_at = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "core/storage/lone_log.h"
 #include "core/storage/recovery.h"
 #include "core/wire/txn.h"
 
@@ -153,6 +154,9 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
       record.trailer->previous == Zxid{}) {
     from_zero_ = true;
   }
+  if (!previous_ && !base_loaded_ && !record.trailer && first_of_all(record.zxid)) {
+    from_first_ = true;
+  }
   if (is_stale(record)) {
     facts_.end = PrefixEnd::Stale;
     where_ = fmt::format("{} at {}: zxid {:x}", log_name(logs_[log_at_]), record.offset,
@@ -201,8 +205,14 @@ void Recovery::apply(const ScannedRecord& record, DataTree& tree) {
     return;
   }
   CHECK(txn->header.zxid == record.zxid);
-  effects_.clear();
-  tree.apply(*txn, effects_);
+  if (base_loaded_) {
+    effects_.clear();
+    tree.apply(*txn, effects_);
+  } else if (!apply_fitting(*txn, tree, effects_) && !facts_.misfit) {
+    facts_.misfit = true;
+    misfit_ = fmt::format("{} at {}: zxid {:x}", log_name(logs_[log_at_]), record.offset,
+                          record.zxid.value);
+  }
   CHECK(tree.last_applied() == record.zxid);
   if (txn->digest && txn->digest->version == kDigestVersion &&
       txn->digest->tree_digest != tree.digest()) {

@@ -14,7 +14,12 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
   for (const SnapshotFile& s : snapshots_) facts_.data = facts_.data || s.zxid > Zxid{};
   if (!facts_.frontier_file && facts_.accepted_file.value_or(0) > 0) facts_.data = true;
   const bool empty = snapshots_.empty() && !previous_ && facts_.end == PrefixEnd::Clean;
-  facts_.base_found = base_loaded_ || from_zero_ || empty;
+  facts_.trust_lone = config_.trust_empty_snapshot;
+  facts_.lone_log = !base_loaded_ && snapshots_.empty() && (from_zero_ || from_first_);
+  // Another's beginning is as good as a snapshot only as long as somebody says so.
+  const bool lone_taken = facts_.lone_log && facts_.trust_lone && !facts_.misfit;
+  const bool begins = foreign_era(facts_) ? facts_.lone_log : from_zero_ || lone_taken;
+  facts_.base_found = base_loaded_ || empty || begins;
   facts_.later_file = facts_.end == PrefixEnd::Bad && end_place_.log_at + 1 < logs_.size();
   if (limit_ != kNoLimit) plan_truncation();
 
@@ -27,6 +32,9 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
     disk.world.log(LogLevel::Error,
                    fmt::format("the tree's digest differs from that of {} txns in the log",
                                digest_mismatches_));
+  }
+  if (facts_.lone_log && facts_.misfit) {
+    disk.world.log(LogLevel::Error, fmt::format("the log lacks what was before ({})", misfit_));
   }
   if (history.last() != facts_.last) history.reset(facts_.last);
   place_cuts(verdict);

@@ -65,6 +65,14 @@ constexpr Row kRows[] = {
         [](const Facts& f) { return f.end == PrefixEnd::Undecodable; }, Found::Refused, false},
 
     // --- Apache was here
+    Row{"there is no snapshot. The log begins with the first txn: with snapshot.trust.empty=true "
+        "it "
+        "is taken for all there is",
+        [](const Facts& f) { return foreign_era(f) && f.lone_log && !f.trust_lone; },
+        Found::Refused, false},
+    Row{"there is no snapshot, and the log does not hold all that its txns rest on",
+        [](const Facts& f) { return foreign_era(f) && f.lone_log && f.misfit; }, Found::Refused,
+        false},
     Row{"no valid snapshot, and the log does not begin with the empty state",
         [](const Facts& f) { return foreign_era(f) && !f.base_found; }, Found::Refused, false},
     Row{"the log has a gap",
@@ -89,6 +97,10 @@ constexpr Row kRows[] = {
     // --- ours: damage to what was acknowledged
     Row{"the snapshot of an unfinished installation is missing",
         [](const Facts& f) { return f.install_lost; }, Found::Damaged, false},
+    Row{"there is no snapshot, and the log begins with ZooKeeper's first txn: with "
+        "snapshot.trust.empty=true it is taken for all there is",
+        [](const Facts& f) { return !f.base_found && f.lone_log && !f.trust_lone; }, Found::Damaged,
+        false},
     Row{"no valid snapshot, and the log does not begin with the empty state",
         [](const Facts& f) { return !f.base_found; }, Found::Damaged, false},
     Row{"a log file is missing, or records in it",

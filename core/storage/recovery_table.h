@@ -49,6 +49,9 @@ struct RecoveryFacts {
 
   // --- the state that was rebuilt
   bool base_found = false;    // a snapshot, or a log that begins with the empty history
+  bool lone_log = false;      // the log begins so, and there is no file of a snapshot at all
+  bool trust_lone = false;    // snapshot.trust.empty
+  bool misfit = false;        // without a snapshot: a txn was made for another state
   bool ours = false;          // a record of ours was seen
   bool foreign_tail = false;  // the last good record is Apache's
   Zxid last;                  // the last zxid of the good prefix

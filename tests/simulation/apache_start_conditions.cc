@@ -124,7 +124,7 @@ Result<bool> check_epochs(const sim::SimDisk& disk, ApacheStart& start) {
 
 }  // namespace
 
-Result<ApacheStart> apache_start(const sim::SimDisk& disk, bool standalone) {
+Result<ApacheStart> apache_start(const sim::SimDisk& disk, bool standalone, bool trust_empty) {
   ApacheStart start;
   const std::vector<Named> snapshots = sorted_names(disk, Dir::Snapshots, "snapshot");
   const std::vector<Named> logs = sorted_names(disk, Dir::Logs, "log");
@@ -151,8 +151,8 @@ Result<ApacheStart> apache_start(const sim::SimDisk& disk, bool standalone) {
     if (!read.has_value()) return fail(read.error().message);
   }
   if (!loaded) {
-    if (start.last != base) return fail("no snapshot, but a log with transactions");
-    start.fresh = true;
+    start.fresh = start.last == base;
+    if (!start.fresh && !trust_empty) return fail("no snapshot, but a log with transactions");
   }
   if (!standalone) {
     const Result<bool> epochs = check_epochs(disk, start);

@@ -21,7 +21,9 @@ struct ApacheStart {
   DataTree tree;
 };
 
-// Errors: why it would refuse. `standalone` servers do not look at the epoch files.
-Result<ApacheStart> apache_start(const sim::SimDisk& disk, bool standalone);
+// Errors: why it would refuse. `standalone` servers do not look at the epoch files. `trust_empty`:
+// snapshot.trust.empty.
+Result<ApacheStart> apache_start(const sim::SimDisk& disk, bool standalone,
+                                 bool trust_empty = false);
 
 }  // namespace vivarium::storage_test

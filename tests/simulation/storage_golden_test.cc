@@ -2,8 +2,12 @@
 // in turns (RULES 6).
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/base/hash.h"
+#include "core/tree/path.h"
 #include "tests/simulation/apache_start_conditions.h"
+#include "tests/simulation/image_sample.h"
 #include "tests/simulation/storage_host.h"
 #include "tests/unit/golden_data.h"
 
@@ -33,6 +37,50 @@ StorageHost recovered(sim::SimDisk disk, Config config) {
   return host;
 }
 
+Config trusting(Config config) {
+  config.trust_empty_snapshot = true;
+  return config;
+}
+
+// What clients of that server saw, as a line for each znode; without /zookeeper/config, which each
+// server writes for itself.
+std::vector<std::string> node_lines_of(const nlohmann::json& expected) {
+  std::vector<std::string> lines;
+  for (const auto& node : expected["nodes"]) {
+    const auto path = node["path"].get<std::string>();
+    if (path == kConfigPath) continue;
+    const auto& stat = node["stat"];
+    Bytes data;
+    Acl acl;
+    DataTree::NodeView view;
+    view.null_data = node["data"].is_null();
+    if (!view.null_data) data = golden::from_hex(node["data"].get<std::string>());
+    view.data = data;
+    for (const auto& entry : node["acl"]) {
+      acl.push_back({entry["perms"].get<int32_t>(), entry["scheme"].get<std::string>(),
+                     entry["id"].get<std::string>()});
+    }
+    view.acl = &acl;
+    view.stat = {
+        Zxid{stat["czxid"].get<uint64_t>()}, Zxid{stat["mzxid"].get<uint64_t>()},
+        stat["ctime"].get<int64_t>(),        stat["mtime"].get<int64_t>(),
+        stat["version"].get<int32_t>(),      node["stored"]["cversion"].get<int32_t>(),
+        stat["aversion"].get<int32_t>(),     golden::to_i64(node["stored"]["ephemeralOwner"]),
+        Zxid{stat["pzxid"].get<uint64_t>()}};
+    lines.push_back(node_line(path, view));
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<std::string> without_config(const DataTree& tree) {
+  std::vector<std::string> lines = node_lines(tree);
+  std::erase_if(lines, [](const std::string& line) {
+    return line.starts_with("node " + std::string(kConfigPath) + " ");
+  });
+  return lines;
+}
+
 void expect_state(StorageHost& host, const nlohmann::json& expected) {
   EXPECT_EQ(host.storage().recovered().found, Found::Foreign) << host.storage().recovered().reason;
   EXPECT_EQ(host.storage().last_durable(), zxid_in(expected));
@@ -45,6 +93,7 @@ void expect_state(StorageHost& host, const nlohmann::json& expected) {
     ASSERT_TRUE(host.tree().sessions().contains(id));
     EXPECT_EQ(host.tree().sessions().at(id), session["timeout"].get<int32_t>());
   }
+  EXPECT_EQ(without_config(host.tree()), node_lines_of(expected));
   EXPECT_TRUE(host.storage().member());
   for (const std::string& line : host.world().lines()) {
     EXPECT_EQ(line.find("digest"), std::string::npos) << line;
@@ -70,11 +119,63 @@ TEST(StorageGolden, FromAnyOfItsSnapshots) {
   }
 }
 
+// As servers before 3.5.3 left it, which began without one: the log holds everything from the first
+// txn on. lone_log_test.cc has what only looks like that.
+TEST(StorageGolden, WithoutAnySnapshot) {
+  sim::SimDisk disk = disk_of("standalone.tar.gz", "standalone");
+  for (const char* name : {"snapshot.0", "snapshot.46", "snapshot.8a"}) {
+    ASSERT_TRUE(disk.erase(Dir::Snapshots, name));
+  }
+  {
+    StorageHost host = recovered(disk, StorageHost::standalone_config());
+    EXPECT_EQ(host.storage().recovered().found, Found::Refused) << "as by ZooKeeper";
+  }
+  StorageHost host = recovered(disk, trusting(StorageHost::standalone_config()));
+  expect_state(host, golden::read_json("data/expected-standalone.json"));
+  for (int server = 1; server <= 3; ++server) {
+    const std::string name = "ensemble-" + std::to_string(server);
+    sim::SimDisk member = disk_of(name + ".tar.gz", name);
+    for (const DirEntry& entry : member.list(Dir::Snapshots, Image::Durable)) {
+      if (entry.name.starts_with("snapshot.")) member.erase(Dir::Snapshots, entry.name);
+    }
+    StorageHost again = recovered(member, trusting(StorageHost::small_config()));
+    expect_state(again, golden::read_json("data/expected-ensemble.json"));
+    EXPECT_EQ(again.storage().accepted_epoch(), 1U);
+  }
+}
+
+// The state that the log files of a server make, up to a zxid.
+DataTree replayed(const std::string& server, const std::vector<std::string>& logs, Zxid upto) {
+  const sim::SimDisk disk = disk_of(server + ".tar.gz", server);
+  DataTree tree;
+  Effects effects;
+  for (const std::string& name : logs) {
+    for (const Bytes& entry : golden::log_entries(*disk.content(Dir::Logs, name, Image::Durable))) {
+      const Result<Txn> txn = decode_txn(entry);
+      if (!txn || txn->header.zxid > upto) break;
+      tree.apply(*txn, effects);
+    }
+  }
+  return tree;
+}
+
 TEST(StorageGolden, WithoutDigests) {
   StorageHost host = recovered(disk_of("standalone-nodigest.tar.gz", "standalone-nodigest"),
                                StorageHost::standalone_config());
   EXPECT_EQ(host.storage().recovered().found, Found::Foreign);
   EXPECT_EQ(host.storage().last_durable(), Zxid(6));
+  const auto expected = golden::read_json("data/expected-standalone-nodigest.json");
+  EXPECT_EQ(host.tree().digest(),
+            static_cast<uint64_t>(golden::to_i64(expected["tree_digest_v2"])));
+  EXPECT_EQ(host.tree().sessions().size(), expected["sessions"].size());
+  EXPECT_EQ(without_config(host.tree()),
+            without_config(replayed("standalone-nodigest", {"log.1"}, Zxid(6))));
+  // The same from the log alone.
+  sim::SimDisk disk = disk_of("standalone-nodigest.tar.gz", "standalone-nodigest");
+  ASSERT_TRUE(disk.erase(Dir::Snapshots, "snapshot.0"));
+  StorageHost alone = recovered(disk, trusting(StorageHost::standalone_config()));
+  EXPECT_EQ(alone.storage().recovered().found, Found::Foreign);
+  EXPECT_EQ(alone.tree().state_hash(), host.tree().state_hash());
 }
 
 TEST(StorageGolden, TheServersOfAnEnsemble) {
@@ -96,30 +197,31 @@ TEST(StorageGolden, DirectoriesWithADefect) {
     const char* folder;
     Found found;
     uint64_t last;
+    bool trusting = false;  // snapshot.trust.empty
   };
   const std::vector<Case> cases = {
-      {"torn", Found::Foreign, 0xc5},
-      {"torn_pad", Found::Foreign, 0xc5},
-      {"noeor", Found::Foreign, 0xc5},
-      {"hdr_only", Found::Foreign, 0xc6},
-      {"bad_snap", Found::Foreign, 0xc6},
-      {"trunc_snap", Found::Foreign, 0xc6},
+      {"torn", Found::Foreign, 0xc5},      {"torn_pad", Found::Foreign, 0xc5},
+      {"noeor", Found::Foreign, 0xc5},     {"hdr_only", Found::Foreign, 0xc6},
+      {"bad_snap", Found::Foreign, 0xc6},  {"trunc_snap", Found::Foreign, 0xc6},
       {"empty_log", Found::Foreign, 0xc6},  // as 3.9.3: an empty file holds nothing
-      {"badcrc", Found::Refused, 0},
-      {"badcrc_mid", Found::Refused, 0},
-      {"neglen", Found::Refused, 0},
-      {"biglen", Found::Refused, 0},
-      {"no_snap", Found::Refused, 0},
+      {"badcrc", Found::Refused, 0},       {"badcrc_mid", Found::Refused, 0},
+      {"neglen", Found::Refused, 0},       {"biglen", Found::Refused, 0},
+      {"no_snap", Found::Refused, 0},      {"no_snap", Found::Foreign, 0xc6, true},
       {"noeor_mid", Found::Refused, 0},  // Apache starts, silently short
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.folder);
     const sim::SimDisk disk = disk_of("edge.tar.gz", std::string("edge/") + c.folder);
-    StorageHost host = recovered(disk, StorageHost::standalone_config());
+    Config config = StorageHost::standalone_config();
+    config.trust_empty_snapshot = c.trusting;
+    StorageHost host = recovered(disk, config);
     EXPECT_EQ(host.storage().recovered().found, c.found) << host.storage().recovered().reason;
     if (c.found == Found::Foreign) {
       EXPECT_EQ(host.storage().last_durable(), Zxid(c.last));
-      const auto apache = apache_start(host.disk(), true);
+      EXPECT_EQ(
+          without_config(host.tree()),
+          without_config(replayed("standalone", {"log.1", "log.48", "log.8c"}, Zxid(c.last))));
+      const auto apache = apache_start(host.disk(), true, c.trusting);
       ASSERT_TRUE(apache.has_value()) << apache.error().message;
       EXPECT_EQ(apache->last, Zxid(c.last));
     } else {
@@ -171,20 +273,11 @@ void apache_turn(sim::SimDisk& disk, StorageHost& before, Zxid keep, Epoch epoch
     }
   }
   ASSERT_EQ(tree.last_applied(), keep) << "the test's history begins with nothing";
-  Bytes log(kLogHeaderBytes);
-  put_u32(log.data(), kLogMagic);
-  put_u32(log.data() + 4, kFileVersion);
+  std::vector<Bytes> entries;
   for (uint32_t counter = 1; counter <= count; ++counter) {
-    const Bytes entry = make_entry({epoch, counter}, 10, tree);
-    Bytes head(kRecordHeadBytes);
-    put_u64(head.data(), adler32(entry));
-    put_u32(head.data() + 8, static_cast<uint32_t>(entry.size()));
-    append_bytes(log, head);
-    append_bytes(log, entry);
-    log.push_back(kRecordEnd);
+    entries.push_back(make_entry({epoch, counter}, 10, tree));
   }
-  log.resize(65536);
-  if (count != 0) disk.put(Dir::Logs, log_name({epoch, 1}), log);
+  if (count != 0) disk.put(Dir::Logs, log_name({epoch, 1}), apache_log(entries));
   disk.put(Dir::Snapshots, kAcceptedName, epoch_text(epoch));
   disk.put(Dir::Snapshots, kCurrentName, epoch_text(epoch));
   before.tree() = tree;  // what the next life should find

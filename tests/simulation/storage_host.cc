@@ -300,12 +300,28 @@ Bytes make_entry(Zxid zxid, size_t data_bytes, DataTree& ahead) {
   create.path = path;
   create.data = data;
   create.acl.push_back({kPermAll, "world", "anyone"});
-  create.parent_cversion = static_cast<int32_t>(ahead.node_count());
+  create.parent_cversion = ahead.view(ahead.find("/")).stat.cversion + 1;
   txn.body = create;
   Effects effects;
   ahead.apply(txn, effects);
   txn.digest = TxnDigest{kDigestVersion, ahead.digest()};
   return encode_txn(txn);
+}
+
+Bytes apache_log(const std::vector<Bytes>& entries) {
+  Bytes log(kLogHeaderBytes);
+  put_u32(log.data(), kLogMagic);
+  put_u32(log.data() + 4, kFileVersion);
+  for (const Bytes& entry : entries) {
+    Bytes head(kRecordHeadBytes);
+    put_u64(head.data(), adler32(entry));
+    put_u32(head.data() + 8, static_cast<uint32_t>(entry.size()));
+    append_bytes(log, head);
+    append_bytes(log, entry);
+    log.push_back(kRecordEnd);
+  }
+  log.resize(log.size() + 4096);
+  return log;
 }
 
 }  // namespace vivarium::storage_test

@@ -166,5 +166,7 @@ class StorageHost {
 // The txn of `zxid`, the same for everybody who asks: a create with its digest over `ahead`, which
 // gets it applied.
 Bytes make_entry(Zxid zxid, size_t data_bytes, DataTree& ahead);
+// A log file as Apache writes it, with zeros behind the last record.
+Bytes apache_log(const std::vector<Bytes>& entries);
 
 }  // namespace vivarium::storage_test

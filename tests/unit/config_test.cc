@@ -337,6 +337,15 @@ TEST(ServerFile, ValuesThatAskForNothingElseAreSilent) {
   EXPECT_EQ(file.warnings, std::vector<std::string>{});
 }
 
+TEST(ServerFile, ALogAloneIsTakenByWord) {
+  EXPECT_FALSE(parsed(kMinimal).config.trust_empty_snapshot);
+  EXPECT_FALSE(parsed(kMinimal + "snapshot.trust.empty=yes\n").config.trust_empty_snapshot);
+  const ServerFile file = parsed(kMinimal + "zookeeper.snapshot.trust.empty=TRUE\n");
+  EXPECT_TRUE(file.config.trust_empty_snapshot);
+  ASSERT_EQ(file.warnings.size(), 1U);
+  EXPECT_NE(file.warnings[0].find("removed after the first start"), std::string::npos);
+}
+
 TEST(ServerFile, SnapshotsAreCompressedWhenAsked) {
   const auto coding = [](const std::string& line) {
     return parsed(kMinimal + line).config.snapshot_coding;

@@ -211,6 +211,28 @@ TEST(StorageTable, ApachesRulesForApachesFiles) {
   EXPECT_EQ(found(f), Found::Refused);
 }
 
+// R6: a log without a snapshot is taken only by word, and only if nothing speaks against it.
+TEST(StorageTable, ApachesLogAlone) {
+  RecoveryFacts f = apaches();
+  f.lone_log = true;
+  EXPECT_EQ(found(f), Found::Refused);
+  EXPECT_NE(std::string_view(decide(f).row).find("snapshot.trust.empty"), std::string_view::npos);
+  f.trust_lone = true;
+  EXPECT_EQ(found(f), Found::Foreign);
+  f.misfit = true;
+  EXPECT_EQ(found(f), Found::Refused);
+  f = apaches();
+  f.trust_lone = true;
+  f.base_found = false;
+  EXPECT_EQ(found(f), Found::Refused) << "the word is not enough";
+  // Ours went on, and its first snapshot was never finished.
+  f = whole();
+  f.lone_log = true;
+  f.base_found = false;
+  EXPECT_EQ(found(f), Found::Damaged);
+  EXPECT_NE(std::string_view(decide(f).row).find("snapshot.trust.empty"), std::string_view::npos);
+}
+
 TEST(StorageTable, ApachesRulesForEpochs) {
   RecoveryFacts f = apaches();
   f.current_file = f.accepted_file = std::nullopt;

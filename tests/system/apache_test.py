@@ -10,6 +10,7 @@ from tests.system.harness import (PATIENCE_S, Ensemble, Load, Server, ServerTest
                                   four_letter_word, mode_of, role_of, wait_until)
 
 JAR = pathlib.Path("/usr/share/java/zookeeper.jar")
+LOGGING = [JAR.with_name("slf4j-log4j12.jar"), JAR.with_name("log4j-1.2.jar")]  # Debian's zookeeper depends on both
 SLOW_S = 3 * PATIENCE_S  # a Java process on a busy machine
 TICK_MS = 500
 
@@ -28,7 +29,7 @@ class ApacheServer(Server):
             "log4j.appender.C.layout.ConversionPattern=%d{ISO8601} %-5p %c{1} - %m%n\n")
         with open(self.output, "ab") as out:
             self.process = subprocess.Popen(
-                ["java", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", f"{self.folder}:{JAR}",
+                ["java", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-cp", ":".join(map(str, (self.folder, JAR, *LOGGING))),
                  "-Dzookeeper.admin.enableServer=false", "-Dzookeeper.4lw.commands.whitelist=*",
                  f"-Dlog4j.configuration=file:{self.folder}/log4j.properties", *self.options,
                  "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.arguments[0]],

@@ -2,13 +2,14 @@
 member by member, while clients write. docs/migration.md says how a person does it."""
 
 import re
+import signal
 import time
 import unittest
 
 from kazoo.security import make_digest_acl
 
 from tests.system.apache_test import JAR, SLOW_S, TICK_MS, assert_digests_agree, leading, of_apache, ours
-from tests.system.harness import Ensemble, Load, ServerTest, configured, connected, figure
+from tests.system.harness import Ensemble, Load, ServerTest, configured, connected, figure, mode_of, wait_until
 
 WORDS = {"4lw.commands.whitelist": "*"}
 OWNER = ("digest", "owner:secret")
@@ -71,6 +72,22 @@ class Directories(ServerTest):
             seen = self.life(kind(server), seen)
         self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), 6)
 
+    def test_a_log_without_a_snapshot_is_taken_by_word_alone(self):
+        """As ZooKeeper 3.4 may leave it. Neither kind takes it as it is, and both do when they are told to."""
+        server = configured(self.folder / "one", **WORDS)
+        seen = self.life(of_apache(server), None)
+        only_snapshot(server, None)
+        refusing = self.own(ours(server)).start()
+        self.assertNotEqual(refusing.exit_code(), 0)
+        self.assertTrue(refusing.said("snapshot.trust.empty=true"))
+        self.assertIsNone(newest_snapshot(server))
+        zoo_cfg = server.folder / "zoo.cfg"
+        without = zoo_cfg.read_text()
+        zoo_cfg.write_text(without + "snapshot.trust.empty=true\n")
+        seen = self.life(ours(server), seen)
+        zoo_cfg.write_text(without)
+        for kind in (ours, of_apache, ours):
+            seen = self.life(kind(server), seen)
 
     def test_compressed_snapshots_are_read_by_the_other(self):
         for method in ("gz", "snappy"):
@@ -108,6 +125,96 @@ def newest_snapshot(server):
     """The file with the highest zxid, compressed or not; None where there is none."""
     files = (server.folder / "data" / "version-2").glob("snapshot.*")
     return max(files, key=lambda file: int(file.name.split(".")[1], 16), default=None)
+
+
+def has_tail(server):
+    logs = (server.folder / "data" / "version-2").glob("log.*")
+    return any(b"/tail" in log.read_bytes() for log in logs)
+
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class TakenBackByApache(ServerTest):
+    """RULES 6: ZooKeeper runs on directories of ours, takes back in one what its leader does not have, and writes; then ours
+    runs on them again."""
+
+    def leave_a_tail(self, ensemble):
+        """The leader logs a txn that reaches nobody, and everything ends. Its number."""
+        leader = ensemble.wait_leader()
+        others = [server for n, server in ensemble.servers.items() if n != leader]
+        with connected(ensemble[leader].address, 20 * TICK_MS / 1000) as client:
+            client.create("/before", b"everywhere")
+            for server in others:
+                server.signal(signal.SIGSTOP)
+            client.create_async("/tail", b"nowhere else")
+            wait_until(lambda: has_tail(ensemble[leader]), "the txn in the log")
+            ensemble.kill()
+        for server in others:
+            self.assertFalse(has_tail(server))
+        return leader
+
+    def become(self, kind, ensemble):
+        for n in ensemble.servers:
+            ensemble.servers[n] = self.own(kind(ensemble[n]))
+
+    def start(self, ensemble, *numbers):
+        """Without a client: a session is a txn of the new epoch."""
+        for n in numbers:
+            ensemble[n].start()
+        for n in numbers:
+            wait_until(lambda n=n: mode_of(ensemble[n]) in ("leader", "follower"), f"server {n}", SLOW_S)
+
+    def seen(self, client):
+        """Without the node that each member writes for itself."""
+        client.sync("/")
+        return {path: node for path, node in whole_tree(client).items() if path != "/zookeeper/config"}
+
+    def assert_same_tree(self, ensemble, expected):
+        for server in ensemble:
+            with connected(server.address, within=SLOW_S) as client:
+                self.assertEqual(self.seen(client), expected, server.address)
+
+    def turns(self, written_before, how):
+        ensemble = self.own(Ensemble(self.folder, tickTime=TICK_MS, **WORDS))
+        ensemble.start().wait_serving()
+        ahead = self.leave_a_tail(ensemble)
+
+        self.become(of_apache, ensemble)
+        behind = [n for n in ensemble.servers if n != ahead]
+        self.start(ensemble, *behind)
+        if written_before:
+            with connected(ensemble[behind[0]].address) as client:
+                client.create("/after", b"in its place")
+        self.start(ensemble, ahead)
+        self.assertTrue(ensemble[ahead].said(how), ensemble[ahead].lines()[-20:])
+        with connected(ensemble[ahead].address) as client:
+            self.assertIsNone(client.exists("/tail"))
+            client.create("/by-apache", b"x" * 5000)
+            expected = self.seen(client)
+        ensemble.kill()
+        tail = has_tail(ensemble[ahead])
+
+        # The one that was ahead is among those that begin, so that its state counts.
+        self.become(ours, ensemble)
+        self.start(ensemble, ahead, behind[0])
+        self.assertTrue(ensemble[ahead].said("last written by Apache ZooKeeper"))
+        self.start(ensemble, behind[1])
+        self.assert_same_tree(ensemble, expected)
+        with connected(ensemble.hosts()) as client:
+            for _ in range(150):  # digests are noted of some txns only
+                client.create("/and-ours-", b"", sequence=True)
+            expected = self.seen(client)
+        self.assert_same_tree(ensemble, expected)
+        assert_digests_agree(self, ensemble)
+        ensemble.kill()
+        ensemble.start().wait_serving()
+        self.assert_same_tree(ensemble, expected)
+        return tail
+
+    def test_by_a_trunc(self):
+        self.assertFalse(self.turns(False, "Truncating log to get in sync with the leader"))
+
+    def test_by_a_snap_that_leaves_it_in_the_log(self):
+        self.assertTrue(self.turns(True, "Getting a snapshot from leader"))
 
 
 @unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")

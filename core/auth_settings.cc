@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/one_line.h"
 #include "core/properties.h"
 
 namespace vivarium {
@@ -217,9 +218,7 @@ Result<void> add_module(const LoginModule& module, SaslLogin& login) {
   return {};
 }
 
-}  // namespace
-
-Result<std::optional<SaslLogin>> parse_jaas(std::string_view text, std::string_view section) {
+Result<std::optional<SaslLogin>> read_jaas(std::string_view text, std::string_view section) {
   JaasReader in(text);
   std::optional<SaslLogin> found;
   for (;;) {
@@ -247,6 +246,14 @@ Result<std::optional<SaslLogin>> parse_jaas(std::string_view text, std::string_v
     const Result<JaasReader::Token> end = in.next();
     if (!end || !end->is(";")) return fail(fmt::format("{}: expected ';' behind '}}'", name->text));
   }
+}
+
+}  // namespace
+
+Result<std::optional<SaslLogin>> parse_jaas(std::string_view text, std::string_view section) {
+  Result<std::optional<SaslLogin>> login = read_jaas(text, section);
+  if (!login) return fail(one_line(login.error().message));
+  return login;
 }
 
 }  // namespace vivarium

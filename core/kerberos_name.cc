@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/one_line.h"
 #include "core/properties.h"
 
 namespace vivarium {
@@ -144,7 +145,7 @@ Result<AuthToLocal> AuthToLocal::parse(std::string_view text) {
   for (std::string_view rest = trimmed(text); !rest.empty(); rest = trimmed(rest)) {
     const std::string_view begin = rest;
     Result<Rule> rule = parse_rule(rest);
-    if (!rule) return fail(fmt::format("'{}': {}", begin, rule.error().message));
+    if (!rule) return fail(one_line(fmt::format("'{}': {}", begin, rule.error().message)));
     rules.rules_.push_back(std::move(*rule));
   }
   return rules;

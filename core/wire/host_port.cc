@@ -22,6 +22,7 @@ std::optional<std::string_view> take_host(std::string_view& text) {
   }
   if (length == 0) return std::nullopt;
   const std::string_view host = text.substr(0, length);
+  if (host.find('[') != std::string_view::npos) return std::nullopt;  // no name, and would not last
   text.remove_prefix(length + (bracketed ? 1 : 0));
   if (!text.empty() && text.front() != ':') return std::nullopt;
   return host;

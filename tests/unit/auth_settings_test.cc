@@ -159,6 +159,9 @@ TEST(Jaas, ASectionThatIsNotThereIsNoError) {
 }
 
 TEST(Jaas, WhatIsNoJaasFileIsOneLine) {
+  EXPECT_EQ(complaint("Server { \"a\nb\" required; };"),
+            "Server: a\\x0ab is not supported, only " + kModule +
+                " and com.sun.security.auth.module.Krb5LoginModule are");
   EXPECT_EQ(complaint("Server { com.ibm.security.auth.module.Krb5LoginModule required; };"),
             "Server: com.ibm.security.auth.module.Krb5LoginModule is not supported, only " +
                 kModule + " and com.sun.security.auth.module.Krb5LoginModule are");

@@ -174,6 +174,7 @@ TEST(SaslIds, RulesThatAreNotUnderstoodAreRefused) {
   const std::pair<const char*, const char*> kRules[] = {
       {"default", "'default': expected DEFAULT or RULE:[n:FORMAT]"},
       {"DEFAULT x", "'x': expected DEFAULT"},
+      {"DEFAULT\nx\nDEFAULT", "'x\\x0aDEFAULT': expected DEFAULT"},  // in one line
       {"RULE:[:$1]", "expected RULE:[n:FORMAT]"},
       {"RULE:[1:$1", "expected RULE:[n:FORMAT]"},
       {"RULE:[1:$2]", "the number of a part"},

@@ -314,8 +314,8 @@ TEST(WirePeer, HelloRefusals) {
        {std::string(), std::string("host"), std::string("host:"), std::string(":1"),
         std::string("host:0"), std::string("host:65536"), std::string("host:-1"),
         std::string("host:1x"), std::string("::1:3888"), std::string("[::1]3888"),
-        std::string("[::1:3888"), std::string("a:1|"), std::string("a:1||b:2"),
-        std::string(2044, 'h') + ":3888"}) {
+        std::string("[::1:3888"), std::string("[[a]:1"), std::string("a[b:1"), std::string("a:1|"),
+        std::string("a:1||b:2"), std::string(2044, 'h') + ":3888"}) {
     EXPECT_EQ(decode_hello(hello_bytes(-65536, 2, address), hello), Decoded::Bad) << address;
   }
   EXPECT_EQ(decode_hello(hello_bytes(-65536, 2, std::string(2043, 'h') + ":3888"), hello),

@@ -1,14 +1,18 @@
-// What is written about a server: zoo.cfg, the dynamic file, myid and JVMFLAGS. The texts of an
-// input are parted by zero bytes. Whatever is refused has one line that says why; whatever is taken
-// passes checked(), and says the same when it is read again.
+// What is written about a server: zoo.cfg, myid, the dynamic file, JVMFLAGS, a JAAS file, and rules
+// for Kerberos names with a name. The texts of an input are parted by zero bytes. Whatever is
+// refused has one line that says why; whatever is taken passes checked(), and says the same when it
+// is read again.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "core/auth_settings.h"
 #include "core/base/check.h"
 #include "core/config.h"
 #include "core/config_sources.h"
+#include "core/kerberos_name.h"
+#include "core/tree/acl.h"
 
 namespace vivarium {
 namespace {
@@ -41,6 +45,27 @@ void check_membership(std::string_view text) {
   if (again) CHECK(again->version == membership->version);
 }
 
+void check_jaas(std::string_view text) {
+  const Result<std::optional<SaslLogin>> login = parse_jaas(text, "Server");
+  if (!login) {
+    CHECK(is_one_line(login.error().message));
+  } else if (*login) {
+    CHECK(!(*login)->users.empty() || (*login)->kerberos);
+  }
+}
+
+// Rules shorten names, and whatever they make is an id that an ACL may hold.
+void check_kerberos(std::string_view rules, std::string_view principal) {
+  Result<AuthToLocal> read = AuthToLocal::parse(rules);
+  CHECK(read || is_one_line(read.error().message));
+  if (!read) return;
+  for (const bool removes : {false, true}) {
+    const KerberosNaming naming{*read, removes, removes};
+    const Result<std::string> id = sasl_id_of(principal, naming, "REALM");
+    CHECK(id ? !id->empty() && is_valid_sasl_id(*id) : is_one_line(id.error().message));
+  }
+}
+
 void run(std::string_view input) {
   ConfigTexts texts;
   texts.zoo_cfg = take_text(input);
@@ -49,6 +74,9 @@ void run(std::string_view input) {
   texts.jvm_flags = take_text(input);
   check_parts(texts.zoo_cfg, texts.jvm_flags);
   check_membership(texts.dynamic);
+  check_jaas(take_text(input));
+  const std::string_view rules = take_text(input);
+  check_kerberos(rules, take_text(input));
   const Result<ServerFile> file = parse_server_file(texts);
   if (!file) {
     CHECK(is_one_line(file.error().message));

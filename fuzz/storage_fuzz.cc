@@ -1,16 +1,21 @@
-// libFuzzer over what storage reads from disks and takes from leaders: log files, snapshots (files
-// and bodies), the frontier, epoch files. The first byte selects the reader, the second the size of
-// pieces. What is read must not depend on the pieces; no size that a file names costs more than its
-// bytes.
+// libFuzzer over what storage reads from disks and takes from leaders: log files, damaged ones
+// among them, snapshots (files and bodies), the frontier, epoch files, trailers, names of files.
+// The first byte selects the reader, the second the size of pieces. What is read must not depend on
+// the pieces; no size that a file names costs more than its bytes.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/base/hash.h"
+#include "core/storage/damage.h"
 #include "core/storage/epochs.h"
 #include "core/storage/log_scanner.h"
 #include "core/storage/record.h"
 #include "core/storage/snapshot.h"
+#include "fuzz/input.h"
 
 namespace vivarium {
 namespace {
@@ -107,8 +112,155 @@ void check_frontier(ByteView file) {
   CHECK(decode_frontier(slot) == found);
 }
 
+void check_trailer(ByteView covered) {
+  const std::optional<Trailer> trailer = decode_trailer(covered);
+  if (!trailer) return;
+  Bytes again;
+  encode_trailer(*trailer, again);
+  CHECK(again.size() == kTrailerBytes && decode_trailer(again) == trailer);
+}
+
+void check_names(std::string_view name) {
+  if (const auto first = parse_log_name(name)) CHECK(parse_log_name(log_name(*first)) == first);
+  if (const auto snapshot = parse_snapshot_name(name)) {
+    CHECK(parse_snapshot_name(snapshot_name(*snapshot)) == snapshot);
+  }
+  if (const auto number = parse_spare_name(name)) {
+    CHECK(parse_spare_name(spare_name(*number)) == number);
+  }
+}
+
+// --- a log of ours, damaged as the input says
+
+struct OwnLog {
+  static constexpr uint64_t kFileId = 77;
+  static constexpr uint32_t kRecords = 12;
+
+  Bytes file;
+  std::vector<Bytes> entries;
+  std::vector<uint64_t> ends;
+  Frontier frontier;
+};
+
+Bytes entry_at(uint32_t counter) {
+  TxnHeader header;
+  header.zxid = Zxid(1, counter);
+  header.type = TxnType::Create;
+  const std::string path = "/n" + std::to_string(counter);
+  const Bytes data(counter * 37, Byte{'d'});
+  CreateTxn create;
+  create.path = path;
+  create.data = data;
+  Txn txn{header, create, TxnDigest{kDigestVersion, counter}};
+  return encode_txn(txn);
+}
+
+OwnLog make_own_log() {
+  OwnLog log;
+  log.file.resize(kLogHeaderBytes);
+  put_u32(log.file.data(), kLogMagic);
+  put_u32(log.file.data() + 4, kFileVersion);
+  put_u64(log.file.data() + 8, OwnLog::kFileId);
+  Trailer trailer;
+  trailer.anchor = true;
+  trailer.file_id = OwnLog::kFileId;
+  for (uint32_t counter = 1; counter <= OwnLog::kRecords; ++counter) {
+    const Bytes entry = entry_at(counter);
+    trailer.previous_crc = trailer.entry_crc;
+    trailer.entry_crc = crc32c(entry);
+    trailer.offset = log.file.size();
+    Bytes covered = entry;
+    encode_trailer(trailer, covered);
+    const size_t at = log.file.size();
+    log.file.resize(at + kRecordHeadBytes);
+    put_u64(log.file.data() + at, adler32(covered));
+    put_u32(log.file.data() + at + 8, static_cast<uint32_t>(covered.size()));
+    append_bytes(log.file, covered);
+    log.file.push_back(kRecordEnd);
+    log.entries.push_back(entry);
+    log.ends.push_back(log.file.size());
+    trailer.anchor = false;
+    trailer.previous = trailer.durable = Zxid(1, counter);
+  }
+  log.frontier.zxid = Zxid(1, OwnLog::kRecords);
+  log.frontier.file_id = OwnLog::kFileId;
+  log.frontier.end_offset = log.file.size();
+  log.frontier.entry_crc = trailer.entry_crc;
+  log.file.resize(log.file.size() + 2048);
+  return log;
+}
+
+// Bits, sectors that are zeros or copies of others, an early end.
+void damage_file(Bytes& file, Input& input) {
+  constexpr size_t kSector = 512;
+  while (!input.empty() && !file.empty()) {
+    const Byte what = input.byte();
+    const size_t at = (size_t{input.byte()} << 8 | input.byte()) % file.size();
+    const size_t sector = at / kSector * kSector;
+    const size_t size = std::min(kSector, file.size() - sector);
+    switch (what % 4) {
+      case 0:
+        file[at] = static_cast<Byte>(file[at] ^ (1U << (what >> 5)));
+        break;
+      case 1:
+        std::fill_n(file.begin() + static_cast<std::ptrdiff_t>(sector), size, Byte{0});
+        break;
+      case 2:
+        std::copy_n(file.begin(), size, file.begin() + static_cast<std::ptrdiff_t>(sector));
+        break;
+      default:
+        if (what == 0xff) file.resize(at);
+        break;
+    }
+  }
+}
+
+// What a survey lists is right: every record up to the last that was acknowledged is the prefix's,
+// salvaged as it was written, or missing by the list.
+void check_survey(const Damage& damage, Zxid last, const OwnLog& log) {
+  CHECK(damage.claimed <= log.frontier.zxid && damage.claimed >= last);
+  size_t fault = 0;
+  size_t salvaged = 0;
+  for (uint32_t counter = last.counter() + 1; Zxid(1, counter) <= damage.claimed; ++counter) {
+    const Zxid zxid(1, counter);
+    while (fault < damage.faults.size() && damage.faults[fault].range.upto < zxid) ++fault;
+    if (fault < damage.faults.size() && damage.faults[fault].range.after < zxid) continue;
+    CHECK(salvaged < damage.salvaged.size() && damage.salvaged[salvaged].zxid == zxid);
+    CHECK(*damage.salvaged[salvaged].entry == log.entries.at(counter - 1));
+    ++salvaged;
+  }
+  CHECK(salvaged == damage.salvaged.size());
+}
+
+void check_damage(Byte choice, ByteView bytes) {
+  static const OwnLog log = make_own_log();
+  Input input(bytes);
+  Bytes file = log.file;
+  damage_file(file, input);
+  const Scan found = scan(file, 4096);
+  const size_t good = found.zxids.size();
+  CHECK(good <= log.entries.size());
+  for (size_t i = 0; i < good; ++i) CHECK(found.zxids[i] == Zxid(1, static_cast<uint32_t>(i) + 1));
+  const Zxid last = good == 0 ? Zxid() : found.zxids.back();
+  std::optional<uint32_t> last_crc;
+  if (good != 0) last_crc = crc32c(log.entries[good - 1]);
+  Frontier frontier = log.frontier;
+  const size_t known = choice % log.entries.size();  // the frontier lags behind
+  frontier.zxid = Zxid(1, static_cast<uint32_t>(known) + 1);
+  frontier.end_offset = log.ends[known];
+  frontier.entry_crc = crc32c(log.entries[known]);
+  DamageSurvey survey(last, last_crc, frontier);
+  survey.add_file(file, (choice & 0x80) != 0);
+  std::string why;
+  const std::optional<Damage> damage = survey.conclude(why);
+  CHECK(damage ? why.empty() : !why.empty());
+  if (!damage) return;
+  CHECK(damage->claimed >= frontier.zxid);
+  check_survey(*damage, last, log);
+}
+
 void run(uint8_t reader, size_t piece, ByteView bytes) {
-  switch (reader % 5) {
+  switch (reader % 8) {
     case 0:
       return check_log(bytes, piece);
     case 1:
@@ -123,6 +275,12 @@ void run(uint8_t reader, size_t piece, ByteView bytes) {
         CHECK(parse_epoch_text(epoch_text(*epoch)) == epoch);
       }
       return;
+    case 5:
+      return check_trailer(bytes);
+    case 6:
+      return check_names(as_text(bytes));
+    case 7:
+      return check_damage(static_cast<Byte>(piece - 1), bytes);
   }
 }
 

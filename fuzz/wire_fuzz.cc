@@ -1,11 +1,15 @@
-// libFuzzer over the decoders of core/wire. The first byte selects the decoder.
+// libFuzzer over the decoders of core/wire, and of the texts of addresses and quotas. The first
+// byte selects the decoder.
 // What decodes must encode to bytes that decode to the same encoding; stream decoders must not
 // change their verdict when more bytes arrive.
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "core/base/check.h"
+#include "core/tree/quota.h"
 #include "core/wire/client_messages.h"
+#include "core/wire/host_port.h"
 #include "core/wire/multi.h"
 #include "core/wire/peer_extension.h"
 #include "core/wire/peer_messages.h"
@@ -23,6 +27,11 @@ Bytes encoded(const T& record) {
   return out;
 }
 Bytes encoded(const Txn& txn) { return encode_txn(txn); }
+Bytes encoded(const TxnHeader& header) {
+  Bytes out;
+  encode_txn_header(header, out);
+  return out;
+}
 Bytes encoded(const std::vector<SessionTouch>& touches) {
   Bytes out;
   encode_touches(touches, out);
@@ -38,16 +47,22 @@ Bytes encoded(const WatcherEvent& event) {
   encode_watch_event(event.type, event.path, out);
   return out;
 }
+struct Encoder {
+  template <class T>
+  Bytes operator()(const T& record) const {
+    return encoded(record);
+  }
+};
 
 // `decode` yields an optional or a Result.
-template <class Decode>
-void check_stable(ByteView bytes, Decode decode) {
+template <class Decode, class Encode = Encoder>
+void check_stable(ByteView bytes, Decode decode, Encode encode_again = {}) {
   const auto record = decode(bytes);
   if (!record.has_value()) return;
-  const Bytes once = encoded(*record);
+  const Bytes once = encode_again(*record);
   const auto back = decode(ByteView(once));
   CHECK(back.has_value());
-  CHECK(encoded(*back) == once);
+  CHECK(encode_again(*back) == once);
 }
 
 template <class T, class Decode>
@@ -146,8 +161,34 @@ void check_multi(ByteView bytes, Op op) {
   CHECK(once == twice);
 }
 
+Bytes bytes_of(const std::string& text) { return Bytes(text.begin(), text.end()); }
+
+void check_address(ByteView bytes) {
+  check_stable(
+      bytes, [](ByteView in) { return parse_host_port(as_text(in)); },
+      [](const HostPort& address) {
+        return bytes_of(bracketed_host(address.host) + ":" + std::to_string(address.port));
+      });
+}
+
+void check_quota(ByteView bytes) {
+  check_stable(
+      bytes, [](ByteView in) { return parse_quota(as_text(in)); },
+      [](const QuotaText& quota) { return bytes_of(format_quota(quota)); });
+}
+
+void check_create_ttl(ByteView bytes) {
+  check_stable(bytes, decode_create_ttl_request, [](const CreateRequest& create) {
+    Bytes out;
+    encode(create, out, Op::CreateTtl);
+    return out;
+  });
+}
+
+constexpr uint8_t kDecoders = 34;
+
 void run(uint8_t decoder, ByteView bytes) {
-  switch (decoder % 27) {
+  switch (decoder % kDecoders) {
     case 0:
       return check_stable(bytes, decode_txn);
     case 1:
@@ -203,6 +244,20 @@ void run(uint8_t decoder, ByteView bytes) {
       return check_stable(bytes, decode_peer_extension);
     case 26:
       return check_fill<ZxidRange>(bytes, kFillAsk, decode_fill_ask, encode_fill_ask);
+    case 27:
+      return check_stable(bytes, decode_reconfig_request);
+    case 28:
+      return check_create_ttl(bytes);
+    case 29:
+      return check_stable(bytes, decode_request_header);
+    case 30:
+      return check_stable(bytes, decode_reply_header);
+    case 31:
+      return check_stable(bytes, decode_txn_header);
+    case 32:
+      return check_address(bytes);
+    case 33:
+      return check_quota(bytes);
   }
 }
 

@@ -5,12 +5,16 @@
 // must be on its disk (ZabHost; for one input in eight, because it costs a recovery each time).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/membership.h"
+#include "core/tree/path.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
 #include "core/wire/peer_extension.h"
@@ -44,6 +48,10 @@ constexpr PacketType kTypes[] = {PacketType::Request,
                                  kFillEntry,
                                  kFillEnd};
 constexpr int64_t kPeers = 3;
+// Configurations name two more, who are there too.
+constexpr int64_t kServers = 5;
+// What a server votes for that is no candidate and knows none (core/zab/election.cc).
+constexpr int64_t kNobody = std::numeric_limits<int64_t>::min();
 constexpr size_t kHeldOfStrangersMax = 1024;
 
 enum class Begin : uint8_t { Blank, Looking, Promise, Leading, Joining, Following };
@@ -67,8 +75,8 @@ class Conversation {
 
  private:
   bool leads() const { return begin_ == Begin::Promise || begin_ == Begin::Leading; }
-  ServerId other(size_t n) const {
-    const int64_t id = static_cast<int64_t>(n % (kPeers - 1)) + 1;
+  ServerId other(size_t n, int64_t among = kPeers) const {
+    const int64_t id = static_cast<int64_t>(n) % (among - 1) + 1;
     return ServerId{id + (id >= host_->config().id.value ? 1 : 0)};
   }
 
@@ -77,6 +85,7 @@ class Conversation {
     config.counter_max = 12;
     config.history_txns_max = 3;
     config.reconfig.enabled = (choice_ & 0x80) != 0;
+    config.skip_acl = config.reconfig.enabled;  // or nobody may change the members
     sim::SimDisk disk;
     if (begin_ != Begin::Blank) {
       // Made once: the same for every input of a role.
@@ -85,6 +94,13 @@ class Conversation {
       disk = leads() ? leader : follower;
     }
     host_ = std::make_unique<ZabHost>(config, std::move(disk));
+    for (int64_t id = kPeers + 1; id <= kServers; ++id) host_->add_neighbour(member(id));
+  }
+
+  // As ZabHost::make_config names them.
+  static Member member(int64_t id) {
+    const std::string host = "s" + std::to_string(id);
+    return {ServerId{id}, {host, 2888}, {host, 3888}, false};
   }
 
   static sim::SimDisk member_disk(int64_t self) {
@@ -162,7 +178,7 @@ class Conversation {
       case 3:
         return say_packet(name);
       case 4:
-        return notify(other(what));
+        return notify(other(what, kServers));
       case 5:
         return say_election(what);
       case 6:
@@ -241,7 +257,7 @@ class Conversation {
 
   Bytes payload(Byte kind) {
     Bytes out;
-    switch (kind % 8) {
+    switch (kind % 11) {
       case 0:
         break;
       case 1:
@@ -280,11 +296,65 @@ class Conversation {
         encode(request, out);
         break;
       }
-      default:
+      case 7:
         encode(SessionTouch{SessionId{input_.byte()}, input_.byte() * 100}, out);
+        break;
+      case 8:
+        append_text(out, config_text());
+        break;
+      case 9:
+        JuteWriter(out).i64(input_.byte() % 6);
+        break;
+      default:
+        reconfig_request(out);
         break;
     }
     return out;
+  }
+
+  static void append_text(Bytes& out, const std::string& text) {
+    out.insert(out.end(), text.begin(), text.end());
+  }
+
+  // Mostly one that makes sense: of the members whose bits are set.
+  std::string config_text() {
+    const Byte who = input_.byte();
+    const Byte how = input_.byte();
+    if ((who & 0x80) != 0) return std::string(as_text(input_.take(how)));
+    Membership membership;
+    membership.version = zxid();
+    for (int64_t id = 1; id <= kServers; ++id) {
+      if ((who >> (id - 1) & 1) == 0) continue;
+      membership.members.push_back(member(id));
+      membership.members.back().observer = (how >> (id - 1) & 1) != 0;
+      if ((how & 0x20) != 0) membership.members.back().client = {"c", 2181};
+    }
+    std::string text = to_text(membership);
+    if ((who & 0x40) != 0) text[input_.byte() * text.size() / 256] ^= 1;
+    return text;
+  }
+
+  void reconfig_request(Bytes& out) {
+    ForwardedRequest request;
+    request.session = SessionId{input_.byte()};
+    request.op = Op::Reconfig;
+    const Byte what = input_.byte();
+    std::string joining = config_text();
+    if ((what & 2) == 0) joining.erase(std::min(joining.find("version="), joining.size()));
+    std::replace(joining.begin(), joining.end(), '\n', ',');
+    const std::string leaving = std::to_string(input_.byte() % 7);
+    ReconfigRequest reconfig;
+    if ((what & 1) != 0) {
+      reconfig.new_members = joining;
+    } else {
+      if ((what & 4) == 0) reconfig.joining = joining;
+      if ((what & 8) == 0) reconfig.leaving = leaving;
+    }
+    if ((what & 16) != 0) reconfig.version = zxid().wire();
+    Bytes body;
+    encode(reconfig, body);
+    request.body = body;
+    encode(request, out);
   }
 
   void add_extension(Bytes& out) {
@@ -297,17 +367,30 @@ class Conversation {
     if ((flags & 8) != 0) {
       extension.remembered = Acknowledged{LogId{input_.byte(), input_.byte()}, 1, zxid()};
     }
+    std::string config;
+    if ((flags & 16) != 0) config = config_text();
+    extension.config = config;
     encode(extension, out);
   }
 
   void notify(ServerId from) {
     if (!host_->can_notify(from)) return;
     Notification n;
-    n.state = static_cast<PeerState>(input_.byte() % 4);
-    n.leader = ServerId{input_.byte() % 6 - 1};
+    const Byte what = input_.byte();
+    n.state = static_cast<PeerState>(what % 4);
+    n.leader = ServerId{input_.byte() % 7 - 1};
     n.zxid = zxid().wire();
     n.election_epoch = input_.byte() % 8;
     n.peer_epoch = input_.byte() % 8;
+    if ((what & 4) != 0) {
+      n.leader = ServerId{kNobody};
+      n.zxid = kNobody;
+      n.peer_epoch = kNobody;
+    }
+    std::string config;
+    if ((what & 8) != 0) config = config_text();
+    n.config = config;
+    if ((what & 16) != 0) n.version = input_.byte() % 4;
     Bytes extension;
     add_extension(extension);
     n.extension = extension;
@@ -330,7 +413,7 @@ class Conversation {
   }
 
   void answer_dial(Byte what) {
-    for (const char* name : {"1", "2", "3"}) {
+    for (const char* name : {"1", "2", "3", "4", "5"}) {
       if (!host_->dials(name)) continue;
       if ((what & 8) != 0) return host_->refuse_dial(name);
       host_->accept_dial(name);
@@ -366,12 +449,33 @@ class Conversation {
     const Byte kind = input_.byte();
     const Zxid next = host_->node().storage().last_logged().next();
     const Zxid at = (kind & 1) != 0 ? zxid() : next;
-    Bytes entry = host_->entry(txn_of(at, {"create", "/f" + std::to_string(kind)}, 0));
+    const Words words = {"create", "/f" + std::to_string(kind)};
+    Txn txn = txn_of(at, words, 0);
+    std::string config;
+    if ((kind & 16) != 0) {
+      config = config_text();
+      txn.header.type = TxnType::Reconfig;
+      txn.body = SetDataTxn{kConfigPath, as_bytes(config), false, 1};
+    }
+    Bytes entry = host_->entry(txn);
     if ((kind & 2) != 0 && !entry.empty()) entry[input_.byte() * entry.size() / 256] ^= 1;
+    const bool activates = (kind & 32) != 0;
+    Bytes leader;
+    if (activates) JuteWriter(leader).i64(input_.byte() % 6);
     Bytes packet;
-    const PacketType type = (kind & 4) != 0 ? kFillEntry : PacketType::Proposal;
-    encode_packet(type, at.wire(), entry, packet);
-    if ((kind & 8) != 0) encode_packet(PacketType::Commit, at.wire(), packet);
+    if ((kind & 64) != 0) {
+      Bytes inform = leader;
+      append_bytes(inform, entry);
+      encode_packet(activates ? PacketType::InformAndActivate : PacketType::Inform, at.wire(),
+                    inform, packet);
+    } else {
+      const PacketType type = (kind & 4) != 0 ? kFillEntry : PacketType::Proposal;
+      encode_packet(type, at.wire(), entry, packet);
+    }
+    if ((kind & 8) != 0) {
+      const PacketType type = activates ? PacketType::CommitAndActivate : PacketType::Commit;
+      encode_packet(type, at.wire(), leader, packet);
+    }
     say(name, packet);
   }
 

@@ -328,18 +328,22 @@ void ZabHost::pass(Duration time) {
 
 // ------------------------------------------------------------------------------------- the ports
 
-std::optional<ServerId> ZabHost::quorum_peer(const Address& to) const {
-  for (const Member& m : config_.members) {
-    if (m.quorum == to) return m.id;
+template <class Matches>
+std::optional<ServerId> ZabHost::find_server(Matches matches) const {
+  for (const std::vector<Member>* list : {&config_.members, &neighbours_}) {
+    for (const Member& m : *list) {
+      if (matches(m)) return m.id;
+    }
   }
   return std::nullopt;
 }
 
+std::optional<ServerId> ZabHost::quorum_peer(const Address& to) const {
+  return find_server([&](const Member& m) { return m.quorum == to; });
+}
+
 std::optional<ServerId> ZabHost::election_peer(const Address& to) const {
-  for (const Member& m : config_.members) {
-    if (m.election == to) return m.id;
-  }
-  return std::nullopt;
+  return find_server([&](const Member& m) { return m.election == to; });
 }
 
 // The newest dial to the server: the node has forgotten older ones.

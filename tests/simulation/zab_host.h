@@ -81,6 +81,8 @@ class ZabHost {
   static Config make_config(int64_t self, int64_t members, int64_t observers);
 
   explicit ZabHost(const Config& config, sim::SimDisk disk = sim::SimDisk());
+  // Somebody who is there beside the members of the configuration.
+  void add_neighbour(const Member& member) { neighbours_.push_back(member); }
 
   // A disk of an established member: epochs, and a log of creates (see make_entry) up to each zxid.
   static sim::SimDisk make_disk(const Config& config, Epoch accepted, Epoch current,
@@ -143,12 +145,16 @@ class ZabHost {
   void turn(const Event& event);
   void read_packets();
   void check_promise(const QuorumPacket& packet);
+  // Of the members and their neighbours.
+  template <class Matches>
+  std::optional<ServerId> find_server(Matches matches) const;
   LinkId dialled(const std::string& name) const;  // invalid: it is not
   bool pump_link(size_t slot);
   void pump_election(size_t slot);
   void read_notifications(ZabWorld::Link& link);
 
   Config config_;
+  std::vector<Member> neighbours_;
   sim::SimDisk disk_;
   Instant now_{1'000'000'000};
   bool checks_promises_ = true;

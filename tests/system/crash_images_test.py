@@ -16,7 +16,7 @@ from tests.system.harness import figure, program
 
 # Of every kind of change in a directory one run; tests/system/crash_images_all_test.py takes them all.
 SOME = ":".join(["*CrashImagesOfServers.*", *(f"*CrashImagesOfStorage.{name}/One" for name in (
-    "Founding", "HistoryBeforeEpoch", "Truncation", "TruncationBelowASnapshot", "InstallOverAStaleTail",
+    "Founding", "EpochsAndAppends", "HistoryBeforeEpoch", "TruncationBelowASnapshot", "InstallOverAStaleTail",
     "InstallIntoABlankDirectory", "Standalone", "RecordsOfManySectors"))])
 SOURCE = pathlib.Path(__file__).parent / "clients" / "LoadDirectories.java"
 

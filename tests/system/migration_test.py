@@ -73,7 +73,7 @@ class Directories(ServerTest):
         self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), 6)
 
     def test_a_log_without_a_snapshot_is_taken_by_word_alone(self):
-        """As ZooKeeper 3.4 may leave it. Neither kind takes it as it is, and both do when they are told to."""
+        """As ZooKeeper 3.4 may leave it; once ours has taken it, there is a snapshot for both."""
         server = configured(self.folder / "one", **WORDS)
         seen = self.life(of_apache(server), None)
         only_snapshot(server, None)

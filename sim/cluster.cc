@@ -52,6 +52,7 @@ NodeFacts NodeFacts::of(const Node& node) {
   NodeFacts f;
   f.role = node.zab().role();
   f.standing = node.zab().standing();
+  f.listed = node.configs().seat(node.config().id) != Seat::None;
   f.epoch = node.zab().epoch();
   f.established = node.zab().established();
   f.leading = node.zab().leading();
@@ -317,8 +318,10 @@ void Cluster::after_step(ServerIndex server) {
         after.unsettled && !after.damaged && after.last_durable == before.last_durable;
     if (before.role != ZabRole::Recovering && !list_voided) {
       // Whoever is in no configuration acknowledges too, and is counted nowhere: a leader who was
-      // elected without what it has may take it back, though a later one turns up with it.
-      const bool counts = after.standing != Standing::NonVoting;
+      // elected without what it has may take it back, though a later one turns up with it; and so
+      // may one whose own log is stuck, by a SNAP to who lost it to damage and stands aside.
+      const bool stands_aside = after.standing == Standing::Aside && !after.listed;
+      const bool counts = after.standing != Standing::NonVoting && !stands_aside;
       const Zxid committed =
           counts ? agreement_.committed_up_to(durability_.acknowledged(server)) : Zxid{};
       // What came behind it in the same step is not durable yet.

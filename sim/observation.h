@@ -30,7 +30,8 @@ using ClientIndex = uint32_t;
 struct NodeFacts {
   ZabRole role{};
   Standing standing{};
-  Epoch epoch = 0;  // of the leadership it is part of
+  bool listed = false;  // its configuration has a place for it
+  Epoch epoch = 0;      // of the leadership it is part of
   bool established = false;
   bool leading = false;
   bool delivers = false;  // Zab::delivers()

@@ -201,6 +201,7 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
     }
   }
   if (!good) {
+    file.bad = file.upto <= limit_;
     disk.world.log(LogLevel::Warn,
                    fmt::format("{} is not used: {}", snapshot_name(file.name()), why));
     return;

@@ -45,6 +45,7 @@ struct SnapshotFile {
   bool valid = false;  // read or written in this life
   // Holds effects up to here (Apache's are fuzzy): no state below can be rebuilt from it.
   Zxid upto;
+  bool bad = false;  // read in this life, and not usable
 
   SnapshotName name() const { return {zxid, coding}; }
 };

@@ -576,15 +576,21 @@ void Storage::purge_when_due(World& world) {
   purge(world);
 }
 
-// Keeps the newest valid snapshots, and every log file that holds a txn behind the oldest of them
-// (hazards R7). Snapshots that nobody has read in this life do not count.
+// Keeps the newest snapshots, and every log file that holds a txn behind the oldest of them
+// (hazards R7). Those found unusable do not count. Of the others the newest has been read or
+// written in this life; older ones count unread, or else a server that takes one snapshot a life
+// would keep all.
 void Storage::purge(World& world) {
-  uint32_t valid = 0;
+  uint32_t kept = 0;
+  bool any_valid = false;
   Zxid oldest;
-  for (auto s = snapshots_.rbegin(); s != snapshots_.rend(); ++s) {
-    if (s->valid && ++valid == config_.snapshots_kept) oldest = s->zxid;
+  for (auto s = snapshots_.rbegin(); s != snapshots_.rend() && kept < config_.snapshots_kept; ++s) {
+    if (s->bad) continue;
+    ++kept;
+    any_valid = any_valid || s->valid;
+    oldest = s->zxid;
   }
-  if (valid < config_.snapshots_kept) return;
+  if (kept < config_.snapshots_kept || !any_valid) return;
   while (snapshots_.front().zxid < oldest) {
     world.remove(Dir::Snapshots, snapshot_name(snapshots_.front().name()), Lane::Log);
     snapshots_.erase(snapshots_.begin());

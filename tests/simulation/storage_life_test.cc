@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 
 #include "core/storage/snapshot.h"
@@ -341,16 +342,52 @@ size_t snapshots_on_disk(StorageHost& host) {
   return count;
 }
 
+// Behind ten txns more, from 10 * n + 1 on.
+void take_snapshot(StorageHost& host, uint32_t n) {
+  host.append_run(0, 10 * n + 1, 10 * n + 10);
+  host.end_turn();
+  while (host.step()) continue;
+  host.apply();
+  host.storage().maybe_snapshot(host.world(), host.tree());
+  while (host.step()) continue;
+  ASSERT_EQ(host.storage().newest_snapshot(), Zxid(0, 10 * n + 10));
+}
+
 void take_snapshots(StorageHost& host, uint32_t count) {
-  for (uint32_t i = 1; i <= count; ++i) {
-    host.append_run(0, 10 * i + 1, 10 * i + 10);
-    host.end_turn();
-    while (host.step()) continue;
-    host.apply();
-    host.storage().maybe_snapshot(host.world(), host.tree());
-    while (host.step()) continue;
-    ASSERT_EQ(host.storage().newest_snapshot(), Zxid(0, 10 * i + 10));
+  for (uint32_t n = 1; n <= count; ++n) take_snapshot(host, n);
+}
+
+// Each life reads one snapshot and takes one, and knows of the others by name alone.
+TEST(StorageLife, SnapshotsAndLogsOfEarlierLivesArePurgedToo) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_txns = 2;
+  auto host = std::make_unique<StorageHost>(sim::SimDisk{}, config);
+  host->found();
+  host->append_run(0, 1, 10);
+  for (uint32_t life = 1; life <= 6; ++life) {
+    take_snapshot(*host, life);
+    EXPECT_LE(snapshots_on_disk(*host), config.snapshots_kept) << "life " << life;
+    host.reset(new StorageHost(restarted(*host, config)));
+    ASSERT_EQ(host->storage().recovered().found, Found::Whole) << "life " << life;
   }
+  EXPECT_EQ(snapshots_on_disk(*host), config.snapshots_kept);
+  EXPECT_FALSE(host->disk().content(Dir::Logs, "log.1", sim::SimDisk::Image::Cached));
+}
+
+// One that was found unusable is not among those that are kept.
+TEST(StorageLife, AnUnusableSnapshotDoesNotCountAsKept) {
+  Config config = StorageHost::standalone_config();
+  config.snapshot_every_txns = 2;
+  StorageHost first(sim::SimDisk{}, config);
+  first.found();
+  first.append_run(0, 1, 10);
+  take_snapshots(first, 2);
+  ASSERT_EQ(snapshots_on_disk(first), 2U);
+  ASSERT_TRUE(first.disk().flip_bit(Dir::Snapshots, "snapshot.1e", 8 * 40));
+  StorageHost host = restarted(first, config);
+  ASSERT_EQ(host.storage().recovered().found, Found::Whole);
+  take_snapshot(host, 3);
+  EXPECT_EQ(snapshots_on_disk(host), 3U) << "the damaged one, the one that was read, the new one";
 }
 
 TEST(StorageLife, PurgingFollowsItsInterval) {

@@ -352,6 +352,7 @@ void EpollLoop::close(LinkId link, bool drain) {
   if (options_.sasl != nullptr) options_.sasl->forget(link);
   links_.close(link, drain, now_);
 }
+void EpollLoop::keep_half_open(LinkId link) { links_.keep_half_open(link); }
 SaslAnswer EpollLoop::sasl(LinkId link, ByteView token) {
   return options_.sasl != nullptr ? options_.sasl->step(link, token) : SaslAnswer();
 }

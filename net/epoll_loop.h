@@ -80,6 +80,7 @@ class EpollLoop final : public World {
   uint64_t unsent(LinkId link) const override;
   void give_credit(LinkId link, uint64_t bytes) override;
   void close(LinkId link, bool drain) override;
+  void keep_half_open(LinkId link) override;
   SaslAnswer sasl(LinkId link, ByteView token) override;
   FileId open(Dir dir, std::string_view name, OpenMode mode, Lane lane, OnError on_error) override;
   FileId open_coded(Dir dir, std::string_view name, OpenMode mode, Coding coding) override;

@@ -267,6 +267,10 @@ void TcpLinks::close(LinkId id, bool drain, Instant now) {
   link->close_when_up = true;
 }
 
+void TcpLinks::keep_half_open(LinkId id) {
+  if (Link* link = find(id)) link->half_open = true;
+}
+
 // ------------------------------------------------------------------------------------- draining
 
 void TcpLinks::begin_drain(LinkId id, Link& link, Instant now) {
@@ -408,6 +412,10 @@ void TcpLinks::read(LinkId id, Link& link, const Deliver& deliver) {
     if (link.broken) down(id, deliver);
     return;
   }
+  if (n == 0 && link.half_open && !link.broken) {
+    link.readable = false;
+    return;
+  }
   if (n <= 0) return down(id, deliver);
   const auto size = static_cast<size_t>(n);
   link.credit -= size;
@@ -431,6 +439,10 @@ void TcpLinks::read_encrypted(LinkId id, Link& link, const Deliver& deliver) {
   }
   const bool over =
       last.outcome == TlsStream::Outcome::Ended || last.outcome == TlsStream::Outcome::Failed;
+  if (size == 0 && last.outcome == TlsStream::Outcome::Ended && link.half_open && !link.broken) {
+    link.readable = false;
+    return;
+  }
   if (size == 0 && (over || link.broken)) return down(id, deliver);
   link.readable = last.outcome == TlsStream::Outcome::Done;
   link.ended = link.ended || over;
@@ -443,6 +455,7 @@ void TcpLinks::read_encrypted(LinkId id, Link& link, const Deliver& deliver) {
 // No credit: the end is told when no bytes lie before it, or when they can be had no more.
 void TcpLinks::look_for_end(LinkId id, Link& link, const Deliver& deliver) {
   if (link.broken) return down(id, deliver);
+  if (link.half_open) return;
   if (link.tls != nullptr) {
     const TlsStream::Outcome next = link.tls->look_ahead();
     const bool over = next == TlsStream::Outcome::Ended || next == TlsStream::Outcome::Failed;

@@ -68,6 +68,7 @@ class TcpLinks {
   uint64_t unsent(LinkId link) const;
   void give_credit(LinkId link, uint64_t bytes);
   void close(LinkId link, bool drain, Instant now);
+  void keep_half_open(LinkId link);
 
   // --- the loop's side.
   static bool is_mine(uint64_t token);
@@ -99,13 +100,14 @@ class TcpLinks {
     State state = State::Free;
     bool readable = false;
     bool writable = false;
-    bool ended = false;    // the other end will send no more
-    bool broken = false;   // nothing passes any more
-    bool stalled = false;  // a turn ended with bytes unsent
-    bool drained = false;  // LinkDrained is due
-    bool failed = false;   // could not be connected: LinkDown is due
-    bool touched = false;  // in touched_
-    bool dirty = false;    // in dirty_
+    bool ended = false;      // the other end will send no more
+    bool broken = false;     // nothing passes any more
+    bool half_open = false;  // the end of the other end's half is nobody's business
+    bool stalled = false;    // a turn ended with bytes unsent
+    bool drained = false;    // LinkDrained is due
+    bool failed = false;     // could not be connected: LinkDown is due
+    bool touched = false;    // in touched_
+    bool dirty = false;      // in dirty_
     bool write_closed = false;
     bool close_when_up = false;  // closed with drain before it was up
     Fd fd;

@@ -167,6 +167,7 @@ void AdminWords::finish(LinkId link, std::string_view text, AdminParts& parts) {
 }
 
 void AdminWords::ask(LinkId link, uint32_t word, AdminParts& parts) {
+  parts.world.keep_half_open(link);
   Asker& asker = *find(link);
   asker.word = word;
   if (word == kTelnetClose) return finish(link, {}, parts);
@@ -235,7 +236,8 @@ void AdminWords::answer(Asker& asker, const DirSizes& sizes, AdminParts& parts) 
   } else if (name == "hash") {
     text = digest_lines(parts);
   } else if (name == "isro") {
-    text = parts.server.read_only() ? "ro" : "rw";
+    // A shadow takes nobody's writes, nor anybody.
+    text = parts.config.shadow ? "null" : parts.server.read_only() ? "ro" : "rw";
   } else if (name == "mntr") {
     MonitorLines lines(text);
     write_monitor(parts, askers, lines);

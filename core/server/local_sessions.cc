@@ -79,6 +79,7 @@ void Server::answer_here(ClientConnection& connection, int32_t xid, Op op, Error
   request.xid = xid;
   request.op = op;
   request.kind = RequestClass::Write;
+  request.since = parts.world.now();
   request.done = true;
   request.error = error;
   enqueue(connection, std::move(request));

@@ -42,6 +42,7 @@ bool same_vote(const auto& a, const auto& b) {
 int64_t next_round(int64_t round) { return round < kRoundMax ? round + 1 : round; }
 
 std::string describe(const Vote& vote) {
+  if (vote == kNobody) return "nobody";
   return fmt::format("server.{} (epoch {}, zxid {:#x})", vote.leader.value, vote.peer_epoch,
                      static_cast<uint64_t>(vote.zxid));
 }

@@ -126,8 +126,9 @@ void Zab::on_deadline(Parts& parts) {
   }
   if (waiting_line_at_ <= now) {
     waiting_line_at_ = now + kWaitingLineEvery;
-    if (std::holds_alternative<Looking>(role_) && standing_ != Standing::Voter) {
-      parts.world.log(LogLevel::Warn, election_.waiting_for());
+    const std::string line = election_.waiting_for();
+    if (std::holds_alternative<Looking>(role_) && !line.empty()) {
+      parts.world.log(LogLevel::Warn, line);
     }
   }
 }

@@ -67,6 +67,20 @@ class OneServer(ServerTest):
         self.assertIn("not in the whitelist", four_letter_word(self.server.port, "stmk"))
         self.assertIn("\nMode: standalone\n", four_letter_word(self.server.port, "srvr"))
 
+    def test_an_asker_may_end_its_half(self):
+        """As ZooKeeper's own FourLetterWordMain does, and nc -N."""
+        with connected(self.server.address) as client:
+            for number in range(3000):
+                client.exists_async(f"/watched-{number}", watch=lambda event: None)
+            client.sync("/")
+            for word, wanted in (("conf", "clientPort="), ("dirs", "logdir_size: "), ("wchp", "/watched-2999")):
+                for _ in range(10):
+                    with socket.create_connection((HOST, self.server.port), timeout=PATIENCE_S) as link:
+                        link.sendall(word.encode())
+                        link.shutdown(socket.SHUT_WR)
+                        answer = b"".join(iter(lambda: link.recv(65536), b"")).decode()
+                    self.assertIn(wanted, answer, word)
+
     def test_a_server_without_keys_answers_srvr_alone(self):
         plain = self.own(standalone(self.folder / "plain")).start().wait_serving()
         self.assertIn("Mode: standalone", four_letter_word(plain.port, "srvr"))

@@ -143,6 +143,20 @@ TEST(ServerLocalSessions, WritesAreMarkedUntilTheSessionIsTheEnsembles) {
   EXPECT_EQ(host.tree.find("/x/e"), DataTree::kNone);
 }
 
+// Its end is answered by its server alone, and is as quick as that.
+TEST(ServerLocalSessions, TheirEndHasALatencyLikeAnything) {
+  Config config = ServerHost::default_config();
+  config.local_sessions = config.local_sessions_upgrade = true;
+  for (int64_t id = 1; id <= 3; ++id) config.members.push_back({ServerId{id}, {}, {}});
+  ServerHost host(config);
+  host.let_pass(3'600'000);
+  const LinkId link = joined(host, "10.0.0.1");
+  host.send_frame(link, close_session(1));
+  host.settle();
+  EXPECT_EQ(host.server.local_session_count(), 0U);
+  EXPECT_LT(host.server.stats().latency.max_ms, 1000);
+}
+
 TEST(ServerLocalSessions, ALostUpgradeAsksNobodyElse) {
   Config config = ServerHost::default_config();
   config.local_sessions = config.local_sessions_upgrade = true;

@@ -53,6 +53,7 @@ struct OpenFile {
   // Of the loop: what this handle did, and what the one before it did.
   ZeroFill fill;
   ZeroFill before;
+  bool is_spare = false;     // a log file that is being prepared
   bool reaches_disk = true;  // false: a sync is answered when all is written
   Coding coding = Coding::Plain;
   // Of the lane's thread: what the current batch has gathered, and whether the file is failed.

@@ -49,12 +49,14 @@ FileDisk::FileDisk(Directories directories, std::shared_ptr<Syscalls> calls,
       shared_(std::make_unique<DiskShared>(*calls_, std::move(fatal))),
       log_lane_(*shared_),
       bulk_lane_(*shared_),
+      spare_lane_(*shared_),
       name_lane_(*shared_,
                  {directories_.dirs[0].get(), directories_.dirs[1].get(),
                   directories_.dirs[2].get(), directories_.dirs[3].get()},
                  kLockName),
       log_worker_(std::make_unique<Worker>([this](auto& batch) { log_lane_.run(batch); })),
       bulk_worker_(std::make_unique<Worker>([this](auto& batch) { bulk_lane_.run(batch); })),
+      spare_worker_(std::make_unique<Worker>([this](auto& batch) { spare_lane_.run(batch); })),
       name_worker_(std::make_unique<Worker>([this](auto& batch) { name_lane_.run(batch); })) {}
 
 FileDisk::~FileDisk() = default;
@@ -90,7 +92,9 @@ FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, 
   slot.file->lane = lane;
   slot.file->on_error = on_error;
   slot.file->coding = coding;
-  const bool of_log = dir == Dir::Logs && (name.starts_with("log.") || name.starts_with("spare."));
+  const bool spare = dir == Dir::Logs && name.starts_with("spare.");
+  const bool of_log = spare || (dir == Dir::Logs && name.starts_with("log."));
+  slot.file->is_spare = spare && lane == Lane::Bulk;
   slot.file->reaches_disk = sync_log_ || !of_log;
   if (const auto filled = filled_.find({dir, slot.file->name}); filled != filled_.end()) {
     if (mode == OpenMode::Update && slot.file->reaches_disk) slot.file->before = filled->second;
@@ -106,7 +110,7 @@ FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, 
 
 void FileDisk::issue(Slot& slot, DiskOp&& op) {
   op.file = slot.file;
-  std::vector<DiskOp>& queue = slot.opened ? staged(slot.file->lane) : slot.waiting;
+  std::vector<DiskOp>& queue = slot.opened ? staged(*slot.file) : slot.waiting;
   queue.push_back(std::move(op));
 }
 
@@ -127,7 +131,7 @@ void FileDisk::write(FileId file, uint64_t offset, ByteView bytes) {
   Slot* slot = find(file);
   if (slot == nullptr) return;
   slot->file->fill.note_write(offset + bytes.size());
-  std::vector<DiskOp>& queue = slot->opened ? staged(slot->file->lane) : slot->waiting;
+  std::vector<DiskOp>& queue = slot->opened ? staged(*slot->file) : slot->waiting;
   if (append_to_last(queue, slot->file, offset, bytes)) return;
   DiskOp op;
   op.kind = DiskOp::Kind::Write;
@@ -269,6 +273,7 @@ void FileDisk::flush(Instant now) {
 void FileDisk::hand_over() {
   log_worker_->submit(log_ops_);
   bulk_worker_->submit(bulk_ops_);
+  spare_worker_->submit(spare_ops_);
   name_worker_->submit(name_ops_);
 }
 
@@ -335,7 +340,7 @@ void FileDisk::handle_opened(const Completion& done, const Deliver& deliver) {
   if (const ZeroFill& fill = slot.file->before; fill.done && fill.size == done.offset) {
     slot.file->pages.emplace(fill.size, fill.written_to);
   }
-  std::vector<DiskOp>& queue = staged(slot.file->lane);
+  std::vector<DiskOp>& queue = staged(*slot.file);
   for (DiskOp& op : slot.waiting) queue.push_back(std::move(op));
   slot.waiting.clear();
   if (slot.closed) return release(done.file.slot);
@@ -351,6 +356,7 @@ void FileDisk::finish() {
   hand_over();
   log_worker_->finish();
   bulk_worker_->finish();
+  spare_worker_->finish();
 }
 
 }  // namespace vivarium

@@ -96,7 +96,12 @@ class FileDisk {
   void issue_name(DiskOp&& op);
   static bool append_to_last(std::vector<DiskOp>& ops, const OpenFilePtr& file, uint64_t offset,
                              ByteView bytes);
-  std::vector<DiskOp>& staged(Lane lane) { return lane == Lane::Log ? log_ops_ : bulk_ops_; }
+  // A file of the log that is being prepared has a lane of its own here: the log waits for it where
+  // bulk work may take long, such as packing a snapshot.
+  std::vector<DiskOp>& staged(const OpenFile& file) {
+    if (file.is_spare) return spare_ops_;
+    return file.lane == Lane::Log ? log_ops_ : bulk_ops_;
+  }
   void release(uint32_t index);
   void handle(Completion& done, const Deliver& deliver);
   void handle_opened(const Completion& done, const Deliver& deliver);
@@ -113,6 +118,7 @@ class FileDisk {
   std::vector<uint32_t> free_slots_;
   std::vector<DiskOp> log_ops_;
   std::vector<DiskOp> bulk_ops_;
+  std::vector<DiskOp> spare_ops_;
   std::vector<DiskOp> name_ops_;
   std::vector<Completion> completions_;
   std::array<bool, kDirs> want_free_{};
@@ -120,10 +126,12 @@ class FileDisk {
 
   FileLane log_lane_;
   FileLane bulk_lane_;
+  FileLane spare_lane_;
   NameLane name_lane_;
   // Last, so that the threads end first.
   std::unique_ptr<Worker> log_worker_;
   std::unique_ptr<Worker> bulk_worker_;
+  std::unique_ptr<Worker> spare_worker_;
   std::unique_ptr<Worker> name_worker_;
 };
 

@@ -3,7 +3,9 @@
 // answers come later, in order per file and per directory and in no order between them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -108,6 +110,10 @@ class SimFiles {
   // Slower by this factor until set back to 1.
   void set_slowness(int64_t factor) { slowness_ = factor; }
   int64_t slowness() const { return slowness_; }
+  // When all that was asked of names and directories is done.
+  SimTime names_ready() const {
+    return *std::max_element(std::begin(names_ready_), std::end(names_ready_));
+  }
 
   const DiskOptions& options() const { return options_; }
   std::string_view name_of(FileId file) const;  // under which it was opened

@@ -189,8 +189,9 @@ class Writer {
     write(type, txn, 1);
   }
   void write(TxnType type, const TxnBody& body, int64_t session) {
+    ++zxid_;
     const Effects effects =
-        tree_test::apply_body(tree_, type, body, Zxid(static_cast<uint64_t>(++zxid_)),
+        tree_test::apply_body(tree_, type, body, Zxid(static_cast<uint64_t>(zxid_)),
                               SessionId{0x100 + session}, {zxid_ * 10});
     if (effects.error == ErrorCode::Ok) ++done_[type];
   }

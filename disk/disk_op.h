@@ -3,12 +3,10 @@
 // afterwards.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +16,6 @@
 #include "core/world.h"
 #include "disk/coding.h"
 #include "disk/fd.h"
-#include "disk/page_writer.h"
 #include "disk/syscalls.h"
 
 namespace vivarium {
@@ -33,15 +30,6 @@ struct PendingWrite {
   uint64_t end() const { return offset + view().size(); }
 };
 
-// A file that was begun by filling it with zeros.
-struct ZeroFill {
-  uint64_t size = 0;        // to be filled; 0: it is none such
-  uint64_t written_to = 0;  // since then: behind it there are only zeros
-  bool done = false;
-
-  void note_write(uint64_t end) { written_to = std::max(written_to, end); }
-};
-
 struct OpenFile {
   FileId id;
   Dir dir{};
@@ -50,9 +38,6 @@ struct OpenFile {
   Lane lane{};
   OnError on_error{};
   Fd fd;
-  // Of the loop: what this handle did, and what the one before it did.
-  ZeroFill fill;
-  ZeroFill before;
   bool is_spare = false;     // a log file that is being prepared
   bool reaches_disk = true;  // false: a sync is answered when all is written
   Coding coding = Coding::Plain;
@@ -61,7 +46,6 @@ struct OpenFile {
   std::vector<uint64_t> sync_tokens;
   bool dirty = false;
   bool failed = false;
-  std::optional<PageWriter> pages;  // of a file that is known to be filled with zeros
   // Of the lane's thread too: a coded file is written or read once, in order.
   std::unique_ptr<StreamEncoder> encoder;
   std::unique_ptr<StreamDecoder> decoder;

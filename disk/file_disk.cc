@@ -96,10 +96,6 @@ FileId FileDisk::open(Dir dir, std::string_view name, OpenMode mode, Lane lane, 
   const bool of_log = spare || (dir == Dir::Logs && name.starts_with("log."));
   slot.file->is_spare = spare && lane == Lane::Bulk;
   slot.file->reaches_disk = sync_log_ || !of_log;
-  if (const auto filled = filled_.find({dir, slot.file->name}); filled != filled_.end()) {
-    if (mode == OpenMode::Update && slot.file->reaches_disk) slot.file->before = filled->second;
-    filled_.erase(filled);
-  }
   DiskOp op;
   op.kind = DiskOp::Kind::Open;
   op.file = slot.file;
@@ -130,7 +126,6 @@ bool FileDisk::append_to_last(std::vector<DiskOp>& ops, const OpenFilePtr& file,
 void FileDisk::write(FileId file, uint64_t offset, ByteView bytes) {
   Slot* slot = find(file);
   if (slot == nullptr) return;
-  slot->file->fill.note_write(offset + bytes.size());
   std::vector<DiskOp>& queue = slot->opened ? staged(*slot->file) : slot->waiting;
   if (append_to_last(queue, slot->file, offset, bytes)) return;
   DiskOp op;
@@ -144,7 +139,6 @@ void FileDisk::write_shared(FileId file, uint64_t offset, SharedBytes bytes) {
   CHECK(bytes != nullptr);
   Slot* slot = find(file);
   if (slot == nullptr) return;
-  slot->file->fill.note_write(offset + bytes->size());
   DiskOp op;
   op.kind = DiskOp::Kind::Write;
   op.write.offset = offset;
@@ -155,8 +149,6 @@ void FileDisk::write_shared(FileId file, uint64_t offset, SharedBytes bytes) {
 void FileDisk::preallocate(FileId file, uint64_t offset, uint64_t length) {
   Slot* slot = find(file);
   if (slot == nullptr) return;
-  slot->file->fill = {};
-  if (offset == 0 && slot->file->mode == OpenMode::Create) slot->file->fill.size = length;
   DiskOp op;
   op.kind = DiskOp::Kind::Preallocate;
   op.offset = offset;
@@ -167,7 +159,6 @@ void FileDisk::preallocate(FileId file, uint64_t offset, uint64_t length) {
 void FileDisk::truncate(FileId file, uint64_t size) {
   Slot* slot = find(file);
   if (slot == nullptr) return;
-  slot->file->fill = {};
   DiskOp op;
   op.kind = DiskOp::Kind::Truncate;
   op.offset = size;
@@ -211,7 +202,6 @@ void FileDisk::close(FileId file) {
   op.kind = DiskOp::Kind::Close;
   issue(*slot, std::move(op));
   slot->closed = true;
-  if (slot->file->fill.done) filled_[{slot->file->dir, slot->file->name}] = slot->file->fill;
   if (slot->opened) release(file.slot);
 }
 
@@ -221,8 +211,6 @@ void FileDisk::rename(Dir dir, std::string_view from, std::string_view to) {
   op.dir = dir;
   op.name = checked_name(from);
   op.to = checked_name(to);
-  filled_.erase({dir, op.name});
-  filled_.erase({dir, op.to});
   issue_name(std::move(op));
 }
 
@@ -231,7 +219,6 @@ void FileDisk::remove(Dir dir, std::string_view name) {
   op.kind = DiskOp::Kind::Remove;
   op.dir = dir;
   op.name = checked_name(name);
-  filled_.erase({dir, op.name});
   issue_name(std::move(op));
 }
 
@@ -315,10 +302,7 @@ void FileDisk::handle(Completion& done, const Deliver& deliver) {
       return;
     }
     case Completion::Kind::Preallocated:
-      if (Slot* slot = find(done.file)) {
-        slot->file->fill.done = done.ok && slot->file->fill.size != 0;
-        deliver(Preallocated{done.file, done.ok});
-      }
+      if (find(done.file) != nullptr) deliver(Preallocated{done.file, done.ok});
       return;
     case Completion::Kind::Synced:
       if (find(done.file) != nullptr) deliver(FileSynced{done.file, done.token});
@@ -337,9 +321,6 @@ void FileDisk::handle_opened(const Completion& done, const Deliver& deliver) {
   CHECK(slot.generation == done.file.generation);
   CHECK(!slot.opened);
   slot.opened = true;
-  if (const ZeroFill& fill = slot.file->before; fill.done && fill.size == done.offset) {
-    slot.file->pages.emplace(fill.size, fill.written_to);
-  }
   std::vector<DiskOp>& queue = staged(*slot.file);
   for (DiskOp& op : slot.waiting) queue.push_back(std::move(op));
   slot.waiting.clear();

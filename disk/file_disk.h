@@ -7,12 +7,10 @@
 #include <array>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "core/base/result.h"
@@ -112,9 +110,6 @@ class FileDisk {
   std::shared_ptr<Syscalls> calls_;
   std::unique_ptr<DiskShared> shared_;
   std::deque<Slot> slots_;
-  // Files that were filled with zeros here, until they are opened again: what they are known to
-  // hold.
-  std::map<std::pair<Dir, std::string>, ZeroFill> filled_;
   std::vector<uint32_t> free_slots_;
   std::vector<DiskOp> log_ops_;
   std::vector<DiskOp> bulk_ops_;

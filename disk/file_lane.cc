@@ -122,22 +122,12 @@ bool FileLane::write_run(OpenFile& file, size_t first, size_t count) {
   std::vector<iovec> parts;
   parts.reserve(count);
   for (size_t i = first; i < first + count; ++i) parts.push_back(part_of(file.writes[i].view()));
-  const uint64_t offset = file.writes[first].offset;
-  int error = 0;
-  PageWriter::Outcome outcome = PageWriter::Outcome::NotThisWay;
-  if (file.pages) {
-    outcome = file.pages->write(shared_.calls(), file.fd.get(), parts, offset, page_buffer_);
-    if (outcome == PageWriter::Outcome::Failed) error = errno;
-  }
-  if (outcome == PageWriter::Outcome::NotThisWay) {
-    error = write_parts(shared_.calls(), file.fd.get(), parts, offset);
-  }
+  const int error = write_parts(shared_.calls(), file.fd.get(), parts, file.writes[first].offset);
   if (error != 0) fail(file, "write", error);
   return error == 0;
 }
 
 void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
-  file.pages.reset();
   Syscalls& calls = shared_.calls();
   struct stat before = {};
   if (fstat(file.fd.get(), &before) != 0) return fail(file, "fstat", errno);
@@ -165,34 +155,24 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
 // same disk, waits for one of them and not for all. Without pauses: where the log is as fast as the
 // disk, the next file would not be ready in time.
 bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
+  const Bytes zeros(std::min<uint64_t>(length, kZerosSize));
   while (length != 0) {
     if (shared_.dead()) return false;
-    const uint64_t size = std::min<uint64_t>(length, kZerosSize);
-    if (!write_zero_piece(file, offset, size)) return false;
+    const uint64_t size = std::min<uint64_t>(length, zeros.size());
+    std::vector<iovec> parts{part_of(ByteView(zeros).first(size))};
+    errno = write_parts(shared_.calls(), file.fd.get(), parts, offset);
+    if (errno != 0) return false;
+    if (file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
+      fail(file, "fdatasync", errno);
+      return false;
+    }
     offset += size;
     length -= size;
   }
   return true;
 }
 
-// What goes past the page cache is on the disk at once.
-bool FileLane::write_zero_piece(OpenFile& file, uint64_t offset, uint64_t size) {
-  int error = write_zero_pages(shared_.calls(), file.fd.get(), offset, size);
-  if (error == EINVAL) {
-    const Bytes zeros(size);
-    std::vector<iovec> parts{part_of(zeros)};
-    error = write_parts(shared_.calls(), file.fd.get(), parts, offset);
-    if (error == 0 && file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
-      fail(file, "fdatasync", errno);
-      return false;
-    }
-  }
-  errno = error;
-  return error == 0;
-}
-
 void FileLane::truncate(OpenFile& file, uint64_t size) {
-  file.pages.reset();
   int result = 0;
   do {
     result = shared_.calls().ftruncate(file.fd.get(), static_cast<off_t>(size));

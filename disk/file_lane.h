@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "disk/disk_op.h"
-#include "disk/page_writer.h"
 
 namespace vivarium {
 
@@ -26,7 +25,6 @@ class FileLane {
   bool write_run(OpenFile& file, size_t first, size_t count);
   void preallocate(OpenFile& file, uint64_t offset, uint64_t length);
   bool write_zeros(OpenFile& file, uint64_t offset, uint64_t length);
-  bool write_zero_piece(OpenFile& file, uint64_t offset, uint64_t size);
   void truncate(OpenFile& file, uint64_t size);
   void read(OpenFile& file, const DiskOp& op);
   // The number of bytes, at most those of `to`; nullopt: the file failed.
@@ -40,7 +38,6 @@ class FileLane {
   void tell_failed(OpenFile& file, FileError error);
 
   DiskShared& shared_;
-  PageBuffer page_buffer_;
   std::vector<OpenFilePtr> dirty_;  // files with gathered writes or syncs, in the order issued
 };
 

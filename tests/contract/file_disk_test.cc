@@ -73,16 +73,6 @@ class WatchedCalls : public Syscalls {
     const std::lock_guard<std::mutex> lock(mutex_);
     return counts_[static_cast<size_t>(call)];
   }
-  // Of the calls of pwritev, those past the page cache.
-  int direct_writes() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return direct_writes_;
-  }
-  // As file systems do that know no such writes.
-  void refuse_direct() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    refuses_direct_ = true;
-  }
   // From now on pwritev and pread take this many bytes at most, and every other call is
   // interrupted.
   void chop(size_t bytes) {
@@ -95,10 +85,6 @@ class WatchedCalls : public Syscalls {
   }
   ssize_t pwritev(int fd, const iovec* parts, int count, off_t offset) override {
     if (fails(Call::Pwritev) || interrupted()) return -1;
-    if (note_direct(fd)) {
-      errno = EINVAL;
-      return -1;
-    }
     const size_t most = chop_size();
     if (most == 0) return Syscalls::pwritev(fd, parts, count, offset);
     const iovec less{parts->iov_base, std::min(parts->iov_len, most)};
@@ -147,13 +133,6 @@ class WatchedCalls : public Syscalls {
     const std::lock_guard<std::mutex> lock(mutex_);
     return chop_;
   }
-  // True: it is to be refused.
-  bool note_direct(int fd) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const bool direct = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
-    if (direct && !refuses_direct_) ++direct_writes_;
-    return direct && refuses_direct_;
-  }
   bool interrupted() {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (chop_ == 0) return false;
@@ -171,8 +150,7 @@ class WatchedCalls : public Syscalls {
   bool waiting_ = false;
   bool interrupt_ = false;
   size_t chop_ = 0;
-  int direct_writes_ = 0;
-  bool refuses_direct_ = false;
+
 };
 using Call = WatchedCalls::Call;
 
@@ -276,129 +254,6 @@ TEST(FileDisk, WritesDuringASyncBecomeOneWriteAndOneSync) {
   EXPECT_EQ(disk.calls->count(Call::Pwritev), writes + 1);
   EXPECT_EQ(disk.calls->count(Call::Fdatasync), syncs + 1);
   EXPECT_EQ(text_of(directory.path() + "/version-2/log.1"), as_text(expected));
-}
-
-// A file filled with zeros by one handle, and written by the next, as the log's are.
-class FilledFile : public ::testing::Test {
- protected:
-  static constexpr uint64_t kSize = 256 << 10;
-
-  void SetUp() override {
-    const FileId made =
-        disk_.disk->open(Dir::Logs, "spare.1", OpenMode::Create, Lane::Bulk, OnError::Report);
-    disk_.disk->preallocate(made, 0, kSize);
-    disk_.settle([&] { return disk_.has<Preallocated>(made); });
-    disk_.disk->write(made, 0, as_bytes("header"));
-    disk_.disk->sync(made, 1);
-    disk_.settle([&] { return !disk_.synced.empty(); });
-    disk_.disk->close(made);
-    expected_.resize(kSize);
-    put(0, as_bytes("header"));
-    file_ = disk_.open("spare.1", OnError::Stop);
-    disk_.disk->rename(Dir::Logs, "spare.1", "log.1");
-    const std::string renamed = directory_.path() + "/version-2/log.1";
-    disk_.settle([&] { return std::filesystem::exists(renamed); });
-  }
-  void put(uint64_t offset, ByteView bytes) {
-    std::copy(bytes.begin(), bytes.end(), expected_.begin() + static_cast<ptrdiff_t>(offset));
-  }
-  void write(uint64_t offset, ByteView bytes) {
-    disk_.disk->write(file_, offset, bytes);
-    put(offset, bytes);
-  }
-  void sync() {
-    const size_t before = disk_.synced.size();
-    disk_.disk->sync(file_, 2);
-    disk_.settle([&] { return disk_.synced.size() == before + 1; });
-  }
-  bool is_as_expected() const {
-    return text_of(directory_.path() + "/version-2/log.1") == as_text(expected_);
-  }
-
-  TemporaryDirectory directory_;
-  Disk disk_{directory_.path()};
-  FileId file_;
-  Bytes expected_;
-};
-
-TEST_F(FilledFile, HoldsWhatWasWrittenAndZerosBehindIt) {
-  uint64_t at = 6;
-  // Sizes that end within a page, at its end, one byte behind it, and pages further.
-  const uint64_t sizes[] = {1, 100, 3989, 4096, 4097, 1, 8191, 50'000, 20, 4096 - 20, 7, 12'000};
-  uint64_t seed = 1;
-  for (const uint64_t size : sizes) {
-    write(at, pattern(size, seed++));
-    at += size;
-    sync();
-    ASSERT_TRUE(is_as_expected()) << size;
-  }
-  if (disk_.calls->direct_writes() == 0) GTEST_SKIP() << "no writes past the page cache here";
-  EXPECT_GE(disk_.calls->direct_writes(), static_cast<int>(std::size(sizes)));
-}
-
-TEST_F(FilledFile, HoldsWritesThatDoNotFollowEachOther) {
-  write(10'000, pattern(5000, 1));
-  write(100, pattern(300, 2));  // in front of it
-  sync();
-  ASSERT_TRUE(is_as_expected());
-  write(4000, pattern(5000, 3));
-  sync();
-  ASSERT_TRUE(is_as_expected());
-  write(10'500, pattern(100, 4));
-  write(12'288, pattern(4096, 5));
-  write(16'000, pattern(1000, 6));
-  write(400, pattern(10, 7));
-  sync();
-  EXPECT_TRUE(is_as_expected());
-}
-
-TEST_F(FilledFile, HoldsWhatIsWrittenBehindItsEndAndAfterATruncation) {
-  write(kSize - 5000, pattern(5000, 1));
-  sync();
-  expected_.resize(kSize + 100);
-  write(kSize - 10, pattern(110, 2));
-  sync();
-  ASSERT_TRUE(is_as_expected());
-  disk_.disk->truncate(file_, 1000);
-  expected_.resize(1000);
-  sync();
-  ASSERT_TRUE(is_as_expected());
-  disk_.disk->preallocate(file_, 1000, 20'000);
-  expected_.resize(21'000);
-  write(900, pattern(9000, 3));
-  sync();
-  EXPECT_TRUE(is_as_expected());
-}
-
-TEST_F(FilledFile, IsWrittenThroughTheCacheWhereTheDiskTakesNoWholePages) {
-  disk_.calls->chop(100);
-  write(6, pattern(9000, 1));
-  sync();
-  disk_.calls->chop(0);
-  write(9006, pattern(3000, 2));
-  sync();
-  EXPECT_TRUE(is_as_expected());
-}
-
-TEST_F(FilledFile, IsReadByAnyoneAsItWasWritten) {
-  write(6, pattern(9000, 1));
-  sync();
-  ASSERT_TRUE(is_as_expected());  // and in the page cache now
-  write(9006, pattern(6000, 2));
-  sync();
-  ASSERT_TRUE(is_as_expected());
-  disk_.disk->read(file_, 3, 14'000, 9);
-  disk_.settle([&] { return !disk_.read.empty(); });
-  EXPECT_TRUE(std::equal(disk_.read[0].begin(), disk_.read[0].end(), expected_.begin() + 3));
-  EXPECT_EQ(disk_.read[0].size(), 14'000U);
-}
-
-TEST_F(FilledFile, EndsTheProcessWhenAWriteFails) {
-  disk_.calls->fail(Call::Pwritev, EIO);
-  write(6, pattern(100, 1));
-  disk_.disk->sync(file_, 2);
-  disk_.settle([&] { return disk_.disk->dead(); });
-  EXPECT_THAT(disk_.fatal_line(), HasSubstr("write of spare.1"));
 }
 
 class Removal : public ::testing::Test {
@@ -675,20 +530,7 @@ TEST(FileDisk, ZerosGoToTheDiskInPieces) {
   disk.disk->preallocate(file, 0, 5 << 20);
   disk.settle([&] { return disk.has<Preallocated>(file); });
   EXPECT_EQ(disk.calls->count(Call::Pwritev) - writes, 5);
-  // Past the page cache they are on the disk at once; otherwise each has a sync.
-  const int in_cache = 5 - disk.calls->direct_writes();
-  EXPECT_EQ(disk.calls->count(Call::Fdatasync) - syncs, in_cache);
-  EXPECT_EQ(text_of(directory.path() + "/version-2/spare.1"), std::string(5 << 20, '\0'));
-}
-
-TEST(FileDisk, ZerosThatGoThroughThePageCacheAreSyncedInPieces) {
-  const TemporaryDirectory directory;
-  Disk disk(directory.path());
-  const FileId file = disk.open("spare.1", OnError::Report);
-  disk.calls->refuse_direct();
-  disk.disk->preallocate(file, 0, 5 << 20);
-  disk.settle([&] { return disk.has<Preallocated>(file); });
-  EXPECT_EQ(disk.calls->count(Call::Fdatasync), 5);
+  EXPECT_EQ(disk.calls->count(Call::Fdatasync) - syncs, 5);
   EXPECT_EQ(text_of(directory.path() + "/version-2/spare.1"), std::string(5 << 20, '\0'));
 
   disk.calls->fail(Call::Fdatasync, EIO);

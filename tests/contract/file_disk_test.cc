@@ -150,7 +150,6 @@ class WatchedCalls : public Syscalls {
   bool waiting_ = false;
   bool interrupt_ = false;
   size_t chop_ = 0;
-
 };
 using Call = WatchedCalls::Call;
 

@@ -56,6 +56,11 @@ struct LinkBytes {
 struct LinkDrained {
   LinkId link;
 };
+// The other end of a link that is kept half open will send no more; what is sent to it arrives.
+// Once, behind its last bytes.
+struct LinkEnded {
+  LinkId link;
+};
 // The link ended (refused, closed by the other end, broken). The handle is dead; close() is not
 // due.
 struct LinkDown {
@@ -108,8 +113,9 @@ struct DirListed {
 // The operator asked for an orderly stop (SIGTERM, SIGINT).
 struct StopRequested {};
 
+// Traces know an event by its place: new ones come last.
 using Event = std::variant<Started, TimerFired, TurnEnded, LinkAccepted, LinkUp, LinkBytes,
                            LinkDrained, LinkDown, FileOpened, FileFailed, Preallocated, FileSynced,
-                           ReadDone, DirSynced, DirListed, StopRequested>;
+                           ReadDone, DirSynced, DirListed, StopRequested, LinkEnded>;
 
 }  // namespace vivarium

@@ -94,8 +94,9 @@ class World {
   // Ends the link after what was sent has left (`drain`, best effort) or at once. No event of this
   // link arrives afterwards.
   virtual void close(LinkId link, bool drain) = 0;
-  // The other end has asked what it wanted and may end its half: LinkDown comes only when the
-  // connection breaks. Programs that ask by four-letter words do so, ZooKeeper's own among them.
+  // The other end may end its half when it has asked what it wanted: LinkEnded tells so, and
+  // LinkDown comes only when the connection breaks. Programs that ask by four-letter words do so,
+  // ZooKeeper's own among them.
   virtual void keep_half_open(LinkId) {}
 
   // The next step of a client's authentication by SASL, whose mechanisms are the World's. It

@@ -412,11 +412,8 @@ void TcpLinks::read(LinkId id, Link& link, const Deliver& deliver) {
     if (link.broken) down(id, deliver);
     return;
   }
-  if (n == 0 && link.half_open && !link.broken) {
-    link.readable = false;
-    return;
-  }
-  if (n <= 0) return down(id, deliver);
+  if (n == 0) return their_end(id, link, deliver);
+  if (n < 0) return down(id, deliver);
   const auto size = static_cast<size_t>(n);
   link.credit -= size;
   // A short read has emptied the socket, and the next bytes bring a new edge; but the end that was
@@ -439,10 +436,7 @@ void TcpLinks::read_encrypted(LinkId id, Link& link, const Deliver& deliver) {
   }
   const bool over =
       last.outcome == TlsStream::Outcome::Ended || last.outcome == TlsStream::Outcome::Failed;
-  if (size == 0 && last.outcome == TlsStream::Outcome::Ended && link.half_open && !link.broken) {
-    link.readable = false;
-    return;
-  }
+  if (size == 0 && last.outcome == TlsStream::Outcome::Ended) return their_end(id, link, deliver);
   if (size == 0 && (over || link.broken)) return down(id, deliver);
   link.readable = last.outcome == TlsStream::Outcome::Done;
   link.ended = link.ended || over;
@@ -455,16 +449,23 @@ void TcpLinks::read_encrypted(LinkId id, Link& link, const Deliver& deliver) {
 // No credit: the end is told when no bytes lie before it, or when they can be had no more.
 void TcpLinks::look_for_end(LinkId id, Link& link, const Deliver& deliver) {
   if (link.broken) return down(id, deliver);
-  if (link.half_open) return;
   if (link.tls != nullptr) {
     const TlsStream::Outcome next = link.tls->look_ahead();
-    const bool over = next == TlsStream::Outcome::Ended || next == TlsStream::Outcome::Failed;
-    if (over) down(id, deliver);
+    if (next == TlsStream::Outcome::Ended) return their_end(id, link, deliver);
+    if (next == TlsStream::Outcome::Failed) down(id, deliver);
     return;
   }
   Byte next = 0;
   const ssize_t n = recv(link.fd.get(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
-  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) down(id, deliver);
+  if (n == 0) return their_end(id, link, deliver);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) down(id, deliver);
+}
+
+// What came before it has been delivered.
+void TcpLinks::their_end(LinkId id, Link& link, const Deliver& deliver) {
+  if (!link.half_open || link.broken) return down(id, deliver);
+  link.readable = false;
+  if (!std::exchange(link.end_told, true)) deliver(LinkEnded{id});
 }
 
 void TcpLinks::down(LinkId id, const Deliver& deliver) {

@@ -102,7 +102,8 @@ class TcpLinks {
     bool writable = false;
     bool ended = false;      // the other end will send no more
     bool broken = false;     // nothing passes any more
-    bool half_open = false;  // the end of the other end's half is nobody's business
+    bool half_open = false;  // the end of the other end's half is not that of the link
+    bool end_told = false;   // LinkEnded
     bool stalled = false;    // a turn ended with bytes unsent
     bool drained = false;    // LinkDrained is due
     bool failed = false;     // could not be connected: LinkDown is due
@@ -149,6 +150,7 @@ class TcpLinks {
   void read(LinkId id, Link& link, const Deliver& deliver);
   void read_encrypted(LinkId id, Link& link, const Deliver& deliver);
   void look_for_end(LinkId id, Link& link, const Deliver& deliver);
+  void their_end(LinkId id, Link& link, const Deliver& deliver);
   void down(LinkId id, const Deliver& deliver);
   void begin_drain(LinkId id, Link& link, Instant now);
   void drain(LinkId id, Link& link, Instant now);

@@ -130,6 +130,8 @@ void TraceWriter::delivering(Simulation& sim, HostId host, const Event& event) {
                              bytes_text(sim, host, e.link, false, e.bytes));
         } else if constexpr (std::is_same_v<T, LinkDrained>) {
           text = fmt::format("drained {}", link_text(sim, host, e.link));
+        } else if constexpr (std::is_same_v<T, LinkEnded>) {
+          text = fmt::format("the other end of {} has ended", link_text(sim, host, e.link));
         } else if constexpr (std::is_same_v<T, LinkDown>) {
           text = fmt::format("link {}.{} is down", e.link.slot, e.link.generation);
         } else if constexpr (std::is_same_v<T, FileOpened>) {

@@ -65,6 +65,13 @@ bool AdminServer::step(const Event& event, AdminParts& parts) {
     advance(drained->link, parts);
     return true;
   }
+  if (const auto* ended = std::get_if<LinkEnded>(&event)) {
+    Visitor* visitor = find(ended->link);
+    if (visitor == nullptr) return false;
+    visitor->ended = true;
+    advance(ended->link, parts);
+    return true;
+  }
   return false;
 }
 
@@ -85,6 +92,7 @@ void AdminServer::accept(const LinkAccepted& event, AdminParts& parts) {
   visitor.credit = kRequestBytesMax;
   visitor.deadline = parts.world.now() + milliseconds(parts.config.admin.idle_timeout_ms);
   visitors_.push_back(std::move(visitor));
+  parts.world.keep_half_open(event.link);
   parts.world.give_credit(event.link, kRequestBytesMax);
 }
 
@@ -126,6 +134,7 @@ void AdminServer::advance(LinkId link, AdminParts& parts) {
       return respond(link, parts);
     }
     if (parsed.verdict == HttpVerdict::NeedMore) {
+      if (visitor->ended) return drop(link, true, true, parts);
       // What has been answered may be followed by as much again.
       CHECK(visitor->input.size() <= kRequestBytesMax);
       const uint64_t wanted = kRequestBytesMax - visitor->input.size();

@@ -49,6 +49,7 @@ class AdminServer {
     std::string address;
     std::string input;
     uint64_t credit = 0;
+    bool ended = false;  // it will send no more, and reads what it has asked for
     Instant deadline;
     HttpRequest request;                    // the one that is being answered
     const AdminCommand* waiting = nullptr;  // for the sizes

@@ -127,6 +127,9 @@ bool AdminWords::step(const Event& event, AdminParts& parts) {
   if (const auto* drained = std::get_if<LinkDrained>(&event)) {
     return find(drained->link) != nullptr;
   }
+  if (const auto* ended = std::get_if<LinkEnded>(&event)) {
+    return find(ended->link) != nullptr;
+  }
   return false;
 }
 

@@ -24,6 +24,7 @@ struct Copier {
     out.bytes.assign(e.bytes.begin(), e.bytes.end());
   }
   void operator()(const LinkDrained& e) const { out.link = e.link; }
+  void operator()(const LinkEnded& e) const { out.link = e.link; }
   void operator()(const LinkDown& e) const { out.link = e.link; }
   void operator()(const FileOpened& e) const {
     out.file = e.file;

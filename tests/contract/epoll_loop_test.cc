@@ -83,6 +83,38 @@ TEST(EpollLoop, BytesBeforeAHalfClosedEndArrive) {
   EXPECT_TRUE(a.received(a.accepted(Door::Client).front()) == sent);
 }
 
+// Its end is told once, behind its bytes, with credit and without, and it still hears.
+TEST(EpollLoop, AHalfOpenLinkGoesOn) {
+  for (const bool credit : {true, false}) {
+    SCOPED_TRACE(credit);
+    RealWorlds worlds;
+    Actor a(worlds);
+    a.credit_of_new_links = 0;
+    Fd client = plain_client(a.door(Door::Client));
+    a.wait([&] { return a.count<LinkAccepted>() == 1; }, "LinkAccepted");
+    const LinkId link = a.accepted(Door::Client).front();
+    a.act([&](World& world) {
+      world.keep_half_open(link);
+      a.give_credit(world, link, credit ? 1000 : 5);
+    });
+    ASSERT_EQ(::write(client.get(), "asked", 5), 5);
+    shutdown(client.get(), SHUT_WR);
+    a.wait([&] { return a.count<LinkEnded>(link) == 1; }, "LinkEnded");
+    EXPECT_EQ(as_text(a.received(link)), "asked");
+    a.act([&](World& world) {
+      a.give_credit(world, link, 1000);
+      world.send(link, as_bytes("answered"));
+    });
+    char answer[8];
+    a.wait([&] { return ::recv(client.get(), answer, 8, MSG_PEEK | MSG_DONTWAIT) == 8; }, "answer");
+    a.let_pass(5);
+    EXPECT_EQ(a.count<LinkEnded>(link), 1U);
+    EXPECT_EQ(a.count<LinkDown>(link), 0U);
+    reset(client);
+    a.wait([&] { return a.count<LinkDown>(link) == 1; }, "LinkDown");
+  }
+}
+
 TEST(EpollLoop, WhatWasSentBeforeTheLinkWasUpIsDrainedToo) {
   RealWorlds worlds;
   Actor a(worlds);

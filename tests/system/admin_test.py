@@ -32,6 +32,14 @@ def fetch(port, path, headers=IDENTITY):
             return error.code, error.headers["Content-Type"], error.read().decode()
 
 
+def ask_and_end_half(port, text):
+    """What is answered to an asker that will say no more."""
+    with socket.create_connection((HOST, port), timeout=PATIENCE_S) as link:
+        link.sendall(text.encode())
+        link.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: link.recv(65536), b"")).decode("latin-1")
+
+
 def command(port, name, headers=IDENTITY):
     return json.loads(fetch(port, f"/commands/{name}", headers)[2])
 
@@ -75,11 +83,30 @@ class OneServer(ServerTest):
             client.sync("/")
             for word, wanted in (("conf", "clientPort="), ("dirs", "logdir_size: "), ("wchp", "/watched-2999")):
                 for _ in range(10):
-                    with socket.create_connection((HOST, self.server.port), timeout=PATIENCE_S) as link:
-                        link.sendall(word.encode())
-                        link.shutdown(socket.SHUT_WR)
-                        answer = b"".join(iter(lambda: link.recv(65536), b"")).decode()
-                    self.assertIn(wanted, answer, word)
+                    self.assertIn(wanted, ask_and_end_half(self.server.port, word), word)
+
+    def test_who_asks_by_http_may_end_its_half(self):
+        """All that was asked for comes, and then the end, whatever the version of HTTP promises to keep."""
+        identity = "Authorization: digest admin:secret\r\n"
+        with connected(self.server.address) as client:
+            for number in range(3000):
+                client.exists_async(f"/watched-{number}", watch=lambda event: None)
+            client.sync("/")
+            for name, wanted in (("ruok", '"error" : null'), ("dirs", '"logdir_size"'), ("watches_by_path", '"/watched-2999"')):
+                for version in ("1.0", "1.1"):
+                    one = f"GET /commands/{name} HTTP/{version}\r\nHost: s\r\n{identity}\r\n"
+                    for _ in range(5):
+                        answer = ask_and_end_half(self.admin, one)
+                        self.assertRegex(answer, "^HTTP/1.1 200 ", one)
+                        self.assertIn(wanted, answer, one)
+                        self.assertTrue(answer.endswith(("}", "\r\n0\r\n\r\n")), answer[-200:])
+            several = "".join(f"GET /commands/{name} HTTP/1.1\r\nHost: s\r\n\r\n" for name in ("dirs", "ruok", "dirs"))
+            self.assertEqual(ask_and_end_half(self.admin, several).count("HTTP/1.1 200 "), 3)
+            self.assertIn("znode_count", ask_and_end_half(self.metrics, "GET /metrics HTTP/1.0\r\n\r\n"))
+            self.assertEqual(ask_and_end_half(self.admin, "GET /commands/dirs HTT"), "")
+            answer = ask_and_end_half(self.admin, f"GET /commands/snapshot?streaming=true HTTP/1.0\r\n{identity}\r\n")
+            head, body = answer.split("\r\n\r\n", 1)
+            self.assertEqual(int(re.search(r"\r\nContent-Length: (\d+)", head)[1]), len(body))
 
     def test_a_server_without_keys_answers_srvr_alone(self):
         plain = self.own(standalone(self.folder / "plain")).start().wait_serving()

@@ -86,6 +86,11 @@ class AdminHost {
     server.world.open_link(link).end = LinkEnd::Aborted;
     deliver(LinkDown{link});
   }
+  // The other end will send no more.
+  void end_half(LinkId link) {
+    if (!server.world.open_link(link).half_open) return break_link(link);
+    deliver(LinkEnded{link});
+  }
   void set_reading(LinkId link, bool reads) { server.world.links_.at(link).reads = reads; }
   bool is_open(LinkId link) const { return server.world.links_.at(link).end == LinkEnd::Open; }
   std::string received(LinkId link) const {

@@ -146,6 +146,17 @@ TEST(AdminServer, ListingsInChunksAndWithout) {
       host.ask(Door::Admin, fmt::format("GET /commands/watches HTTP/1.0\r\n{}\r\n", kDigest));
   EXPECT_THAT(old, Not(HasSubstr("Transfer-Encoding")));
   EXPECT_EQ(json::parse(body_of(old)), by_session);
+
+  // A reader that is slow, and has ended its half.
+  const LinkId slow = host.open(Door::Admin);
+  host.send(slow, fmt::format("GET /commands/watches HTTP/1.1\r\nHost: h\r\n{}\r\n", kDigest));
+  host.end_half(slow);
+  for (int i = 0; i < 1000 && host.is_open(slow); ++i) {
+    host.set_reading(slow, i % 2 == 1);
+    host.end_turn();
+  }
+  EXPECT_EQ(host.server.end_of(slow), LinkEnd::Drained);
+  EXPECT_EQ(json::parse(body_of(host.received(slow))), by_session);
 }
 
 TEST(AdminServer, OneConnectionForSeveralRequests) {
@@ -165,6 +176,36 @@ TEST(AdminServer, OneConnectionForSeveralRequests) {
   EXPECT_LT(first, second);
   EXPECT_LT(second, third);
   EXPECT_NE(third, std::string::npos);
+}
+
+// Whoever ends its half gets what it has asked for, and the end behind it.
+TEST(AdminServer, AnAskerMayEndItsHalf) {
+  AdminHost host;
+  const std::string dirs = "GET /commands/dirs HTTP/1.1\r\nHost: h\r\n\r\n";
+  const LinkId busy = host.open(Door::Admin);
+  host.send(busy, dirs + dirs);
+  host.end_half(busy);
+  EXPECT_TRUE(host.is_open(busy));
+  for (int i = 0; i < 2; ++i) {
+    host.end_turn();
+    host.answer_lists();
+  }
+  const std::string both = host.received(busy);
+  EXPECT_NE(both.find("\"dirs\""), both.rfind("\"dirs\""));
+  EXPECT_EQ(host.server.end_of(busy), LinkEnd::Drained);
+
+  const LinkId answered = host.open(Door::Admin);
+  host.send(answered, "GET /commands/ruok HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_TRUE(host.is_open(answered));
+  host.end_half(answered);
+  EXPECT_EQ(host.server.end_of(answered), LinkEnd::Drained);
+
+  const LinkId unfinished = host.open(Door::Admin);
+  host.send(unfinished, "GET /commands/ruok HTT");
+  host.end_half(unfinished);
+  EXPECT_EQ(host.received(unfinished), "");
+  EXPECT_FALSE(host.is_open(unfinished));
+  EXPECT_EQ(host.admin.server().visitor_count(), 0U);
 }
 
 TEST(AdminServer, WhatChangesOrListsWantsAnIdentity) {

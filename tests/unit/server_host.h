@@ -36,6 +36,7 @@ struct FakeLink {
   size_t frames_read = 0;
   bool reads = true;  // false: what is sent stays unsent
   uint64_t unsent = 0;
+  bool half_open = false;
   LinkEnd end = LinkEnd::Open;
 };
 
@@ -78,6 +79,7 @@ class FakeWorld final : public World {
     FakeLink& l = open_link(link);
     l.end = drain ? LinkEnd::Drained : LinkEnd::Aborted;
   }
+  void keep_half_open(LinkId link) override { open_link(link).half_open = true; }
 
   FileId open(Dir, std::string_view, OpenMode, Lane, OnError) override { return {}; }
   void write(FileId, uint64_t, ByteView) override {}

@@ -198,81 +198,90 @@ void Learner::read_packets(Parts& parts) {
   }
 }
 
-void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
+// Whether the leader may send it in the present phase.
+bool Learner::expects(PacketType type, const Parts& parts) const {
+  const bool has_a_say = !manner_.aside && !manner_.observer;
+  if (type == kFillAsk) return phase_ == Phase::Discovery && has_a_say;
   const bool syncing = phase_ == Phase::Syncing;
   const bool following = syncing || phase_ == Phase::Acking || phase_ == Phase::Broadcast;
-  bool expected = false;
-  if (packet.type == kFillAsk) {
-    expected = phase_ == Phase::Discovery && !manner_.aside && !manner_.observer;
-    if (expected) on_fill_ask(packet, parts);
-  }
-  switch (packet.type) {
+  switch (type) {
     case PacketType::LeaderInfo:
-      expected = phase_ == Phase::Discovery;
-      if (expected) on_leader_info(packet, parts);
-      break;
+      return phase_ == Phase::Discovery;
     case PacketType::Diff:
-      expected = phase_ == Phase::Deciding;
-      if (expected) on_diff(packet);
-      break;
     case PacketType::Trunc:
-      expected = phase_ == Phase::Deciding;
-      if (expected) on_trunc(packet, parts);
-      break;
     case PacketType::Snap:
-      expected = phase_ == Phase::Deciding;
-      if (expected) on_snap(packet, parts);
-      break;
+      return phase_ == Phase::Deciding;
     case PacketType::Proposal:
-      expected = following;
-      if (expected) on_proposal(packet, parts);
-      parts.world.count("learner_proposal_received_count", 1);
-      break;
     case PacketType::Commit:
-      expected = following;
-      if (expected) on_commit(packet, parts);
-      parts.world.count("learner_commit_received_count", 1);
-      break;
+    case PacketType::Ping:
+      return following;
     case PacketType::Inform:
-      expected = following && (manner_.observer || manner_.aside);
-      if (expected) on_inform(packet, parts);
-      break;
+      return following && !has_a_say;
     case PacketType::CommitAndActivate:
     case PacketType::InformAndActivate:
-      expected = following && parts.configs.enabled();
-      if (expected) on_activate(packet, parts);
-      break;
+      return following && parts.configs.enabled();
     case PacketType::NewLeader:
-      expected = syncing;
-      if (expected) on_new_leader(packet, parts);
-      break;
+      return syncing;
     case PacketType::UpToDate:
-      expected = phase_ == Phase::Acking && newleader_acked(parts);
-      if (expected) on_up_to_date(parts);
-      break;
-    case PacketType::Ping:
-      // As Apache's learner: no answer before UPTODATE. Its leader takes anything but the ACK of
-      // NEWLEADER for an error.
-      expected = following;
-      if (phase_ == Phase::Broadcast) on_ping(packet, parts);
-      break;
+      return phase_ == Phase::Acking && newleader_acked(parts);
     case PacketType::Revalidate:
-      expected = phase_ == Phase::Broadcast;
-      if (expected) on_revalidate(packet, parts);
-      break;
     case PacketType::Sync:
-      expected = phase_ == Phase::Broadcast;
-      if (expected) on_sync();
-      break;
+      return phase_ == Phase::Broadcast;
     case PacketType::Request:
     case PacketType::Ack:
     case PacketType::FollowerInfo:
     case PacketType::ObserverInfo:
     case PacketType::AckEpoch:
-      break;
+      return false;
   }
-  if (!expected) {
-    over(fmt::format("the leader sent packet {} out of place", static_cast<int>(packet.type)));
+  return false;
+}
+
+void Learner::on_packet(const QuorumPacket& packet, Parts& parts) {
+  const PacketType type = packet.type;
+  if (type == PacketType::Proposal) parts.world.count("learner_proposal_received_count", 1);
+  if (type == PacketType::Commit) parts.world.count("learner_commit_received_count", 1);
+  if (!expects(type, parts)) {
+    return over(fmt::format("the leader sent packet {} out of place", static_cast<int>(type)));
+  }
+  if (type == kFillAsk) return on_fill_ask(packet, parts);
+  switch (type) {
+    case PacketType::LeaderInfo:
+      return on_leader_info(packet, parts);
+    case PacketType::Diff:
+      return on_diff(packet);
+    case PacketType::Trunc:
+      return on_trunc(packet, parts);
+    case PacketType::Snap:
+      return on_snap(packet, parts);
+    case PacketType::Proposal:
+      return on_proposal(packet, parts);
+    case PacketType::Commit:
+      return on_commit(packet, parts);
+    case PacketType::Inform:
+      return on_inform(packet, parts);
+    case PacketType::CommitAndActivate:
+    case PacketType::InformAndActivate:
+      return on_activate(packet, parts);
+    case PacketType::NewLeader:
+      return on_new_leader(packet, parts);
+    case PacketType::UpToDate:
+      return on_up_to_date(parts);
+    case PacketType::Ping:
+      // As Apache's learner: no answer before UPTODATE. Its leader takes anything but the ACK of
+      // NEWLEADER for an error.
+      if (phase_ == Phase::Broadcast) on_ping(packet, parts);
+      return;
+    case PacketType::Revalidate:
+      return on_revalidate(packet, parts);
+    case PacketType::Sync:
+      return on_sync();
+    case PacketType::Request:
+    case PacketType::Ack:
+    case PacketType::FollowerInfo:
+    case PacketType::ObserverInfo:
+    case PacketType::AckEpoch:
+      return;  // never expected
   }
 }
 

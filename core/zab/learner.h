@@ -113,6 +113,7 @@ class Learner {
   bool claims_nothing() const { return manner_.aside || manner_.force_snap; }
   bool only_snap() const { return claims_nothing() || manner_.damaged; }
   bool newleader_acked(const Parts& parts) const;
+  bool expects(PacketType type, const Parts& parts) const;
   void on_packet(const QuorumPacket& packet, Parts& parts);
   void on_fill_ask(const QuorumPacket& packet, Parts& parts);
   void answer(ZxidRange range, const std::vector<History::Item>& entries, FillRest rest);

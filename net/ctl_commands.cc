@@ -12,6 +12,16 @@
 namespace vivarium::ctl {
 namespace {
 
+// What is too long for a line of the table, or in it twice.
+constexpr std::string_view kAddWatchUsage =
+    "[-m mode] path # optional mode is one of [PERSISTENT, PERSISTENT_RECURSIVE] - default is "
+    "PERSISTENT_RECURSIVE";
+constexpr std::string_view kReconfigUsage =
+    "[-s] [-v version] [[-file path] | [-members serverID=host:port1:port2;port3[,...]*]] | "
+    "[-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]";
+constexpr std::string_view kLsWatchWord =
+    "'ls path [watch]' has been deprecated. Please use 'ls [-w] path' instead.";
+
 PathWatchRequest path_watch(const std::string& path, bool watch) {
   PathWatchRequest request;
   request.path = path;
@@ -23,12 +33,7 @@ PathWatchRequest path_watch(const std::string& path, bool watch) {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> table = {
-      {"addWatch",
-       "[-m mode] path # optional mode is one of [PERSISTENT, PERSISTENT_RECURSIVE] - default is "
-       "PERSISTENT_RECURSIVE",
-       {{"m", true}},
-       1,
-       add_watch},
+      {"addWatch", kAddWatchUsage, {{"m", true}}, 1, add_watch},
       {"addauth", "scheme auth", {}, 1, add_auth},
       {"close", "", {}, 0, close_session},
       {"config", "[-c] [-w] [-s]", {{"c"}, {"w"}, {"s"}}, 0, get_config},
@@ -50,22 +55,16 @@ const std::vector<Command>& commands() {
       {"getAllChildrenNumber", "path", {}, 1, get_all_children_number},
       {"getEphemerals", "path", {}, 0, get_ephemerals},
       {"listquota", "path", {}, 1, list_quota},
-      {"ls",
-       "[-s] [-w] [-R] path",
-       {{"s"}, {"w"}, {"R"}},
-       1,
-       ls,
-       "'ls path [watch]' has been deprecated. Please use 'ls [-w] path' instead."},
+      {"ls", "[-s] [-w] [-R] path", {{"s"}, {"w"}, {"R"}}, 1, ls, kLsWatchWord},
       {"ls2",
        "path",
        {{"w"}},
        1,
        ls2,
-       "'ls path [watch]' has been deprecated. Please use 'ls [-w] path' instead.",
+       kLsWatchWord,
        "'ls2' has been deprecated. Please use 'ls [-s] path' instead."},
       {"reconfig",
-       "[-s] [-v version] [[-file path] | [-members serverID=host:port1:port2;port3[,...]*]] | "
-       "[-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]",
+       kReconfigUsage,
        {{"s"}, {"v", true}, {"file", true}, {"members", true}, {"add", true}, {"remove", true}},
        0,
        reconfig},

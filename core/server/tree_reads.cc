@@ -16,8 +16,6 @@
 namespace vivarium {
 namespace {
 
-// A small request may ask for one large znode many times over.
-
 // What a reader without ADMIN may see of a digest id: not the hash, which could be tried offline.
 Acl without_hashes(const Acl& acl) {
   Acl shown = acl;

@@ -121,9 +121,18 @@ constexpr NumberKey kNumberKeys[] = {
      [](Config& c, int64_t v) { c.notification_max_ms = v; }},
 };
 
+// ZooKeeper's guide gives the default of jute.maxbuffer as 0xfffff, and its server reads it so.
+std::optional<int64_t> parse_value(std::string_view key, std::string_view text) {
+  const bool hexadecimal = text.starts_with("0x") || text.starts_with("0X");
+  if (key != "jute.maxbuffer" || !hexadecimal) return parse_number(text);
+  const std::optional<uint64_t> value = parse_hex(text.substr(2));
+  if (!value || *value > INT64_MAX) return std::nullopt;
+  return static_cast<int64_t>(*value);
+}
+
 Result<void> take_number(const NumberKey& number, std::string_view value, Config& config,
                          std::vector<std::string>& warnings) {
-  const std::optional<int64_t> parsed = parse_number(value);
+  const std::optional<int64_t> parsed = parse_value(number.key, value);
   if (!parsed || *parsed < number.min || *parsed > number.max) {
     return fail(fmt::format("{}: '{}' is not a whole number from {} to {}", number.key, value,
                             number.min, number.max));

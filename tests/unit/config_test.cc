@@ -2,6 +2,7 @@
 // says so.
 #include "core/config.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -224,6 +225,12 @@ TEST(ServerFile, FramesThatCouldNotBeReadBackAreRefused) {
   EXPECT_EQ(parsed(kMinimal + "jute.maxbuffer=67108864").config.packet_bytes_max, kPacketBytesMax);
   EXPECT_EQ(refusal(kMinimal + "jute.maxbuffer=67108865"),
             "jute.maxbuffer: '67108865' is not a whole number from 1024 to 67108864");
+  EXPECT_EQ(parsed(kMinimal + "jute.maxbuffer=0x9fffff").config.packet_bytes_max, 0x9fffffU);
+  for (const char* nonsense : {"0x", "0x-9fffff", "0x4000001", "0xffffffffffffffff", "9fffff"}) {
+    EXPECT_EQ(
+        refusal(kMinimal + "jute.maxbuffer=" + nonsense),
+        fmt::format("jute.maxbuffer: '{}' is not a whole number from 1024 to 67108864", nonsense));
+  }
 }
 
 TEST(ServerFile, EnsembleNeedsItsKeysAndItsMyid) {

@@ -242,8 +242,29 @@ Offences leftovers(const SourceFile& file) {
   return out;
 }
 
-Offences untidy_file(const SourceFile& file) {
+namespace {
+
+void check_test_code(const std::vector<std::string>& code, Offences& out) {
   static const std::regex sleeping("\\b(sleep_for|sleep_until|usleep|nanosleep|sleep)\\s*\\(");
+  static const std::regex property("^\\s*rc::check\\(");
+  bool begins = true;  // a statement
+  for (size_t i = 0; i < code.size(); ++i) {
+    if (std::regex_search(code[i], sleeping)) {
+      offend(out, i + 1, "a sleep: poll with a deadline instead");
+    }
+    if (begins && std::regex_search(code[i], property)) {
+      offend(out, i + 1, "rc::check says whether the property holds, and fails nothing by itself");
+    }
+    const size_t last = code[i].find_last_not_of(" \t");
+    if (last != std::string::npos) {
+      begins = std::string_view(";{}").find(code[i][last]) != std::string_view::npos;
+    }
+  }
+}
+
+}  // namespace
+
+Offences untidy_file(const SourceFile& file) {
   static const std::regex bare_nolint(R"(NOLINT\w*(?!\w*\([\w.,-]+\): \w))");
   Offences out = leftovers(file);
   const std::vector<std::string> lines = lines_of(file.text);
@@ -259,12 +280,7 @@ Offences untidy_file(const SourceFile& file) {
     }
   }
   const bool is_test = file.path.starts_with("tests/") && !file.path.starts_with("tests/tidy/");
-  const std::vector<std::string> code = lines_of(without_comments_and_literals(file.text));
-  for (size_t i = 0; i < code.size(); ++i) {
-    if (is_test && std::regex_search(code[i], sleeping)) {
-      offend(out, i + 1, "a sleep: poll with a deadline instead");
-    }
-  }
+  if (is_test) check_test_code(lines_of(without_comments_and_literals(file.text)), out);
   for (size_t i = 0; i < lines.size(); ++i) {
     if (!file.path.starts_with("tests/tidy/") && std::regex_search(lines[i], bare_nolint)) {
       offend(out, i + 1, "NOLINT without \"(check): reason\"");

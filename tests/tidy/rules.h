@@ -31,7 +31,8 @@ std::string without_comments_and_literals(std::string_view text);
 Offences wrong_includes(const SourceFile& file);
 // Includes and words that would let time, chance, threads, floats or the machine into core/.
 Offences worldly_words(const SourceFile& file);
-// Any C++ file: length, #pragma once, a header's contract, leftovers, sleeps in tests.
+// Any C++ file: length, #pragma once, a header's contract, leftovers; in tests sleeps, and
+// properties whose verdict nobody looks at.
 Offences untidy_file(const SourceFile& file);
 // Leftover marks alone, for documents and scripts.
 Offences leftovers(const SourceFile& file);

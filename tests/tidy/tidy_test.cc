@@ -176,6 +176,10 @@ TEST(TidyRules, UntidyFiles) {
                                "DO: later\n"})),
             1U);
   EXPECT_EQ(count(untidy_file({"tests/unit/a_test.cc", "usleep(10);\n"})), 1U);
+  EXPECT_EQ(count(untidy_file({"tests/unit/a_test.cc", "{\n  rc::check([] {});\n}\n"})), 1U);
+  EXPECT_EQ(
+      count(untidy_file({"tests/unit/a_test.cc", "const bool held =\n    rc::check([] {});\n"})),
+      0U);
   EXPECT_EQ(count(untidy_file({"net/a.cc", "x();  // NOLINT\n"})), 1U);
   EXPECT_EQ(count(untidy_file({"net/a.cc", "x();  // NOLINT(bugprone-x): the kernel wants it\n"})),
             0U);

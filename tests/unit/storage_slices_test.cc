@@ -214,7 +214,7 @@ TEST(StorageSlices, WritesBetweenThemLeaveNoTrace) {
   std::map<TxnType, int> done;
   size_t images = 0;
   size_t differ = 0;
-  rc::check([&] {
+  const bool held = rc::check([&] {
     Writer writer;
     for (const SliceWrite& write : *some_writes(3.0)) writer.apply(write);
     const DataTree before = writer.tree();
@@ -242,6 +242,7 @@ TEST(StorageSlices, WritesBetweenThemLeaveNoTrace) {
       done[type] += count - (earlier == at_first.end() ? 0 : earlier->second);
     }
   });
+  EXPECT_TRUE(held);
   EXPECT_GT(images, 10'000U);
   EXPECT_GT(differ, 50U);
   for (const TxnType type :

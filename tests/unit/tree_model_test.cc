@@ -718,7 +718,7 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
   int closing_deletes = 0;
   int succeeded_multis = 0;
   int reaped = 0;
-  rc::check([&] {
+  const bool held = rc::check([&] {
     const std::vector<Step> steps =
         *rc::gen::scale(6.0, rc::gen::container<std::vector<Step>>(any_step()));
     Rehearsal rehearsal;
@@ -739,6 +739,7 @@ TEST(TreeModel, RandomRequestsDoWhatTheModelDoes) {
       closing_deletes += static_cast<int>(effects.changes.size() / 2);
     }
   });
+  EXPECT_TRUE(held);
   for (const ErrorCode code :
        {ErrorCode::Ok, ErrorCode::MarshallingError, ErrorCode::Unimplemented,
         ErrorCode::BadArguments, ErrorCode::NoNode, ErrorCode::NoAuth, ErrorCode::BadVersion,

@@ -119,7 +119,7 @@ struct Touch {
 };
 
 TEST(TreeSessions, ExpiresExactlyByTheFormula) {
-  rc::check([] {
+  const bool held = rc::check([] {
     const auto touches = *rc::gen::container<std::vector<Touch>>(rc::gen::build<Touch>(
         rc::gen::set(&Touch::session, rc::gen::inRange(0, 6)),
         rc::gen::set(&Touch::timeout_ms, rc::gen::inRange(1, 5000)),
@@ -147,6 +147,7 @@ TEST(TreeSessions, ExpiresExactlyByTheFormula) {
       RC_ASSERT(tracker.size() == deadlines.size());
     }
   });
+  EXPECT_TRUE(held);
 }
 
 }  // namespace

@@ -190,7 +190,7 @@ struct Action {
 };
 
 TEST(TreeWatches, AnswersAsTheModelDoes) {
-  rc::check([] {
+  const bool held = rc::check([] {
     const std::vector<std::string> paths = {"/", "/a", "/a/b", "/a/b/c", "/ab", "/a/d"};
     const auto actions = *rc::gen::container<std::vector<Action>>(
         rc::gen::build<Action>(rc::gen::set(&Action::kind, rc::gen::inRange(0, 14)),
@@ -219,6 +219,7 @@ TEST(TreeWatches, AnswersAsTheModelDoes) {
       RC_ASSERT(table.modes(action.watcher, path) == model.modes(action.watcher, path));
     }
   });
+  EXPECT_TRUE(held);
 }
 
 }  // namespace

@@ -114,10 +114,19 @@ class DiskShared {
   void die(const std::string& what, int error);
   bool dead() const { return dead_.load(std::memory_order_acquire); }
 
+  // Bytes written to files of the log's lane so far.
+  void note_logged(uint64_t bytes) { logged_.fetch_add(bytes, std::memory_order_relaxed); }
+  uint64_t logged() const { return logged_.load(std::memory_order_relaxed); }
+  // The process is about to end: nothing is put off any more.
+  void hurry() { hurries_.store(true, std::memory_order_relaxed); }
+  bool hurries() const { return hurries_.load(std::memory_order_relaxed); }
+
  private:
   Syscalls& calls_;
   std::function<void(const std::string&)> fatal_;
   std::atomic<bool> dead_{false};
+  std::atomic<bool> hurries_{false};
+  std::atomic<uint64_t> logged_{0};
   Fd wake_;
   std::mutex mutex_;
   std::vector<Completion> completions_;

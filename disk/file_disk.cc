@@ -59,7 +59,7 @@ FileDisk::FileDisk(Directories directories, std::shared_ptr<Syscalls> calls,
       spare_worker_(std::make_unique<Worker>([this](auto& batch) { spare_lane_.run(batch); })),
       name_worker_(std::make_unique<Worker>([this](auto& batch) { name_lane_.run(batch); })) {}
 
-FileDisk::~FileDisk() = default;
+FileDisk::~FileDisk() { shared_->hurry(); }
 
 FileDisk::Slot* FileDisk::find(FileId file) {
   if (!file.valid() || file.slot >= slots_.size()) return nullptr;
@@ -330,6 +330,7 @@ void FileDisk::handle_opened(const Completion& done, const Deliver& deliver) {
 }
 
 void FileDisk::finish() {
+  shared_->hurry();
   // Opens first: only then are the operations that wait for them known to the lanes.
   hand_over();
   name_worker_->finish();

@@ -5,15 +5,19 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "core/base/check.h"
 #include "disk/write_parts.h"
+#include "disk/zero_pace.h"
 
 namespace vivarium {
 namespace {
 
-constexpr size_t kZerosSize = 1 << 20;
+constexpr size_t kZerosSize = 512 << 10;
+constexpr auto kZerosPause = std::chrono::milliseconds(2);
 constexpr size_t kCodedPieceBytes = 64 << 10;
 
 iovec part_of(ByteView bytes) {
@@ -123,8 +127,14 @@ bool FileLane::write_run(OpenFile& file, size_t first, size_t count) {
   parts.reserve(count);
   for (size_t i = first; i < first + count; ++i) parts.push_back(part_of(file.writes[i].view()));
   const int error = write_parts(shared_.calls(), file.fd.get(), parts, file.writes[first].offset);
-  if (error != 0) fail(file, "write", error);
-  return error == 0;
+  if (error != 0) {
+    fail(file, "write", error);
+    return false;
+  }
+  if (file.lane == Lane::Log) {
+    shared_.note_logged(file.writes[first + count - 1].end() - file.writes[first].offset);
+  }
+  return true;
 }
 
 void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
@@ -152,11 +162,14 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
 }
 
 // In pieces, each on the disk before the next is given to it: a sync of the log, which goes to the
-// same disk, waits for one of them and not for all. Without pauses: where the log is as fast as the
-// disk, the next file would not be ready in time.
+// same disk, waits for one of them and not for all.
 bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
   const Bytes zeros(std::min<uint64_t>(length, kZerosSize));
+  ZeroPace pace(shared_.logged());
   while (length != 0) {
+    while (pace.waits(shared_.logged()) && !shared_.hurries() && !shared_.dead()) {
+      std::this_thread::sleep_for(kZerosPause);
+    }
     if (shared_.dead()) return false;
     const uint64_t size = std::min<uint64_t>(length, zeros.size());
     std::vector<iovec> parts{part_of(ByteView(zeros).first(size))};
@@ -166,6 +179,7 @@ bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
       fail(file, "fdatasync", errno);
       return false;
     }
+    pace.wrote(size, shared_.logged());
     offset += size;
     length -= size;
   }

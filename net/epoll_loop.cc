@@ -22,6 +22,7 @@ constexpr int kReadinessPerTurn = 256;
 // How long the end of the process waits for what was sent to leave.
 constexpr Duration kEndingMax = milliseconds(1000);
 
+constexpr Duration kStepWorthALine = milliseconds(1000);
 // Who asks oftener for what the system knows of the process gets the same answer.
 constexpr Duration kFactsAge = milliseconds(1000);
 
@@ -188,6 +189,18 @@ void EpollLoop::step(const Event& event) {
   in_step_ = true;
   handler_(event, *this);
   in_step_ = false;
+  note_step();
+}
+
+// While a step lasts nobody else is served: with a thread of its own it would be a pause.
+void EpollLoop::note_step() {
+  const Duration took = Instant{clock_ns(CLOCK_MONOTONIC)} - now_;
+  if (took > kStepWorthALine) {
+    log(LogLevel::Warn, fmt::format("one step took {} ms: nobody was served", took.ms()));
+  }
+  if (took <= longest_step_) return;
+  longest_step_ = took;
+  metrics_.gauge("longest_step_us", took.ns / 1000);
 }
 
 void EpollLoop::read_clocks() {

@@ -102,7 +102,10 @@ class EpollLoop final : public World {
   void gauge(std::string_view key, int64_t value) override;
   void sample(std::string_view key, int64_t value) override;
   const MetricTable* metrics() const override { return &metrics_; }
-  void reset_metrics() override { metrics_.reset(); }
+  void reset_metrics() override {
+    metrics_.reset();
+    longest_step_ = Duration();
+  }
   void audit(std::string_view line) override;
   void set_log_level(LogLevel least) override { log_least_ = least; }
   ProcessFacts process_facts() const override;
@@ -124,6 +127,7 @@ class EpollLoop final : public World {
   void take_signals();
   void take_tls_news();
   void note_strangers();
+  void note_step();
 
   LoopOptions options_;
   std::unique_ptr<FileDisk> disk_;
@@ -133,6 +137,7 @@ class EpollLoop final : public World {
   TcpLinks links_;
   std::unique_ptr<TlsReloader> tls_reloader_;
   int64_t strangers_ = 0;  // as the metric has it
+  Duration longest_step_;  // the same
   FileDisk::Deliver deliver_;
   Instant now_{};
   WallTime wall_now_{};

@@ -30,6 +30,10 @@ uint64_t load_le64(const Byte* p, size_t n) {
   return v;
 }
 
+uint64_t folded(uint64_t h, uint64_t word) {
+  return std::rotl(h ^ word, 29) * 0x9fb21c651e98df25ULL;
+}
+
 }  // namespace
 
 uint32_t crc32c(ByteView bytes, uint32_t seed) {
@@ -50,13 +54,31 @@ uint64_t hash64(ByteView bytes, uint64_t seed) {
   uint64_t h = hash_combine(seed, bytes.size());
   const Byte* p = bytes.data();
   size_t left = bytes.size();
-  for (; left >= 8; p += 8, left -= 8) h = std::rotl(h ^ load_le64(p), 29) * 0x9fb21c651e98df25ULL;
-  if (left != 0) h = std::rotl(h ^ load_le64(p, left), 29) * 0x9fb21c651e98df25ULL;
+  for (; left >= 8; p += 8, left -= 8) h = folded(h, load_le64(p));
+  if (left != 0) h = folded(h, load_le64(p, left));
   return mix64(h);
 }
 
+Hash128 hash64_twice(ByteView bytes, uint64_t high_seed, uint64_t low_seed) {
+  uint64_t high = hash_combine(high_seed, bytes.size());
+  uint64_t low = hash_combine(low_seed, bytes.size());
+  const Byte* p = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; p += 8, left -= 8) {
+    const uint64_t word = load_le64(p);
+    high = folded(high, word);
+    low = folded(low, word);
+  }
+  if (left != 0) {
+    const uint64_t word = load_le64(p, left);
+    high = folded(high, word);
+    low = folded(low, word);
+  }
+  return {mix64(high), mix64(low)};
+}
+
 Hash128 hash128(ByteView bytes, uint64_t seed) {
-  return {hash64(bytes, hash_combine(seed, 1)), hash64(bytes, hash_combine(seed, 2))};
+  return hash64_twice(bytes, hash_combine(seed, 1), hash_combine(seed, 2));
 }
 
 }  // namespace vivarium

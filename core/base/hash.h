@@ -51,6 +51,8 @@ struct Hash128 {
     return *this;
   }
 };
+// hash64 with either seed, in one pass: each step of one waits for its last step only.
+Hash128 hash64_twice(ByteView bytes, uint64_t high_seed, uint64_t low_seed);
 Hash128 hash128(ByteView bytes, uint64_t seed = 0);
 
 }  // namespace vivarium

@@ -376,18 +376,20 @@ Decoded SnapshotBodyReader::read_node(ByteView in, DataTree& tree, size_t& used)
   const int64_t acl_id = reader.i64();
   const StatPersisted stat = read_stat(reader);
   CHECK(reader.ok());
-  Acl acl;
-  if (acl_id == kOpenAclId) {
-    acl.push_back({kPermAll, "world", "anyone"});
-  } else {
+  const Acl* acl = &open_acl_;
+  if (acl_id != kOpenAclId) {
     const auto known = acls_.find(acl_id);
     if (known == acls_.end()) return bad("a znode of the snapshot has an unknown ACL");
-    acl = known->second;
+    acl = &known->second;
   }
-  if (!tree.load_node(as_text(path), data, null_data, std::move(acl), stat)) {
+  if (!next_place_) next_place_ = tree.place_of(as_text(path));
+  if (!tree.load_node(as_text(path), *next_place_, data, null_data, *acl, stat)) {
     return bad("a znode of the snapshot has no parent, or is there twice");
   }
   used = reader.position();
+  next_place_.reset();
+  JuteReader next(in.subspan(used));
+  if (read_field(next, path) == Decoded::Ok) next_place_ = tree.place_of(as_text(path));
   return Decoded::Ok;
 }
 

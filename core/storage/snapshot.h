@@ -83,6 +83,8 @@ class SnapshotBodyReader {
   Part part_ = Part::SessionCount;
   uint32_t left_ = 0;  // sessions or ACLs still to come
   std::map<int64_t, Acl> acls_;
+  Acl open_acl_ = open_acl();                  // kOpenAclId, which stands in no list
+  std::optional<DataTree::Place> next_place_;  // of the znode that comes next, if it is known
   Bytes rest_;  // the beginning of an element whose end has not arrived
   std::string error_;
 };

@@ -277,10 +277,8 @@ uint32_t AclTable::intern(const Acl& acl) {
   if (!entries_.empty() && acl == entries_[0].acl) return 0;
   const Hash128 content = content_hash(acl);
   const uint32_t hash = static_cast<uint32_t>(content.low);
-  const auto entry = [this](uint32_t id) -> const Entry& { return entries_[id]; };
-  const uint32_t found =
-      index_.find(hash, entry, [&](uint32_t id) { return entries_[id].acl == acl; });
-  if (found != HashChains::kNone) {
+  const uint32_t found = index_.find(hash, [&](uint32_t id) { return entries_[id].acl == acl; });
+  if (found != SlotIndex::kNone) {
     ++entries_[found].users;
     return found;
   }
@@ -291,15 +289,15 @@ uint32_t AclTable::intern(const Acl& acl) {
     id = free_.back();
     free_.pop_back();
   }
-  entries_[id] = {acl, content, 1, hash, HashChains::kNone};
-  index_.insert(id, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  entries_[id] = {acl, content, 1, hash};
+  index_.insert(hash, id);
   return id;
 }
 
 void AclTable::release(uint32_t id) {
   CHECK(id < entries_.size() && entries_[id].users > 0);
   if (id == 0 || --entries_[id].users > 0) return;
-  index_.erase(id, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  index_.erase(entries_[id].hash, id);
   entries_[id].acl.clear();
   free_.push_back(id);
 }

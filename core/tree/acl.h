@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/hash.h"
-#include "core/tree/hash_chains.h"
+#include "core/tree/slot_index.h"
 #include "core/wire/codes.h"
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
@@ -68,11 +68,10 @@ class AclTable {
     Hash128 content;
     uint32_t users = 0;
     uint32_t hash = 0;
-    uint32_t hash_next = HashChains::kNone;
   };
   std::vector<Entry> entries_;
   std::vector<uint32_t> free_;
-  HashChains index_;
+  SlotIndex index_;
 };
 
 }  // namespace vivarium

@@ -249,23 +249,31 @@ void DataTree::load_session(SessionId session, int32_t timeout_ms) {
   apply_create_session(session, timeout_ms);
 }
 
-bool DataTree::load_node(std::string_view path, ByteView data, bool null_data, Acl acl,
-                         const StatPersisted& stat) {
+DataTree::Place DataTree::place_of(std::string_view path) const {
+  path = without_root_slash(path);
+  if (path.empty() || path[0] != '/') return {};
+  const Slot parent = find(parent_path(path));
+  if (parent == kNone) return {};
+  const uint32_t hash = NodeStore::name_hash(parent, last_name(path));
+  nodes_.prefetch(hash);
+  return {parent, hash};
+}
+
+bool DataTree::load_node(std::string_view path, Place place, ByteView data, bool null_data,
+                         const Acl& acl, const StatPersisted& stat) {
   path = without_root_slash(path);
   if (data.size() > INT32_MAX || path.size() > NodeStore::kNameBytesMask) return false;
   if (path.empty()) {
     if (root_ != kNone) return false;
-    add_node(kNone, path, data, null_data, acl, stat);
+    add_node({}, path, data, null_data, acl, stat);
     return true;
   }
-  const std::string_view above = parent_path(path);
   const std::string_view name = last_name(path);
-  if (path[0] != '/' || name.empty()) return false;
-  const Slot parent = find(above);
-  if (parent == kNone || nodes_.find_child(parent, name) != kNone) return false;
-  add_node(parent, path, data, null_data, acl, stat);
+  if (place.parent == kNone || name.empty()) return false;
+  if (nodes_.find_child(place.parent, name, place.hash) != kNone) return false;
+  add_node(place, path, data, null_data, acl, stat);
   if (name == kQuotaLimitsName) {
-    const std::string_view target = quota_target(above);
+    const std::string_view target = quota_target(parent_path(path));
     if (!target.empty()) quotas_.add(target);
   }
   return true;
@@ -316,14 +324,16 @@ void DataTree::keep_session(SessionId session) {
 
 // --- structure, hashes and counters kept in step
 
-DataTree::Slot DataTree::add_node(Slot parent, std::string_view path, ByteView data, bool null_data,
+DataTree::Slot DataTree::add_node(Place place, std::string_view path, ByteView data, bool null_data,
                                   const Acl& acl, const StatPersisted& stat) {
+  const Slot parent = place.parent;
   CHECK((parent == kNone) == path.empty());
   if (parent != kNone) {
     const Slot last = nodes_[parent].last_child;
     keep_links(last == kNone ? parent : last);
   }
-  const Slot slot = nodes_.add(parent, last_name(path), data, null_data, traits_of(path));
+  const Slot slot =
+      nodes_.add(parent, last_name(path), place.hash, data, null_data, traits_of(path));
   for (auto& entry : snapshots_) entry.second.created(slot);
   if (parent == kNone) root_ = slot;
   Node& node = nodes_[slot];
@@ -390,8 +400,8 @@ void DataTree::hash_content(Slot slot, std::string_view path) {
   const bool local = node.has(NodeStore::kConfigNode) || node.has(NodeStore::kQuotaStats);
   const ByteView hashed = local ? ByteView() : data;
   const uint64_t null_mark = !local && node.data_bytes < 0 ? 1 : 0;
-  node.content.high = hash64(hashed, hash64(as_bytes(path), kHighSeed) + null_mark);
-  node.content.low = hash64(hashed, hash64(as_bytes(path), kLowSeed) + null_mark);
+  const Hash128 named = hash64_twice(as_bytes(path), kHighSeed, kLowSeed);
+  node.content = hash64_twice(hashed, named.high + null_mark, named.low + null_mark);
 }
 
 Hash128 DataTree::element_hash(const Node& node) const {

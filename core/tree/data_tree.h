@@ -139,9 +139,21 @@ class DataTree {
   // --- loading a snapshot (core/storage/snapshot.h). A cleared tree holds not even the root.
   void clear();
   void load_session(SessionId session, int32_t timeout_ms);
-  // The parent must have been loaded. False: no parent, or the path is there already, or no path.
-  bool load_node(std::string_view path, ByteView data, bool null_data, Acl acl,
+  // Where a znode goes: its parent, which must have been loaded (kNone: there is none, or no such
+  // path), and its name's hash. Asked for one znode ahead, so that the index comes from memory
+  // while the one before is loaded.
+  struct Place {
+    Slot parent = kNone;
+    uint32_t hash = 0;
+  };
+  Place place_of(std::string_view path) const;
+  // False: no parent, or the path is there already, or no path.
+  bool load_node(std::string_view path, Place place, ByteView data, bool null_data, const Acl& acl,
                  const StatPersisted& stat);
+  bool load_node(std::string_view path, ByteView data, bool null_data, const Acl& acl,
+                 const StatPersisted& stat) {
+    return load_node(path, place_of(path), data, null_data, acl, stat);
+  }
 
   // --- the state as it is now, to be read in slices while the tree changes. Its name is the
   // caller's, and means one snapshot of this tree. Null: it has ended, or lost its tree.
@@ -185,7 +197,7 @@ class DataTree {
   void raise_parent(Slot parent, int32_t parent_cversion, Zxid zxid);
 
   // --- structure, hashes and counters kept in step
-  Slot add_node(Slot parent, std::string_view path, ByteView data, bool null_data, const Acl& acl,
+  Slot add_node(Place place, std::string_view path, ByteView data, bool null_data, const Acl& acl,
                 const StatPersisted& stat);
   void remove_node(Slot slot, std::string_view path);
   void remove_subtree(Slot slot, std::string_view path);

@@ -126,9 +126,10 @@ ErrorCode DataTree::apply_create(TxnType type, const CreateTxn& txn, const TxnHe
   result.path.assign(txn.path);
   if (without_root_slash(txn.path).empty()) return ErrorCode::NodeExists;
   if (!names_a_child(txn.path)) return ErrorCode::NoNode;
-  const Slot parent = find(parent_path(txn.path));
+  const Place place = place_of(txn.path);
+  const Slot parent = place.parent;
   if (parent == kNone) return ErrorCode::NoNode;
-  const Slot existing = nodes_.find_child(parent, last_name(txn.path));
+  const Slot existing = nodes_.find_child(parent, last_name(txn.path), place.hash);
   if (existing != kNone) return apply_replayed_create(type, txn, header.zxid, existing);
   const std::optional<int64_t> owner = owner_of(type, txn, header.session);
   if (!owner) return ErrorCode::BadArguments;
@@ -142,7 +143,7 @@ ErrorCode DataTree::apply_create(TxnType type, const CreateTxn& txn, const TxnHe
   stat.mtime_ms = header.time.ms;
   stat.ephemeral_owner = *owner;
   // The child enters its parent's list outside the parent's digest: num_children is not part of it.
-  const Slot slot = add_node(parent, txn.path, txn.data, txn.null_data, txn.acl, stat);
+  const Slot slot = add_node(place, txn.path, txn.data, txn.null_data, txn.acl, stat);
   quota_created(txn.path, txn.data.size());
   result.stat = this->stat(slot);
   out.add_change(WatchEvent::Created, txn.path, acl_of(slot));

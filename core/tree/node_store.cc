@@ -10,11 +10,11 @@ namespace {
 
 constexpr size_t kFirstNodes = 8;  // the first page of a small tree grows with it
 
-uint32_t name_hash(uint32_t parent, std::string_view name) {
+}  // namespace
+
+uint32_t NodeStore::name_hash(Slot parent, std::string_view name) {
   return static_cast<uint32_t>(hash64(as_bytes(name), parent) >> 32);
 }
-
-}  // namespace
 
 NodeStore::Slot NodeStore::take_slot() {
   if (free_ != kNone) {
@@ -36,8 +36,8 @@ NodeStore::Slot NodeStore::take_slot() {
   return static_cast<Slot>(slot);
 }
 
-NodeStore::Slot NodeStore::add(Slot parent, std::string_view name, ByteView data, bool null_data,
-                               uint32_t traits) {
+NodeStore::Slot NodeStore::add(Slot parent, std::string_view name, uint32_t hash, ByteView data,
+                               bool null_data, uint32_t traits) {
   CHECK(name.size() <= kNameBytesMask && data.size() <= INT32_MAX);
   CHECK(!null_data || data.empty());
   const Slot slot = take_slot();
@@ -48,8 +48,7 @@ NodeStore::Slot NodeStore::add(Slot parent, std::string_view name, ByteView data
   node.data_bytes = null_data ? -1 : static_cast<int32_t>(data.size());
   ++size_;
   if (parent == kNone) return slot;
-  node.hash = name_hash(parent, name);
-  index_.insert(slot, [this](Slot s) -> Node& { return (*this)[s]; });
+  index_.insert(hash, slot);
   Node& above = (*this)[parent];
   node.previous = above.last_child;
   if (above.last_child != kNone) {
@@ -65,7 +64,7 @@ NodeStore::Slot NodeStore::add(Slot parent, std::string_view name, ByteView data
 void NodeStore::remove(Slot slot) {
   Node& node = (*this)[slot];
   CHECK(node.num_children == 0 && node.parent != kNone);
-  index_.erase(slot, [this](Slot s) -> Node& { return (*this)[s]; });
+  index_.erase(name_hash(node.parent, name(slot)), slot);
   Node& above = (*this)[node.parent];
   if (node.previous != kNone) {
     (*this)[node.previous].next = node.next;
@@ -102,10 +101,8 @@ void NodeStore::set_data(Slot slot, ByteView data, bool null_data) {
   node.data_bytes = null_data ? -1 : static_cast<int32_t>(data.size());
 }
 
-NodeStore::Slot NodeStore::find_child(Slot parent, std::string_view child) const {
-  return index_.find(
-      name_hash(parent, child), [this](Slot s) -> const Node& { return (*this)[s]; },
-      [&](Slot s) { return (*this)[s].parent == parent && name(s) == child; });
+NodeStore::Slot NodeStore::find_child(Slot parent, std::string_view child, uint32_t hash) const {
+  return index_.find(hash, [&](Slot s) { return (*this)[s].parent == parent && name(s) == child; });
 }
 
 std::string_view NodeStore::name(Slot slot) const {

@@ -12,7 +12,7 @@
 #include "core/base/hash.h"
 #include "core/base/ids.h"
 #include "core/tree/byte_arena.h"
-#include "core/tree/hash_chains.h"
+#include "core/tree/slot_index.h"
 
 namespace vivarium {
 
@@ -29,7 +29,7 @@ class NodeStore {
     kNameBytesMask = (uint32_t{1} << 29) - 1
   };
 
-  // 136 bytes. Ordered by size; no padding.
+  // 128 bytes. Ordered by size; no padding.
   struct Node {
     Zxid czxid;
     Zxid mzxid;
@@ -51,8 +51,6 @@ class NodeStore {
     Slot previous = kNone;
     Slot owned_next = kNone;  // ephemerals of one session
     Slot owned_previous = kNone;
-    uint32_t hash = 0;  // of (parent, name)
-    Slot hash_next = kNone;
     ByteArena::Ref bytes = 0;  // name, then data
     uint32_t name_bits = 0;    // length of the name, and traits
     int32_t data_bytes = -1;   // -1: null data
@@ -65,27 +63,35 @@ class NodeStore {
   Node& operator[](Slot slot) { return pages_[slot / kPageNodes][slot % kPageNodes]; }
   const Node& operator[](Slot slot) const { return pages_[slot / kPageNodes][slot % kPageNodes]; }
 
-  // A new znode as the last child of `parent` (kNone: a root, which no index finds). Name and data
-  // must not point into this store. Voids Node references.
-  Slot add(Slot parent, std::string_view name, ByteView data, bool null_data, uint32_t traits);
+  // Under which the index knows a child; fetched from memory ahead by prefetch().
+  static uint32_t name_hash(Slot parent, std::string_view name);
+  void prefetch(uint32_t hash) const { index_.prefetch(hash); }
+
+  // A new znode as the last child of `parent` (kNone: a root, which no index finds); `hash` is its
+  // name_hash(). Name and data must not point into this store. Voids Node references.
+  Slot add(Slot parent, std::string_view name, uint32_t hash, ByteView data, bool null_data,
+           uint32_t traits);
   // Of a znode without children.
   void remove(Slot slot);
   void set_data(Slot slot, ByteView data, bool null_data);
 
-  Slot find_child(Slot parent, std::string_view name) const;
+  Slot find_child(Slot parent, std::string_view name) const {
+    return find_child(parent, name, name_hash(parent, name));
+  }
+  Slot find_child(Slot parent, std::string_view name, uint32_t hash) const;
   std::string_view name(Slot slot) const;
   ByteView data(Slot slot) const;
   size_t size() const { return size_; }
 
  private:
-  static constexpr Slot kPageNodes = 128;
+  static constexpr Slot kPageNodes = 512;
 
   Slot take_slot();
 
   std::vector<std::vector<Node>> pages_;
   Slot free_ = kNone;
   size_t size_ = 0;
-  HashChains index_;
+  SlotIndex index_;  // by (parent, name)
   ByteArena bytes_;
 };
 

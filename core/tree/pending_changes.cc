@@ -50,8 +50,6 @@ void PendingChanges::roll_back() {
     Record& record = records_[undo.id];
     count_owner(record, -1);
     acls_.release(record.acl);
-    // The record stayed in the index all the while: its links there are the newer ones.
-    undo.before.hash_next = record.hash_next;
     record = std::move(undo.before);
     count_owner(record, 1);
   }
@@ -85,7 +83,7 @@ PendingChanges::NodeState PendingChanges::look(std::string_view path, const Data
   path = without_root_slash(path);
   NodeState state;
   const RecordId id = find(path);
-  if (id != HashChains::kNone) {
+  if (id != SlotIndex::kNone) {
     const Record& record = records_[id];
     state.exists = record.exists;
     state.stat = record.stat;
@@ -117,7 +115,7 @@ void PendingChanges::change(std::string_view path, const NodeState& before,
   // Interned first: `after` may borrow the list from this very record.
   const uint32_t acl = after.exists ? acls_.intern(*after.acl) : 0;
   RecordId id = find(path);
-  const bool added = id == HashChains::kNone;
+  const bool added = id == SlotIndex::kNone;
   if (added) id = add(path);
   if (marked_) keep_for_undo(id, added);
   if (!added) {
@@ -141,7 +139,7 @@ std::vector<std::string> PendingChanges::ephemerals(SessionId session, const Dat
   if (queue_.empty()) return paths;
   std::erase_if(paths, [&](const std::string& path) {
     const RecordId id = find(path);
-    if (id == HashChains::kNone) return false;
+    if (id == SlotIndex::kNone) return false;
     return !records_[id].exists || records_[id].stat.ephemeral_owner != session.value;
   });
   if (!owners_.contains(session)) return paths;
@@ -158,9 +156,7 @@ std::vector<std::string> PendingChanges::ephemerals(SessionId session, const Dat
 }
 
 PendingChanges::RecordId PendingChanges::find(std::string_view path) const {
-  return index_.find(
-      path_hash(path), [this](RecordId id) -> const Record& { return records_[id]; },
-      [&](RecordId id) { return records_[id].path == path; });
+  return index_.find(path_hash(path), [&](RecordId id) { return records_[id].path == path; });
 }
 
 PendingChanges::RecordId PendingChanges::add(std::string_view path) {
@@ -173,14 +169,14 @@ PendingChanges::RecordId PendingChanges::add(std::string_view path) {
   }
   records_[id].path.assign(path);
   records_[id].hash = path_hash(path);
-  index_.insert(id, [this](RecordId i) -> Record& { return records_[i]; });
+  index_.insert(records_[id].hash, id);
   return id;
 }
 
 // The string keeps its memory for the next record.
 void PendingChanges::drop(RecordId id) {
   Record& record = records_[id];
-  index_.erase(id, [this](RecordId i) -> Record& { return records_[i]; });
+  index_.erase(record.hash, id);
   count_owner(record, -1);
   acls_.release(record.acl);
   record.zxid = Zxid();

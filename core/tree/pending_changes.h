@@ -14,7 +14,7 @@
 #include "core/base/ids.h"
 #include "core/tree/acl.h"
 #include "core/tree/data_tree.h"
-#include "core/tree/hash_chains.h"
+#include "core/tree/slot_index.h"
 
 namespace vivarium {
 
@@ -61,7 +61,6 @@ class PendingChanges {
     uint32_t data_bytes = 0;
     uint32_t acl = 0;
     uint32_t hash = 0;
-    uint32_t hash_next = HashChains::kNone;
   };
   // One per record and txn, oldest first. Stale once the record has a newer zxid.
   struct Queued {
@@ -85,7 +84,7 @@ class PendingChanges {
 
   std::vector<Record> records_;
   std::vector<RecordId> free_;
-  HashChains index_;
+  SlotIndex index_;
   AclTable acls_;
   std::deque<Queued> queue_;
   std::map<SessionId, int32_t> owners_;  // sessions with ephemerals among the records

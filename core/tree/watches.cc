@@ -119,9 +119,7 @@ std::string_view WatchTable::text_of(const Path& path) const {
 }
 
 uint32_t WatchTable::find_path(std::string_view path) const {
-  return index_.find(
-      path_hash(path), [this](uint32_t id) -> const Path& { return paths_[id]; },
-      [&](uint32_t id) { return text_of(paths_[id]) == path; });
+  return index_.find(path_hash(path), [&](uint32_t id) { return text_of(paths_[id]) == path; });
 }
 
 uint32_t WatchTable::intern_path(std::string_view path) {
@@ -139,16 +137,16 @@ uint32_t WatchTable::intern_path(std::string_view path) {
   made.text = texts_.put(as_bytes(path), {});
   made.bytes = static_cast<uint32_t>(path.size());
   made.hash = path_hash(path);
-  index_.insert(id, [this](uint32_t i) -> Path& { return paths_[i]; });
+  index_.insert(made.hash, id);
   return id;
 }
 
 // --- entries
 
 uint32_t WatchTable::find_entry(uint32_t path, WatcherId watcher) const {
-  return entry_index_.find(
-      entry_hash(path, watcher), [this](uint32_t i) -> const Entry& { return entries_[i]; },
-      [&](uint32_t i) { return entries_[i].path == path && entries_[i].watcher == watcher; });
+  return entry_index_.find(entry_hash(path, watcher), [&](uint32_t i) {
+    return entries_[i].path == path && entries_[i].watcher == watcher;
+  });
 }
 
 uint32_t WatchTable::make_entry(uint32_t path, WatcherId watcher) {
@@ -165,7 +163,7 @@ uint32_t WatchTable::make_entry(uint32_t path, WatcherId watcher) {
   entry.watcher = watcher;
   entry.path = path;
   entry.hash = entry_hash(path, watcher);
-  entry_index_.insert(id, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  entry_index_.insert(entry.hash, id);
   entry.path_next = paths_[path].first;
   if (entry.path_next != kNone) entries_[entry.path_next].path_previous = id;
   paths_[path].first = id;
@@ -202,7 +200,7 @@ void WatchTable::set_modes(uint32_t entry, Modes modes) {
 void WatchTable::erase_entry(uint32_t entry) {
   const Entry e = entries_[entry];
   CHECK(e.modes == 0);
-  entry_index_.erase(entry, [this](uint32_t i) -> Entry& { return entries_[i]; });
+  entry_index_.erase(e.hash, entry);
   if (e.watcher_next != kNone) entries_[e.watcher_next].watcher_previous = e.watcher_previous;
   if (e.watcher_previous != kNone) {
     entries_[e.watcher_previous].watcher_next = e.watcher_next;
@@ -221,7 +219,7 @@ void WatchTable::erase_entry(uint32_t entry) {
   }
   free_entries_.push_back(entry);
   if (path.first != kNone) return;
-  index_.erase(e.path, [this](uint32_t i) -> Path& { return paths_[i]; });
+  index_.erase(path.hash, e.path);
   texts_.release(path.text, path.bytes);
   free_paths_.push_back(e.path);
 }

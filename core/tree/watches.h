@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/tree/byte_arena.h"
-#include "core/tree/hash_chains.h"
+#include "core/tree/slot_index.h"
 #include "core/wire/codes.h"
 
 namespace vivarium {
@@ -65,7 +65,7 @@ class WatchTable {
                   std::vector<std::string_view>& out) const;
 
  private:
-  static constexpr uint32_t kNone = HashChains::kNone;
+  static constexpr uint32_t kNone = SlotIndex::kNone;
 
   struct Path {
     ByteArena::Ref text{};
@@ -73,13 +73,11 @@ class WatchTable {
     uint32_t first = kNone;  // entry
     uint32_t recursive = 0;  // entries with that mode
     uint32_t hash = 0;
-    uint32_t hash_next = kNone;
   };
   struct Entry {
     WatcherId watcher = 0;
     uint32_t path = kNone;
     uint32_t hash = 0;  // of path and watcher
-    uint32_t hash_next = kNone;
     uint32_t path_next = kNone;
     uint32_t path_previous = kNone;
     uint32_t watcher_next = kNone;
@@ -99,10 +97,10 @@ class WatchTable {
   std::deque<Path> paths_;
   std::vector<uint32_t> free_paths_;
   ByteArena texts_;
-  HashChains index_;
+  SlotIndex index_;
   std::deque<Entry> entries_;
   std::vector<uint32_t> free_entries_;
-  HashChains entry_index_;
+  SlotIndex entry_index_;
   std::map<WatcherId, uint32_t> watchers_;  // to the first entry
   size_t count_ = 0;
   size_t recursive_ = 0;  // entries with that mode: without any, nobody looks above a path

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "net/send_queue.h"
 #include "net/socket_address.h"
@@ -271,7 +272,18 @@ TEST(EpollLoop, MetricsAddUpOrReplace) {
   });
   const MetricTable& metrics = *worlds.loop(a.host()).metrics();
   EXPECT_EQ(metrics.counters(), (MetricTable::Numbers{{"requests", 5}}));
-  EXPECT_EQ(metrics.gauges(), (MetricTable::Numbers{{"sessions", 4}}));
+  EXPECT_EQ(metrics.gauges().at("sessions"), 4);
+}
+
+TEST(EpollLoop, TheLongestStepIsAMetric) {
+  const TemporaryDirectory directory;
+  const auto loop = loop_at(directory.path(), LoopOptions(), [](const Event& event, World&) {
+    if (std::holds_alternative<Started>(event)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  loop->turn(0);
+  EXPECT_GE(loop->metrics()->gauges().at("longest_step_us"), 20'000);
 }
 
 // The exit status of a process whose loop stops when it is asked to.

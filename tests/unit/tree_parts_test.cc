@@ -11,9 +11,9 @@
 #include "core/tree/acl.h"
 #include "core/tree/byte_arena.h"
 #include "core/tree/data_tree.h"
-#include "core/tree/hash_chains.h"
 #include "core/tree/path.h"
 #include "core/tree/quota.h"
+#include "core/tree/slot_index.h"
 #include "tests/unit/tree_support.h"
 
 namespace vivarium {
@@ -63,41 +63,59 @@ TEST(TreeParts, ArenaBlocksOfEverySizeAreApart) {
   EXPECT_FALSE(ByteArena::same_block(5000, 5000));
 }
 
-struct ChainEntry {
-  uint32_t hash = 0;
-  uint32_t hash_next = HashChains::kNone;
-  bool present = false;
+// Slots with their hashes: in an index, or not.
+class Indexed {
+ public:
+  explicit Indexed(size_t count) : hashes_(count), present_(count) {}
+
+  void toggle(uint32_t slot, uint32_t hash) {
+    if (present_[slot]) {
+      index_.erase(hashes_[slot], slot);
+    } else {
+      hashes_[slot] = hash;
+      index_.insert(hash, slot);
+    }
+    present_[slot] = !present_[slot];
+  }
+  bool present(uint32_t slot) const { return present_[slot]; }
+  void check() const {
+    uint32_t present = 0;
+    for (uint32_t slot = 0; slot < hashes_.size(); ++slot) {
+      present += present_[slot] ? 1U : 0U;
+      const uint32_t found =
+          index_.find(hashes_[slot], [&](uint32_t other) { return other == slot; });
+      ASSERT_EQ(found, present_[slot] ? slot : SlotIndex::kNone);
+    }
+    ASSERT_EQ(index_.size(), present);
+  }
+
+ private:
+  std::vector<uint32_t> hashes_;
+  std::vector<bool> present_;
+  SlotIndex index_;
 };
 
-TEST(TreeParts, ChainsFindExactlyWhatIsIn) {
+TEST(TreeParts, AnIndexFindsExactlyWhatIsIn) {
   Random random(2);
-  std::vector<ChainEntry> entries(5000);
-  HashChains chains;
-  const auto entry = [&](uint32_t slot) -> ChainEntry& { return entries[slot]; };
-  for (int step = 0; step < 40'000; ++step) {
-    const uint32_t slot = static_cast<uint32_t>(random.below(entries.size()));
-    if (entries[slot].present) {
-      if (random.chance(1, 2))
-        chains.erase(slot, entry);
-      else
-        continue;
-    } else {
-      // Many equal hashes, and ones that differ in high bits only.
-      entries[slot].hash = static_cast<uint32_t>(random.below(64) << (random.below(4) * 8));
-      if (random.chance(3, 4)) entries[slot].hash = static_cast<uint32_t>(random.next());
-      chains.insert(slot, entry);
-    }
-    entries[slot].present = !entries[slot].present;
+  Indexed indexed(20'000);
+  for (int step = 0; step < 100'000; ++step) {
+    const uint32_t slot = static_cast<uint32_t>(random.below(20'000));
+    if (indexed.present(slot) && random.chance(1, 2)) continue;
+    // Many equal hashes, and ones that differ in high bits only.
+    const uint32_t few = static_cast<uint32_t>(random.below(64) << (random.below(4) * 8));
+    indexed.toggle(slot, random.chance(3, 4) ? static_cast<uint32_t>(random.next()) : few);
+    if (step % 10'000 != 0) continue;
+    ASSERT_NO_FATAL_FAILURE(indexed.check());
   }
-  uint32_t present = 0;
-  for (uint32_t slot = 0; slot < entries.size(); ++slot) {
-    present += entries[slot].present ? 1U : 0U;
-    const uint32_t found =
-        chains.find(entries[slot].hash, entry, [&](uint32_t other) { return other == slot; });
-    ASSERT_EQ(found, entries[slot].present ? slot : HashChains::kNone);
+  indexed.check();
+}
+
+TEST(TreeParts, AnIndexOfEqualHashesEmptiesAndFillsAgain) {
+  Indexed indexed(200);
+  for (int round = 0; round < 4; ++round) {
+    for (uint32_t slot = 0; slot < 200; ++slot) indexed.toggle(slot, 7);
+    ASSERT_NO_FATAL_FAILURE(indexed.check());
   }
-  EXPECT_EQ(chains.size(), present);
-  EXPECT_GT(present, 1000U);
 }
 
 TEST(TreeParts, TreesAreValues) {

@@ -10,6 +10,12 @@
 #include "core/base/check.h"
 
 namespace vivarium {
+namespace {
+
+constexpr size_t kSparesMax = 4;
+constexpr size_t kSpareBytesMax = 1 << 20;  // of one
+
+}  // namespace
 
 DiskShared::DiskShared(Syscalls& calls, std::function<void(const std::string&)> fatal)
     : calls_(calls), fatal_(std::move(fatal)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -34,6 +40,20 @@ void DiskShared::take(std::vector<Completion>& out) {
   [[maybe_unused]] const ssize_t n = ::read(wake_.get(), &ignored, sizeof ignored);
   const std::lock_guard<std::mutex> lock(mutex_);
   out.swap(completions_);
+}
+
+Bytes DiskShared::spare_bytes() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (spare_bytes_.empty()) return {};
+  Bytes bytes = std::move(spare_bytes_.back());
+  spare_bytes_.pop_back();
+  return bytes;
+}
+
+void DiskShared::give_back(Bytes&& bytes) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const bool kept = bytes.capacity() != 0 && bytes.capacity() <= kSpareBytesMax;
+  if (kept && spare_bytes_.size() < kSparesMax) spare_bytes_.push_back(std::move(bytes));
 }
 
 void DiskShared::die(const std::string& what, int error) {

@@ -108,6 +108,10 @@ class DiskShared {
   void post(Completion&& completion);
   // All completions so far, in the order posted.
   void take(std::vector<Completion>& out);
+  // Memory of reads goes round: filled on a lane, given back when it was delivered. Its content is
+  // what it was.
+  Bytes spare_bytes();
+  void give_back(Bytes&& bytes);
 
   // Ends the process: `what` failed with `error`. When the test's `fatal` returns, nothing more is
   // carried out.
@@ -130,6 +134,7 @@ class DiskShared {
   Fd wake_;
   std::mutex mutex_;
   std::vector<Completion> completions_;
+  std::vector<Bytes> spare_bytes_;
 };
 
 FileError file_error(int error);

@@ -311,6 +311,7 @@ void FileDisk::handle(Completion& done, const Deliver& deliver) {
       if (find(done.file) != nullptr) {
         deliver(ReadDone{done.file, done.token, done.offset, done.bytes});
       }
+      shared_->give_back(std::move(done.bytes));
       return;
   }
 }

@@ -203,6 +203,7 @@ void FileLane::read(OpenFile& file, const DiskOp& op) {
   done.file = file.id;
   done.token = op.token;
   done.offset = op.offset;
+  done.bytes = shared_.spare_bytes();
   done.bytes.resize(op.offset < size ? std::min(op.length, size - op.offset) : 0);
   const std::optional<size_t> filled = read_at(file, op.offset, done.bytes);
   if (!filled) return;

@@ -116,6 +116,7 @@ Vote Election::initial_vote() const {
 void Election::on_voter(ServerId from, const Word& word, World& world) {
   CHECK(speaks(from) && from != id_);
   heard_[from] = word;
+  if (self_.silent_leader == from) self_.silent_leader.reset();
   if (!begun_) return;
   if (!looking()) {
     if (!is_looking(word)) {
@@ -160,6 +161,8 @@ void Election::on_looking(ServerId from, const Word& word, World& world) {
   if (word.vote == kNobody) return;  // a voter by hearsay: it votes in its round, when it has heard
   const bool able = word.vote.leader != id_ || may_lead();
   if (able && compare_votes(word.vote, vote_) > 0) propose(word.vote, world);
+  // Who began to look only now has forgotten what it was told before.
+  if (compare_votes(word.vote, vote_) < 0) tell(from);
   received_[from] = word;
 }
 
@@ -202,9 +205,21 @@ bool Election::joins(const Words& words, const Word& word) const {
   });
 }
 
-// Section 4, step 4, its end: a quorum for the proposal that stays for the finalize wait decides.
-// The candidate must have been heard in this round, voting for himself (hazards E1); if he is not,
-// the round is given up.
+// Nobody is left whose vote could still change the outcome: each voter has voted as this server
+// does, or does not answer (docs/decisions.md, 90).
+bool Election::all_have_voted(const Word& own) const {
+  const auto counted = [&](ServerId id) {
+    const auto it = received_.find(id);
+    if (it != received_.end()) return same_vote(it->second, own);
+    return id == id_ || id == self_.silent_leader || links_.gone(id);
+  };
+  return std::all_of(quorum_.voters().begin(), quorum_.voters().end(), counted) &&
+         std::all_of(hinted_.begin(), hinted_.end(), counted);
+}
+
+// Section 4, step 4, its end: a quorum for the proposal decides when it has stayed for the finalize
+// wait, or when there is nothing to wait for. The candidate must have been heard in this round,
+// voting for himself (hazards E1); if he is not, the round is given up.
 void Election::count_votes(World& world) {
   CHECK(looking());
   if (!votes()) return;
@@ -226,6 +241,7 @@ void Election::count_votes(World& world) {
     }
   };
   keep_or_set(finalize_at_, quorum && heard, finalize_wait_);
+  if (quorum && heard && all_have_voted(own)) finalize_at_ = world.now();
   keep_or_set(withdraw_at_, quorum && !heard, finalize_wait_ * kUnheardWaits);
 }
 
@@ -433,6 +449,7 @@ bool Election::step(const Event& event, World& world) {
   std::vector<ElectionLinks::Arrival> arrivals;
   if (!links_.step(event, world, arrivals)) return false;
   take_arrivals(arrivals, world);
+  if (looking() && std::holds_alternative<LinkDown>(event)) count_votes(world);
   return true;
 }
 

@@ -43,6 +43,8 @@ struct SelfVote {
   Epoch current_epoch = 0;
   bool damaged = false;             // last_zxid is a claim (RULES 9)
   std::vector<ZxidRange> faults{};  // and this is missing of it
+  // The leader that this server has left because it is silent: its vote is not waited for.
+  std::optional<ServerId> silent_leader{};
 };
 
 class Election {
@@ -134,6 +136,7 @@ class Election {
   void on_established(ServerId from, const Word& word, World& world);
   bool joins(const Words& words, const Word& word) const;
   void propose(const Vote& vote, World& world);
+  bool all_have_voted(const Word& own) const;
   void count_votes(World& world);
   void decide(const Vote& vote, int64_t round, World& world);
 

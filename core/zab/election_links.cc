@@ -132,6 +132,12 @@ ElectionLinks::Peer* ElectionLinks::find(ServerId id) {
   return nullptr;
 }
 
+const ElectionLinks::Peer* ElectionLinks::find(ServerId id) const {
+  const auto peer =
+      std::find_if(peers_.begin(), peers_.end(), [&](const Peer& p) { return p.id == id; });
+  return peer == peers_.end() ? nullptr : &*peer;
+}
+
 ElectionLinks::Peer* ElectionLinks::find(LinkId link) {
   for (Peer& peer : peers_) {
     if (peer.state != State::None && peer.line.link == link) return &peer;
@@ -146,10 +152,13 @@ size_t ElectionLinks::find_stranger(LinkId link) const {
 }
 
 bool ElectionLinks::connected(ServerId member) const {
-  for (const Peer& peer : peers_) {
-    if (peer.id == member) return peer.state == State::Up;
-  }
-  return false;
+  const Peer* peer = find(member);
+  return peer != nullptr && peer->state == State::Up;
+}
+
+bool ElectionLinks::gone(ServerId member) const {
+  const Peer* peer = find(member);
+  return peer != nullptr && peer->gone;
 }
 
 // --- connections that this server opens
@@ -173,6 +182,7 @@ void ElectionLinks::attempt(Peer& peer, World& world) {
   peer.line.link = world.connect(peer.address);
   peer.state = State::Connecting;
   peer.called = false;
+  peer.gone = false;
   peer.last_attempt = world.now();
   peer.due = world.now() + connect_wait_;
 }
@@ -291,6 +301,7 @@ bool ElectionLinks::on_down(LinkId link, World& world, std::vector<Arrival>& arr
   }
   const bool steady = peer->state == State::Up && world.now() >= peer->up_since + kSteadyLink;
   if (steady) peer->pause = pause_min_;
+  peer->gone = true;
   peer->state = State::None;
   peer->line = Line{};
   retry_later(*peer, world);
@@ -327,6 +338,7 @@ void ElectionLinks::on_stranger_bytes(size_t at, ByteView bytes, World& world,
 void ElectionLinks::identify(size_t at, ServerId id, World& world, std::vector<Arrival>& arrivals) {
   CHECK(!strangers_[at].identified && id != id_);
   Peer* peer = find(id);
+  if (peer != nullptr) peer->gone = false;
   if (peer != nullptr && id < id_) {
     drop_stranger(at, true, world, arrivals);
     call_back(*peer, world);

@@ -60,6 +60,9 @@ class ElectionLinks {
   void end_turn(World& world);
 
   bool connected(ServerId member) const;
+  // No process answers there: the last connection was refused, or has ended, and none is being
+  // tried.
+  bool gone(ServerId member) const;
 
  private:
   // One connection that carries messages.
@@ -77,6 +80,7 @@ class ElectionLinks {
     State state = State::None;
     Line line;
     bool called = false;      // it asked to be called back
+    bool gone = false;        // the last connection was refused or has ended
     Instant up_since;         // State::Up
     uint32_t unanswered = 0;  // messages sent since anything came
     Instant last_attempt{INT64_MIN / 2};
@@ -91,6 +95,7 @@ class ElectionLinks {
   };
 
   Peer* find(ServerId id);
+  const Peer* find(ServerId id) const;
   Peer* find(LinkId link);
   size_t find_stranger(LinkId link) const;  // strangers_.size(): none
 

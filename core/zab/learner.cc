@@ -13,7 +13,12 @@
 namespace vivarium {
 namespace {
 
-constexpr int kConnectAttemptsMax = 5;
+// A leader that does not listen yet is tried for as long as ZooKeeper's learners try it: five times
+// with leaderConnectDelayDuringRetryMs between. Mostly it lags behind by a message, so that the
+// first pauses are short.
+constexpr int kConnectAttemptsMin = 5;
+constexpr Duration kConnectPauseMin = milliseconds(2);
+constexpr int kConnectPausesDoubled = 16;
 // Ids of servers aside: above every id of a configuration, so that nobody counts them (RULES 10).
 constexpr int64_t kAsideIdBase = int64_t{1} << 40;
 
@@ -112,10 +117,22 @@ void Learner::on_link_down(Parts& parts) {
   if (sought_) parts.storage.stop_search(parts.world);
   sought_.reset();
   if (phase_ > Phase::Discovery) return over("the leader closed the connection");
-  // The elected leader may not be listening yet.
-  if (attempts_ >= kConnectAttemptsMax) return over("the leader cannot be reached");
+  retry_connecting(parts);
+}
+
+// The elected leader may not be listening yet.
+void Learner::retry_connecting(Parts& parts) {
+  const Instant now = parts.world.now();
+  if (attempts_ == 1) first_refusal_ = now;
+  const Duration pause_max = milliseconds(parts.config.connect_pause_ms);
+  const int doubled = std::min(attempts_ - 1, kConnectPausesDoubled);
+  const Duration pause = std::min(pause_max, kConnectPauseMin * (int64_t{1} << doubled));
+  const Instant until = first_refusal_ + pause_max * (kConnectAttemptsMin - 1);
+  if (attempts_ >= kConnectAttemptsMin && now + pause > until) {
+    return over("the leader cannot be reached");
+  }
   phase_ = Phase::Connecting;
-  retry_at_ = parts.world.now() + milliseconds(parts.config.connect_pause_ms);
+  retry_at_ = now + pause;
 }
 
 Instant Learner::deadline() const {

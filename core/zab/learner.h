@@ -106,6 +106,7 @@ class Learner {
   void connect(Parts& parts);
   void on_link_up(Parts& parts);
   void on_link_down(Parts& parts);
+  void retry_connecting(Parts& parts);
   void read_packets(Parts& parts);
   Instant patience(const Parts& parts) const;
   static Instant connecting_until(const Parts& parts);
@@ -149,7 +150,8 @@ class Learner {
   QuorumLink link_;
   bool linked_ = false;
   int attempts_ = 0;
-  Instant give_up_;  // of connecting
+  Instant give_up_;        // of connecting
+  Instant first_refusal_;  // of this leader
   Instant retry_at_ = Instant::never();
   Instant read_deadline_;
   std::string over_;

@@ -342,10 +342,8 @@ TEST(ElectionOfAChangingEnsemble, HearsayIsPassedOnToWhoWouldNotKnowTheCandidate
 TEST_F(ElectionTest, TheOnlyVoterElectsItself) {
   ElectionHub alone({1}, {});
   alone.look(1, voter({}, 0));
-  alone.run(199);
-  EXPECT_FALSE(alone.election(1).decided());
   alone.run(1);
-  EXPECT_EQ(alone.election(1).decided(), ServerId{1});
+  EXPECT_EQ(alone.election(1).decided(), ServerId{1}) << "there is nobody to wait for";
   ElectionHub blank({1}, {});
   blank.look(1, {Standing::Blank, {}, 0});
   EXPECT_TRUE(blank.election(1).all_blank());

@@ -102,15 +102,18 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   if (after.role != ZabRole::Recovering) {
     s.voter = after.standing == Standing::Voter && !after.damaged;
   }
-  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering &&
-      after.standing == Standing::Voter) {
-    // Whoever died while it was going back may have got there, and no further than is allowed.
-    const Zxid due = s.going_back ? std::min(s.acknowledged, committed) : s.acknowledged;
-    verdict.expect(Checker::Recover, after.last_logged >= due, now, [&] {
-      return fmt::format("s{} recovered up to zxid {:x} and had acknowledged {:x}", server + 1,
-                         after.last_logged.value, due.value);
-    });
-    s.acknowledged = std::min(s.acknowledged, after.last_logged);
+  if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering) {
+    // Whoever died while it was going back may have got there, and no further than is allowed,
+    // whether it is a member now or not.
+    if (s.going_back) {
+      s.acknowledged = std::min(s.acknowledged, std::max(committed, after.last_logged));
+    }
+    if (after.standing == Standing::Voter) {
+      verdict.expect(Checker::Recover, after.last_logged >= s.acknowledged, now, [&] {
+        return fmt::format("s{} recovered up to zxid {:x} and had acknowledged {:x}", server + 1,
+                           after.last_logged.value, s.acknowledged.value);
+      });
+    }
   }
   if (after.role != ZabRole::Recovering) s.going_back = after.busy;
   // Known damage: what it claims is at least what it acknowledged (RULES 9).

@@ -460,6 +460,27 @@ TEST(Checkers, RecoverAllowsACrashWithinATruncationToGoBackToWhatIsCommitted) {
   }
 }
 
+// Seed 509649: it was no voter when it came back, and one at its next start.
+TEST(Checkers, RecoverRemembersThatATruncationWasFinishedByWhoeverIsNoVoter) {
+  for (const uint32_t last : {3U, 2U}) {
+    Servers s;
+    s.commit_three();
+    s.log(1, Zxid(1, 4));
+    s.acknowledge(1, Zxid(1, 4));
+    s.step(1, [](NodeFacts& f) { f.busy = true; });
+    for (const Standing standing : {Standing::Observer, Standing::Voter}) {
+      s.facts[1] = NodeFacts{};
+      s.step(1, [&](NodeFacts& f) {
+        f.role = ZabRole::Looking;
+        f.standing = standing;
+        f.last_logged = Zxid(1, last);
+      });
+    }
+    const bool committed_lost = last == 2;
+    EXPECT_EQ(said(s.verdict) != "", committed_lost) << said(s.verdict);
+  }
+}
+
 TEST(Checkers, QuorumFiresOnACommitWithoutAMajority) {
   Servers s;
   s.commit_three();

@@ -219,7 +219,8 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   const bool is_ahead = peer.last_zxid && *peer.last_zxid > parts.tree.last_applied();
   const bool only_snap = peer.damaged || (parts.config.snap_only && !is_ahead);
   const std::optional<Zxid> last = only_snap ? std::nullopt : peer.last_zxid;
-  const SyncPlan plan = plan_sync(last, history, committed_);
+  const SyncPlan plan = peer.ours ? plan_sync(last, history, committed_)
+                                  : plan_sync(last, history, commits_sent_, LearnerKind::Apaches);
   // No state below the commit point (as it was when the learner came) is handed out; the own disk
   // will get there.
   if (!peer.plan_at) peer.plan_at = committed_;

@@ -2,11 +2,18 @@
 
 namespace vivarium {
 
-SyncPlan plan_sync(std::optional<Zxid> learner_last, const History& history, Zxid committed) {
+SyncPlan plan_sync(std::optional<Zxid> learner_last, const History& history, Zxid committed,
+                   LearnerKind kind) {
   const SyncPlan snap{SyncPlan::Kind::Snap, {}, {}};
   // It knows nothing of its own, or needs what is no longer held in memory.
   if (!learner_last.has_value() || *learner_last < history.base()) return snap;
   const Zxid last = *learner_last;
+  // Outstanding proposals are no part of what such a learner may have when it is in sync: they are
+  // cut, and proposed again.
+  if (kind == LearnerKind::Apaches && last > committed && history.contains(last) &&
+      history.contains(committed)) {
+    return {SyncPlan::Kind::Trunc, committed, committed};
+  }
   // Its last txn is one of ours: our histories agree up to it.
   if (history.contains(last)) return {SyncPlan::Kind::Diff, committed, last};
   // The start of an established epoch (a state that only such a leader hands out) stands for the

@@ -19,8 +19,14 @@ struct SyncPlan {
   bool operator==(const SyncPlan&) const = default;
 };
 
+// ZooKeeper's learners take all that their log holds for committed as soon as they are in sync, and
+// serve it; and they end when the next COMMIT is not of the oldest proposal that they were sent.
+enum class LearnerKind : uint8_t { Ours, Apaches };
+
 // `learner_last` is the zxid of its ACKEPOCH; nullopt when it claimed none (-1) and so asks for a
-// SNAP. `committed` is the leader's commit point, at least history.base().
-SyncPlan plan_sync(std::optional<Zxid> learner_last, const History& history, Zxid committed);
+// SNAP. `committed` is the leader's commit point, at least history.base(); for one of ZooKeeper's,
+// what COMMITs have been sent for.
+SyncPlan plan_sync(std::optional<Zxid> learner_last, const History& history, Zxid committed,
+                   LearnerKind kind = LearnerKind::Ours);
 
 }  // namespace vivarium

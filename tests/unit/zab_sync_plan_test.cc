@@ -36,6 +36,16 @@ TEST(SyncPlanTest, LearnerWithOutstandingProposalsOfThisLeaderKeepsThem) {
             (SyncPlan{SyncPlan::Kind::Diff, Zxid(1, 3), Zxid(1, 5)}));
 }
 
+// It would take them for committed, and serve them (seed 12 of the first mixed campaign).
+TEST(SyncPlanTest, LearnerOfApachesWithOutstandingProposalsIsCutToTheCommitPoint) {
+  const History h = history_of(Zxid{}, run(1, 1, 5));
+  const SyncPlan cut{SyncPlan::Kind::Trunc, Zxid(1, 3), Zxid(1, 3)};
+  EXPECT_EQ(plan_sync(Zxid(1, 5), h, Zxid(1, 3), LearnerKind::Apaches), cut);
+  EXPECT_EQ(plan_sync(Zxid(1, 4), h, Zxid(1, 3), LearnerKind::Apaches), cut);
+  const SyncPlan diff{SyncPlan::Kind::Diff, Zxid(1, 3), Zxid(1, 3)};
+  EXPECT_EQ(plan_sync(Zxid(1, 3), h, Zxid(1, 3), LearnerKind::Apaches), diff);
+}
+
 // Hazard S3: a range test would send DIFF to a learner whose tail the leader never had.
 TEST(SyncPlanTest, TailOfAnEpochThatContinuedWithoutItIsTruncated) {
   std::vector<Zxid> zxids = run(7, 1, 3);

@@ -480,8 +480,12 @@ class PipelinedWriter(threading.Thread):
     def finish(self):
         """All that was sent is answered, or the connection has ended."""
         self.stopping.set()
-        self.join(2 * PATIENCE_S)
-        assert not self.is_alive(), f"{self.sent.qsize()} requests were not answered"
+        self.sender.join(PATIENCE_S)
+        wait_until(lambda: self.sent.empty() or not self.is_alive(), "answers to all requests", 2 * PATIENCE_S)
+        with contextlib.suppress(OSError):  # who reads may wait for an answer to nothing
+            self.session.socket.shutdown(socket.SHUT_RDWR)
+        self.join(PATIENCE_S)
+        assert not self.is_alive(), "the reader did not end"
         self.session.drop()
 
     def wait_progress(self, count):

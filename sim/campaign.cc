@@ -75,12 +75,13 @@ CampaignResult run_campaign(const CampaignOptions& options) {
       const uint64_t i = next++;
       if (i >= options.count) return;
       const uint64_t seed = options.first + i;
-      const Outcome outcome = Cluster(seed).run();
+      const Outcome outcome = Cluster(seed, options.kind).run();
       const uint64_t finished = ++done;
       const std::lock_guard<std::mutex> guard(lock);
       for (size_t c = 0; c < kCheckers; ++c) result.evaluated[c] += outcome.evaluated[c];
       result.crashes += outcome.crashes;
-      result.needs_person += outcome.needs_person ? 1 : 0;
+      result.needs_person += outcome.needs_person ? 1U : 0U;
+      result.excused += outcome.excused ? 1U : 0U;
       result.events += outcome.events;
       events.add(outcome.events);
       completed.add(outcome.completed);

@@ -36,9 +36,9 @@ SimOptions sim_options(uint64_t seed) {
   return options;
 }
 
-Profile profile_of(uint64_t seed) {
+Profile profile_of(uint64_t seed, ProfileKind kind) {
   Choices choices(seed);
-  return standard_profile(choices);
+  return kind == ProfileKind::Mixed ? mixed_profile(choices) : standard_profile(choices);
 }
 
 std::vector<Fault> faults_of(uint64_t seed, const Profile& profile) {
@@ -73,16 +73,18 @@ NodeFacts NodeFacts::of(const Node& node) {
   return f;
 }
 
-Cluster::Cluster(uint64_t seed)
-    : Cluster(seed, profile_of(seed), faults_of(seed, profile_of(seed))) {}
+Cluster::Cluster(uint64_t seed, ProfileKind kind)
+    : Cluster(seed, profile_of(seed, kind), faults_of(seed, profile_of(seed, kind))) {}
 
 Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults)
     : profile_(profile),
       sim_(sim_options(seed)),
       faults_(std::move(faults)),
       nodes_(profile.servers),
+      peers_(profile.servers),
       facts_(profile.servers),
       forgotten_(profile.servers),
+      peer_pasts_(profile.servers),
       wiped_(profile.servers),
       down_for_(profile.servers),
       ledger_(profile.servers),
@@ -159,6 +161,7 @@ void Cluster::build() {
 
 void Cluster::born(HostId host, uint32_t) {
   if (!is_server(host)) return;
+  if (profile_.is_apache(host.value)) return peer_born(host.value);
   const std::optional<Config> config = config_of(host.value);
   verdict_.expect(Checker::Recover, config.has_value(), sim_.now(), [&] {
     return fmt::format("the files of s{} do not say who the members are", host.value + 1);
@@ -186,7 +189,9 @@ std::optional<Config> Cluster::config_of(ServerIndex server) {
 }
 
 void Cluster::step(HostId host, const Event& event, World& world) {
-  if (is_server(host)) {
+  if (is_server(host) && profile_.is_apache(host.value)) {
+    peers_[host.value]->step(event, world);
+  } else if (is_server(host)) {
     nodes_[host.value]->step(event, world);
   } else if (host.value == profile_.servers + profile_.clients) {
     operator_->step(event, world, sim_.choices(), sim_.now());
@@ -200,6 +205,8 @@ void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
   nodes_[server].reset();
+  peers_[server].reset();
+  note_lead(server, false);
   for (std::optional<Forgotten>& f : forgotten_) {
     if (f) std::erase(f->remember, server);
   }
@@ -221,7 +228,7 @@ void Cluster::died(HostId host) {
 std::optional<ServerIndex> Cluster::leader() const {
   std::optional<ServerIndex> found;
   for (ServerIndex i = 0; i < nodes_.size(); ++i) {
-    if (!nodes_[i] || !facts_[i].leading) continue;
+    if (!alive(i) || !facts_[i].leading) continue;
     if (!found || (facts_[i].established && facts_[i].epoch >= facts_[*found].epoch)) found = i;
   }
   return found;
@@ -231,7 +238,7 @@ std::optional<ServerIndex> Cluster::leader() const {
 
 void Cluster::called(Simulation& sim, HostId host, const Call& call) {
   if (other_ != nullptr) other_->called(sim, host, call);
-  if (is_server(host) && nodes_[host.value]) tap(host.value, call);
+  if (is_server(host) && alive(host.value)) tap(host.value, call);
 }
 
 void Cluster::tap(ServerIndex server, const Call& call) {
@@ -243,7 +250,10 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
     return;
   }
-  if (call.kind == CallKind::Rename) return tap_snapshot(server, call);
+  if (call.kind == CallKind::Rename) {
+    if (!profile_.is_apache(server)) tap_snapshot(server, call);
+    return;
+  }
   if (call.kind != CallKind::Send) return;
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
   if (!link || link->port != kQuorumPort) return;
@@ -269,7 +279,7 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
 // A turn's send holds whole packets; from a leader also the body of a SNAP, which is none.
 void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes) {
   const SimDisk& disk = sim_.disk(server_host(server));
-  const NodeFacts facts = learner ? NodeFacts::of(*nodes_[server]) : NodeFacts{};
+  const NodeFacts facts = learner ? facts_of(server) : NodeFacts{};
   while (!bytes.empty()) {
     QuorumPacket packet;
     size_t used = 0;
@@ -297,6 +307,7 @@ void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivered(sim, host, event);
   if (!std::holds_alternative<TurnEnded>(event)) ++outcome_.events;
   if (is_server(host) && nodes_[host.value]) after_step(host.value);
+  if (is_server(host) && peers_[host.value]) after_peer_step(host.value);
 }
 
 void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
@@ -305,7 +316,7 @@ void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
 
 void Cluster::after_step(ServerIndex server) {
   const Node& node = *nodes_[server];
-  const NodeFacts after = NodeFacts::of(node);
+  const NodeFacts after = facts_of(server);
   if (after == facts_[server]) return;
   const NodeFacts before = std::exchange(facts_[server], after);
   if (before.busy && !after.busy) {
@@ -383,6 +394,9 @@ void Cluster::watch_forgotten(ServerIndex server) {
 // Whoever is in no configuration has nobody to answer for: it may know nobody who is.
 bool Cluster::member_converged(ServerIndex server, Zxid applied) const {
   const NodeFacts& f = facts_[server];
+  if (profile_.is_apache(server)) {
+    return peers_[server] && f.delivers && f.last_applied == applied;
+  }
   if (profile_.reconfig) {
     const bool initial = configs_.committed() == Zxid{} && profile_.observer(server);
     if (!initial && !configs_.member(configs_.committed(), server)) return true;
@@ -448,10 +462,10 @@ void Cluster::run_for(Duration d) {
 void Cluster::check_live() {
   const SimTime limit = sim_.now() + profile_.settle;
   for (SimClient& client : clients_) client.ask_probe();
-  while (sim_.now() < limit && !verdict_.violation() && !converged()) {
+  while (sim_.now() < limit && !over() && !converged()) {
     run_for(kProbeStep);
   }
-  if (verdict_.violation()) return;
+  if (over()) return;
   if (profile_.reconfig && !converged() && beyond_repair()) {
     stuck_ = true;
     return;
@@ -491,8 +505,8 @@ void Cluster::check_quiet() {
   for (int i = 0; i < 10 && !converged(); ++i) sim_.run_for(*this, kProbeStep);
   verdict_.expect(Checker::Stable, leadership_.leaderships() == leaderships && converged(),
                   sim_.now(), [&] { return "the ensemble changed although nothing had happened"; });
-  if (verdict_.violation()) return;
-  for (const auto& entry : nodes_[*leader()]->tree().sessions()) {
+  if (over()) return;
+  for (const auto& entry : tree_of(*leader())->sessions()) {
     const SessionId session = entry.first;
     const bool held = std::any_of(clients_.begin(), clients_.end(),
                                   [&](const SimClient& c) { return c.session() == session; });
@@ -544,9 +558,10 @@ void Cluster::check_clients() {
   past.expiry_slack = milliseconds(unaware_ms * kMillion / (kMillion + slowest_ppm_)) + paused;
   past.clock_pace_ppm = kMillion + fastest_ppm_;
   for (const SimClient& client : clients_) past.clients.push_back(&client.log());
+  past.apache_leads = apache_leads_;
   std::vector<const DataTree*> trees;
-  for (const std::optional<Node>& node : nodes_) {
-    if (node) trees.push_back(&node->tree());
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    if (alive(i)) trees.push_back(tree_of(i));
   }
   check_fifo(past, verdict_);
   check_sequence(past, verdict_);
@@ -565,20 +580,21 @@ void Cluster::check_clients() {
 Outcome Cluster::run() {
   sim_.observe(this);
   const SimTime end{profile_.trouble.ns};
-  while (sim_.now() < end && !verdict_.violation()) {
+  while (sim_.now() < end && !over()) {
     run_for(std::min(end - sim_.now(), kProbeStep));
   }
   return finish();
 }
 
 Outcome Cluster::finish() {
-  if (!verdict_.violation()) {
+  if (!over()) {
     heal();
     check_live();
   }
-  if (!verdict_.violation() && profile_.quiet_end && !stuck_) check_quiet();
-  if (!verdict_.violation()) check_results();
-  outcome_.violation = verdict_.violation();
+  if (!over() && profile_.quiet_end && !stuck_) check_quiet();
+  if (!over()) check_results();
+  if (!excused_) outcome_.violation = verdict_.violation();
+  outcome_.excused = excused_;
   outcome_.trace_hash = sim_.trace_hash();
   for (const SimClient& client : clients_) outcome_.completed += client.completed();
   outcome_.leaderships = leadership_.leaderships();

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "core/node.h"
+#include "sim/apache/peer.h"
 #include "sim/checkers/agreement.h"
 #include "sim/checkers/configs.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/leadership.h"
 #include "sim/checkers/operators.h"
+#include "sim/checkers/past.h"
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
 #include "sim/faults.h"
@@ -36,11 +38,15 @@ struct Outcome {
   uint64_t syncs[3] = {0, 0, 0};  // DIFF, TRUNC, SNAP received
   std::array<uint64_t, kCheckers> evaluated{};
   bool needs_person = false;  // K-LIVE was not asked: see beyond_repair()
+  // A flaw of ZooKeeper's has struck (sim/apache/flaws.h), and nothing was asked from then on.
+  std::optional<std::string> excused;
 };
+
+enum class ProfileKind : uint8_t { Standard, Mixed };
 
 class Cluster final : public Programs, public Observer {
  public:
-  explicit Cluster(uint64_t seed);
+  explicit Cluster(uint64_t seed, ProfileKind kind = ProfileKind::Standard);
   Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults);
 
   // The whole schedule: trouble, healing, convergence, final checks.
@@ -54,6 +60,9 @@ class Cluster final : public Programs, public Observer {
   const Profile& profile() const { return profile_; }
   const std::vector<Fault>& faults() const { return faults_; }
   const Node* node(ServerIndex server) const { return nodes_[server] ? &*nodes_[server] : nullptr; }
+  const apache::Peer* peer(ServerIndex server) const {
+    return peers_[server] ? &*peers_[server] : nullptr;
+  }
   const NodeFacts& facts(ServerIndex server) const { return facts_[server]; }
   SimClient& client(ClientIndex index) { return clients_[index]; }
   HostId client_host(ClientIndex client) const { return HostId{profile_.servers + client}; }
@@ -110,11 +119,24 @@ class Cluster final : public Programs, public Observer {
   bool member_converged(ServerIndex server, Zxid applied) const;
   void cut(const Fault& fault, ServerIndex from, ServerIndex to, Path path);
   void heal();
+  bool over() const { return verdict_.violation() || excused_; }
   bool converged() const;
   void check_live();
   void check_results();
   void check_clients();
   void after_step(ServerIndex server);
+  // --- cluster_apache.cc: servers of ZooKeeper's
+  bool alive(ServerIndex server) const { return nodes_[server] || peers_[server]; }
+  const DataTree* tree_of(ServerIndex server) const;
+  NodeFacts facts_of(ServerIndex server) const;
+  Zxid txn_at(Zxid zxid) const;
+  void peer_born(ServerIndex server);
+  void after_peer_step(ServerIndex server);
+  void check_gap(ServerIndex server);
+  void note_vouched(ServerIndex server);
+  void note_lead(ServerIndex server, bool leads);
+  void excuse(ServerIndex server, std::string_view how);
+  bool may_wipe_peer(ServerIndex server) const;
   bool enough_others_have(ServerIndex server, Zxid zxid) const;
   void watch_forgotten(ServerIndex server);
   void check_quiet();
@@ -127,6 +149,7 @@ class Cluster final : public Programs, public Observer {
   Simulation sim_;
   std::vector<Fault> faults_;
   std::vector<std::optional<Node>> nodes_;
+  std::vector<std::optional<apache::Peer>> peers_;  // in their places
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
   std::optional<SimOperator> operator_;  // on the last host
@@ -138,6 +161,16 @@ class Cluster final : public Programs, public Observer {
     std::vector<ServerIndex> remember;  // since then running
   };
   std::vector<std::optional<Forgotten>> forgotten_;
+  // Of ZooKeeper's servers: what they have acknowledged in whatever way, and how often they have
+  // read their directory.
+  struct PeerPast {
+    Zxid vouched;
+    uint64_t reloads = 0;
+    bool leads = false;
+  };
+  std::vector<PeerPast> peer_pasts_;
+  std::vector<Interval> apache_leads_;
+  std::optional<std::string> excused_;
   std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
   struct Cut {
     uint32_t fault = 0;

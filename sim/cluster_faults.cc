@@ -46,6 +46,10 @@ void Cluster::crash(ServerIndex server, bool power, Duration down) {
 // From one server to another, until the fault ends; several faults may cut the same way.
 void Cluster::cut(const Fault& fault, ServerIndex from, ServerIndex to, Path path) {
   if (from == to) return;
+  // A stream that was swallowed ends by TCP's own timeouts, in a quarter of an hour; ZooKeeper's
+  // election connections have no other.
+  const bool apache = profile_.is_apache(from) || profile_.is_apache(to);
+  if (apache && path == Path::BlackHole) path = Path::Stalled;
   cuts_.push_back({fault.id, from, to, path});
   set_paths();
 }
@@ -73,6 +77,7 @@ void Cluster::set_paths() {
 // while any other server has yet to become a member.
 bool Cluster::may_wipe(ServerIndex server) const {
   if (profile_.observer(server) && !profile_.reconfig) return true;
+  if (profile_.is_apache(server)) return may_wipe_peer(server);
   // Who is about to be taken in for what it holds keeps it.
   if (profile_.reconfig && clients_.back().busy()) return false;
   for (const std::vector<bool>& voters : configs_.live(ledger_)) {
@@ -83,7 +88,7 @@ bool Cluster::may_wipe(ServerIndex server) const {
       if (!voters[i]) continue;
       ++count;
       if (i == server) continue;
-      if (!nodes_[i] || !nodes_[i]->storage().member()) return false;
+      if (!alive(i) || (nodes_[i] && !nodes_[i]->storage().member())) return false;
       if (wiped_[i]) ++missing;
     }
     if (count < 2 || missing > (count - 1) / 2 || wiped_[server]) return false;
@@ -100,6 +105,7 @@ void Cluster::wipe(ServerIndex server, Duration down, bool logs_only) {
   ledger_.installed(server, Zxid{});
   leadership_.wiped(server);
   durability_.wiped(server);
+  peer_pasts_[server] = {};
   if (sim_.state(server_host(server)) == HostState::Off) sim_.start(server_host(server), down);
 }
 
@@ -250,6 +256,8 @@ void Cluster::apply(const Fault& fault) {
       lasting = true;
       break;
     case FaultKind::FailSync:
+      // What a failed sync leaves unwritten counts as written when ZooKeeper reads it back.
+      if (profile_.is_apache(fault.target)) return;
       sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "log.", 0, FileError::Io});
       break;
     case FaultKind::Wipe:
@@ -258,7 +266,8 @@ void Cluster::apply(const Fault& fault) {
            sim_.choices().chance({ChoiceKind::Fault, fault.id, 14, 0}, 1, 2));
       break;
     case FaultKind::Rot:
-      if (!may_wipe(fault.target)) return;
+      // ZooKeeper's servers take what is left for all there was, and promise nothing else.
+      if (profile_.is_apache(fault.target) || !may_wipe(fault.target)) return;
       rot(fault.target, fault.id, fault.lasts);
       break;
     case FaultKind::SlowLinks:

@@ -40,6 +40,15 @@ std::optional<FoundRecord> parse_record(ByteView bytes, size_t& at) {
   return found;
 }
 
+// The last seal of a snapshot: an Adler-32 of all before it, and "/".
+bool sealed(ByteView file) {
+  constexpr size_t kSealBytes = 13;
+  if (file.size() < kSealBytes) return false;
+  const ByteView seal = file.last(kSealBytes);
+  return get_u64(seal.data()) == adler32(file.first(file.size() - kSealBytes)) &&
+         get_u32(seal.data() + 8) == 1 && seal.back() == '/';
+}
+
 // The range of a file as it is stored: a record that reaches beyond what is stored is not whole.
 ByteView stored(const FileImage& image, uint64_t offset, uint64_t length) {
   const uint64_t end = std::min<uint64_t>(image.size, image.data.size());
@@ -110,7 +119,8 @@ std::optional<std::string> Ledger::log_written(ServerIndex server, Inode inode, 
   return take(server, inode, offset, bytes);
 }
 
-std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk) {
+std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk,
+                                          bool named_early) {
   Log& log = logs_[server];
   log.records.clear();
   log.base = Zxid{};
@@ -126,7 +136,11 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   // Whatever the newest snapshot covers is held, with or without its records.
   for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
     const std::optional<SnapshotName> name = parse_snapshot_name(file.name);
-    if (name && name->zxid > log.base) log.base = name->zxid;
+    if (!name || name->zxid <= log.base) continue;
+    if (named_early && !sealed(*disk.content(Dir::Snapshots, file.name, SimDisk::Image::Cached))) {
+      continue;
+    }
+    log.base = name->zxid;
   }
   return wrong;
 }

@@ -26,8 +26,9 @@ class Ledger {
   std::optional<std::string> log_written(ServerIndex server, Inode inode, uint64_t offset,
                                          ByteView bytes);
   // A server's recovery is over: what its log holds is read from its disk again. Returns a line as
-  // above.
-  std::optional<std::string> reread(ServerIndex server, const SimDisk& disk);
+  // above. `named_early`: its snapshots have their names before they are whole.
+  std::optional<std::string> reread(ServerIndex server, const SimDisk& disk,
+                                    bool named_early = false);
   void truncated(ServerIndex server, Zxid keep);
   // A state at `zxid` replaced the whole log.
   void installed(ServerIndex server, Zxid zxid);

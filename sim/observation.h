@@ -45,6 +45,9 @@ struct NodeFacts {
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
   bool busy = false;    // recovering, truncating or installing
+  bool exact = true;    // the tree is that of last_applied
+  bool vouches = true;  // for what it says that its disk holds
+  bool ahead = false;   // the tree may hold what its log does not
   Zxid active_config;   // versions
   Zxid pending_config;  // 0: none
   bool operator==(const NodeFacts&) const = default;

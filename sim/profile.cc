@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "sim/reconfig_model.h"
 #include "sim/sim_network.h"
@@ -74,9 +77,8 @@ void draw_operators_settings(Profile& p, Choices& choices) {
   c.election_hello_ms = draw(50, 4) == 0 ? static_cast<int64_t>(100 + draw(51, 800)) : -1;
 }
 
-}  // namespace
-
-Profile standard_profile(Choices& choices) {
+// What both profiles draw.
+Profile common_profile(Choices& choices) {
   const auto draw = [&](uint64_t what, uint64_t n) {
     return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
   };
@@ -139,6 +141,17 @@ Profile standard_profile(Choices& choices) {
   c.container_check_ms = static_cast<int64_t>(100 + draw(23, 600));
   c.container_removals_per_minute = draw(24, 3) == 0 ? 600 : 60'000;
   draw_operators_settings(p, choices);
+  return p;
+}
+
+}  // namespace
+
+Profile standard_profile(Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Profile p = common_profile(choices);
+  Config& c = p.config;
   // The ensemble itself changes, in some seeds from one server on.
   if (p.servers > 1 && p.servers < 6 && draw(70, 5) == 0) {
     p.reconfig = true;
@@ -154,6 +167,30 @@ Profile standard_profile(Choices& choices) {
   }
   // An observer that nobody knows. Who asks it words would have to know what it answers.
   p.shadow = p.observers > 0 && !p.reconfig && !p.has_operator && draw(73, 2) == 0;
+  return p;
+}
+
+Profile mixed_profile(Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Profile p = common_profile(choices);
+  Config& c = p.config;
+  if (p.servers == 1) p.servers = 3;
+  // Clients are ours alone, and so is what their servers keep to themselves.
+  p.has_operator = false;
+  c.leader_serves = true;
+  c.local_sessions = c.local_sessions_upgrade = c.read_only_mode = false;
+  // Which servers: those with the lowest draws.
+  std::vector<std::pair<uint64_t, uint32_t>> ranks;
+  for (uint32_t i = 0; i < p.servers; ++i) ranks.emplace_back(draw(120 + i, 1 << 20), i);
+  std::sort(ranks.begin(), ranks.end());
+  const uint64_t count = 1 + draw(90, p.servers - 1);
+  for (size_t i = 0; i < count; ++i) p.apache |= 1U << ranks[i].second;
+  const uint64_t version = draw(91, 4);
+  if (version < 2) p.flaws = apache::Flaws::all();
+  if (version == 1) p.flaws.early_ack = false;  // from 3.8.5 on
+  p.apache_slice = static_cast<uint32_t>(1 + draw(92, 12));
   return p;
 }
 
@@ -184,6 +221,7 @@ Config server_config(const Profile& profile, uint32_t server) {
     config.members.push_back(member);
   }
   config.shadow = profile.is_shadow(server);
+  if (profile.is_apache(server)) config.snapshot_slice_elements = profile.apache_slice;
   if (profile.reconfig) {
     config.reconfig.enabled = true;
     config.reconfig.static_name = kZooCfg;

@@ -8,6 +8,7 @@
 
 #include "core/base/time.h"
 #include "core/config.h"
+#include "sim/apache/flaws.h"
 #include "sim/choices.h"
 #include "sim/identities.h"
 #include "sim/simulation.h"
@@ -35,7 +36,11 @@ struct Profile {
   int32_t session_timeout_ms = 1000;
   uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
   Config config;              // of every server; id and members are filled per server
+  uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
+  apache::Flaws flaws;        // of those
+  uint32_t apache_slice = 1;  // znodes that one of their snapshots takes at once
 
+  bool is_apache(uint32_t server) const { return (apache >> server & 1) != 0; }
   int64_t slowness(uint32_t server) const {
     return (slow_disks >> server & 1) != 0 ? slow_factor : 1;
   }
@@ -54,6 +59,9 @@ struct Profile {
 
 // The standard profile of a seed: 1, 3 or 5 voters, in some seeds observers beside them.
 Profile standard_profile(Choices& choices);
+// The same without what only an ensemble of ours has; 1 to all but one of the servers are
+// ZooKeeper's.
+Profile mixed_profile(Choices& choices);
 Config server_config(const Profile& profile, uint32_t server);
 // What a client can prove. Every second one is alice; where servers know certificates and SASL,
 // some are somebody else, or more than one.

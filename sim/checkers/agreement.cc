@@ -14,13 +14,17 @@ bool Agreement::in_order(Zxid zxid) const {
 // What nobody has delivered yet is known to be committed when it is of the committing epoch.
 Zxid Agreement::committed_up_to(Zxid zxid) const {
   if (zxid.epoch() == committed_.epoch()) return std::min(zxid, committed_);
+  return delivered_up_to(zxid);
+}
+
+Zxid Agreement::delivered_up_to(Zxid zxid) const {
   const auto above = std::upper_bound(order_.begin(), order_.end(), zxid);
   return above == order_.begin() ? Zxid{} : *(above - 1);
 }
 
 void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
                         const DataTree& tree, const Ledger& ledger, SimTime now, Verdict& verdict) {
-  if (after.last_applied != before.last_applied && !after.busy) {
+  if (after.last_applied != before.last_applied && !after.busy && after.exact) {
     const TreeState state{tree.state_hash(), tree.digest(), server};
     const auto entered = states_.try_emplace(after.last_applied, state);
     const TreeState& known = entered.first->second;
@@ -50,7 +54,7 @@ void Agreement::stepped(ServerIndex server, const NodeFacts& before, const NodeF
       return fmt::format("s{} serves zxid {:x}, and no leader has committed beyond {:x}",
                          server + 1, after.last_applied.value, committed_.value);
     });
-    deliver(server, after.last_applied, ledger, now, verdict);
+    deliver(server, after, ledger, now, verdict);
   }
 }
 
@@ -85,8 +89,9 @@ void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTi
   append(upto, now);
 }
 
-void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now,
-                        Verdict& verdict) {
+void Agreement::deliver(ServerIndex server, const NodeFacts& facts, const Ledger& ledger,
+                        SimTime now, Verdict& verdict) {
+  const Zxid upto = facts.last_applied;
   verdict.expect(Checker::Prefix, upto >= delivered_[server], now, [&] {
     return fmt::format("s{} delivers zxid {:x} after {:x}", server + 1, upto.value,
                        delivered_[server].value);
@@ -100,13 +105,19 @@ void Agreement::deliver(ServerIndex server, Zxid upto, const Ledger& ledger, Sim
     });
     return;
   }
+  // ZooKeeper applies what is committed, whether it is in its own log already or not: whoever has
+  // it there shows the order, and the state shows whether anything is missing (K-LOGTREE).
+  if (facts.ahead) return append_from_any(end, upto, ledger, now);
   verdict.expect(Checker::Agree, ledger.holds(server, end), now, [&] {
     return fmt::format("s{} delivers zxid {:x} without {:x}, which others have delivered",
                        server + 1, upto.value, end.value);
   });
   // A log that rests on a received state has no records below it: whoever handed the state out had
   // them.
-  const Zxid base = std::min(ledger.base(server), upto);
+  // The start of an epoch, which ZooKeeper names snapshots after, is no txn: the leader of that
+  // epoch has delivered what lies before it.
+  Zxid base = std::min(ledger.base(server), upto);
+  if (base.counter() == 0) base = std::min(base, end);
   if (base > end) append_from_any(end, base, ledger, now);
   for (const Zxid zxid : ledger.between(server, std::max(end, base), upto)) append(zxid, now);
   verdict.expect(Checker::Prefix, in_order(upto), now, [&] {

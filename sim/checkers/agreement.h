@@ -37,9 +37,12 @@ class Agreement {
   Zxid committed() const { return committed_; }
   // The highest committed zxid that is not above `zxid`, as far as it is known.
   Zxid committed_up_to(Zxid zxid) const;
+  // The last delivered txn that is not above `zxid`.
+  Zxid delivered_up_to(Zxid zxid) const;
 
  private:
-  void deliver(ServerIndex server, Zxid upto, const Ledger& ledger, SimTime now, Verdict& verdict);
+  void deliver(ServerIndex server, const NodeFacts& facts, const Ledger& ledger, SimTime now,
+               Verdict& verdict);
   void append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTime now);
   bool in_order(Zxid zxid) const;
 

@@ -7,6 +7,17 @@
 #include <vector>
 
 namespace vivarium::sim {
+namespace {
+
+// Behind a leader of ZooKeeper's a sync is what it is there: the leader asks nobody, and may be one
+// no more (docs/compatibility.md, "What holds in which ensemble").
+bool promised_by_leader(const ClientOp& sync, const Past& past) {
+  return std::none_of(past.apache_leads.begin(), past.apache_leads.end(), [&](const Interval& led) {
+    return led.from <= sync.returned && sync.invoked <= led.to;
+  });
+}
+
+}  // namespace
 
 void check_barrier(const Past& past, Verdict& verdict) {
   std::vector<const ClientOp*> syncs;
@@ -15,7 +26,9 @@ void check_barrier(const Past& past, Verdict& verdict) {
     for (const ClientOp& op : log->ops) {
       if (!op.answered) continue;
       shown.emplace_back(op.returned, op.reply_zxid);
-      if (op.op == Op::Sync && op.error == ErrorCode::Ok) syncs.push_back(&op);
+      if (op.op == Op::Sync && op.error == ErrorCode::Ok && promised_by_leader(op, past)) {
+        syncs.push_back(&op);
+      }
     }
   }
   std::sort(shown.begin(), shown.end());

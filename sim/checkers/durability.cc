@@ -140,17 +140,18 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   }
   if (after.current_epoch != before.current_epoch && after.role != ZabRole::Recovering) {
     // History, then epoch: what is logged of earlier epochs is the new one's initial history (S12).
-    verdict.expect(Checker::MemDisk,
-                   after.busy || after.last_logged.epoch() >= after.current_epoch ||
-                       after.last_durable == after.last_logged,
-                   now, [&] {
-                     return fmt::format(
-                         "s{} has epoch {} on disk, and its history only to {:x} of {:x}",
-                         server + 1, after.current_epoch, after.last_durable.value,
-                         after.last_logged.value);
-                   });
     verdict.expect(
-        Checker::MemDisk, durable_epoch(disk, "currentEpoch") == after.current_epoch, now, [&] {
+        Checker::MemDisk,
+        after.busy || !after.vouches || after.last_logged.epoch() >= after.current_epoch ||
+            after.last_durable == after.last_logged,
+        now, [&] {
+          return fmt::format("s{} has epoch {} on disk, and its history only to {:x} of {:x}",
+                             server + 1, after.current_epoch, after.last_durable.value,
+                             after.last_logged.value);
+        });
+    verdict.expect(
+        Checker::MemDisk,
+        !after.vouches || durable_epoch(disk, "currentEpoch") == after.current_epoch, now, [&] {
           return fmt::format("s{} takes epoch {} for durable and its disk says {}", server + 1,
                              after.current_epoch, durable_epoch(disk, "currentEpoch"));
         });

@@ -6,10 +6,16 @@
 
 #include "core/base/time.h"
 #include "sim/client_log.h"
+#include "sim/event_queue.h"
 #include "sim/history.h"
 #include "sim/sim_clock.h"
 
 namespace vivarium::sim {
+
+struct Interval {
+  SimTime from{};
+  SimTime to = SimTime::never();
+};
 
 struct Past {
   std::vector<const ClientLog*> clients;
@@ -22,6 +28,8 @@ struct Past {
   Duration expiry_slack{};
   // How fast a server's clock went at most: its timeouts are that much shorter.
   int64_t clock_pace_ppm = kMillion;
+  // When a server of ZooKeeper's led, who answers a sync without asking anybody (RULES 13, 15).
+  std::vector<Interval> apache_leads;
 };
 
 }  // namespace vivarium::sim

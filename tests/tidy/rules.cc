@@ -59,7 +59,7 @@ std::string room_of(std::string_view path) {
   if (boundary.contains(path.substr(0, path.rfind('.')))) return "boundary";
   for (const std::string_view room :
        {"core/base", "core/wire", "core/tree", "core/storage", "core/zab", "core/server", "core",
-        "sim", "net", "disk", "tests", "fuzz"}) {
+        "sim/apache", "sim", "net", "disk", "tests", "fuzz"}) {
     if (path.starts_with(std::string(room) + "/")) return std::string(room);
   }
   return "";
@@ -84,6 +84,8 @@ const Rooms* rooms_seen_from(const std::string& room) {
     above("core/server", "core/zab");
     above("core", "core/server");
     for (const char* outside : {"sim", "disk"}) above(outside, "core");
+    t["sim/apache"] = {"core/base", "core/wire", "boundary", "core/tree"};
+    t["sim"].insert("sim/apache");
     above("net",
           "disk");  // EpollLoop is the whole World: sockets of its own, files through FileDisk
     return t;

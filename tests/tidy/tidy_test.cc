@@ -148,6 +148,10 @@ TEST(TidyRules, IncludeWithTheOrder) {
   EXPECT_EQ(
       count(wrong_includes({"sim/cluster.h", "#include \"core/zab/zab.h\"\n#include <map>\n"})),
       0U);
+  EXPECT_EQ(count(wrong_includes({"sim/apache/peer.h", "#include \"core/zab/zab.h\"\n"})), 1U);
+  EXPECT_EQ(count(wrong_includes({"sim/apache/peer.h", "#include \"core/storage/record.h\"\n"})),
+            1U);
+  EXPECT_EQ(count(wrong_includes({"sim/apache/peer.h", "#include \"core/tree/prepare.h\"\n"})), 0U);
 }
 
 TEST(TidyRules, WorldlyWordsInCore) {

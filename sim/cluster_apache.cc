@@ -1,0 +1,213 @@
+// Of the cluster, what servers of ZooKeeper's are to the checkers: their facts in the terms of
+// ours, and what they are excused from. The allowances are three, and each says why:
+//  - promised_by_leader() in checkers/barrier.cc: a sync behind their leader is no barrier;
+//  - vouches_for_disk(): with flaws of theirs, what they acknowledge may not be durable;
+//  - excuse(): once such a flaw has cost something, the ensemble is theirs to answer for.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/check.h"
+#include "sim/cluster.h"
+
+namespace vivarium::sim {
+namespace {
+
+ZabRole role_of(const apache::Peer& peer) {
+  switch (peer.role()) {
+    case apache::PeerRole::Loading:
+      return ZabRole::Recovering;
+    case apache::PeerRole::Looking:
+      return ZabRole::Looking;
+    case apache::PeerRole::Learner:
+      return ZabRole::Learner;
+    case apache::PeerRole::Leader:
+      break;
+  }
+  return ZabRole::Leader;
+}
+
+bool vouches_for_disk(const apache::Flaws& flaws) {
+  return !flaws.early_ack && !flaws.unsynced_files;
+}
+
+void add_role(const apache::Peer& peer, NodeFacts& facts) {
+  if (const apache::Leader* leader = peer.leader_role()) {
+    facts.leading = true;
+    facts.epoch = leader->epoch();
+    facts.established = facts.delivers = leader->serving();
+    facts.committed = leader->committed();
+  }
+  if (const apache::Learner* learner = peer.learner_role()) {
+    facts.epoch = learner->epoch();
+    facts.established = facts.delivers = learner->serving();
+    facts.committed = learner->committed();
+    facts.busy = facts.busy || learner->synchronising();
+  }
+}
+
+}  // namespace
+
+const DataTree* Cluster::tree_of(ServerIndex server) const {
+  if (nodes_[server]) return &nodes_[server]->tree();
+  return peers_[server] ? &peers_[server]->database().tree() : nullptr;
+}
+
+// A state of ZooKeeper's may be that of an epoch's start, which is no txn: of the last one before.
+Zxid Cluster::txn_at(Zxid zxid) const {
+  return zxid.counter() == 0 ? agreement_.delivered_up_to(zxid) : zxid;
+}
+
+NodeFacts Cluster::facts_of(ServerIndex server) const {
+  if (nodes_[server]) {
+    NodeFacts facts = NodeFacts::of(*nodes_[server]);
+    if (profile_.apache == 0) return facts;
+    facts.exact = facts.last_applied.counter() != 0;
+    for (Zxid* zxid : {&facts.last_applied, &facts.last_logged, &facts.last_durable}) {
+      *zxid = txn_at(*zxid);
+    }
+    return facts;
+  }
+  const apache::Peer& peer = *peers_[server];
+  const apache::Database& database = peer.database();
+  NodeFacts facts;
+  facts.role = role_of(peer);
+  facts.standing = peer.observer() ? Standing::Observer : Standing::Voter;
+  facts.listed = true;
+  facts.busy = database.busy();
+  facts.exact = !database.fuzzy() && database.last_txn();
+  add_role(peer, facts);
+  const std::optional<Zxid> last = database.last_txn();
+  facts.last_applied = last ? *last : txn_at(database.last_processed());
+  facts.last_logged = std::max(database.log_end(), facts.last_applied);
+  facts.vouches = vouches_for_disk(database.flaws());
+  facts.ahead = true;
+  if (facts.vouches) facts.last_durable = database.synced();
+  // A snapshot that came by SNAP reaches beyond the log.
+  if (facts.vouches && database.log_end() < database.saved()) {
+    facts.last_durable = std::max(facts.last_durable, txn_at(database.saved()));
+  }
+  facts.accepted_epoch = database.accepted_epoch();
+  facts.current_epoch = database.current_epoch();
+  return facts;
+}
+
+void Cluster::peer_born(ServerIndex server) {
+  // What it has acknowledged and its disk has lost while it was away.
+  const SimDisk& disk = sim_.disk(server_host(server));
+  const std::optional<std::string> twice = ledger_.reread(server, disk, true);
+  verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
+  const Zxid vouched = peer_pasts_[server].vouched;
+  const bool lost = !profile_.observer(server) && !ledger_.holds(server, vouched);
+  const std::string how = fmt::format("it had acknowledged {:x}, and has lost it", vouched.value);
+  if (lost && !vouches_for_disk(profile_.flaws)) {
+    excuse(server, how);
+  } else {
+    verdict_.expect(Checker::Recover, !lost, sim_.now(),
+                    [&] { return fmt::format("s{}: {}", server + 1, how); });
+  }
+  peer_pasts_[server].reloads = 0;
+  peers_[server].emplace(server_config(profile_, server), profile_.flaws);
+  facts_[server] = NodeFacts{};
+  facts_[server].busy = true;
+}
+
+// From now on nothing is asked of this ensemble.
+void Cluster::excuse(ServerIndex server, std::string_view how) {
+  if (excused_ || verdict_.violation()) return;
+  excused_ = fmt::format("s{}: {}", server + 1, how);
+  sim_.note(server_host(server), *excused_);
+}
+
+void Cluster::note_lead(ServerIndex server, bool leads) {
+  PeerPast& past = peer_pasts_[server];
+  if (past.leads == leads) return;
+  past.leads = leads;
+  if (leads) {
+    apache_leads_.push_back({sim_.now(), SimTime::never()});
+    return;
+  }
+  // Those who lead at once end later: the last one of them, whoever it was.
+  for (auto led = apache_leads_.rbegin(); led != apache_leads_.rend(); ++led) {
+    if (led->to != SimTime::never()) continue;
+    led->to = sim_.now();
+    return;
+  }
+}
+
+void Cluster::note_vouched(ServerIndex server) {
+  const apache::Peer& peer = *peers_[server];
+  Zxid& vouched = peer_pasts_[server].vouched;
+  vouched = std::max(vouched, durability_.acknowledged(server));
+  if (peer.learner_role() != nullptr) vouched = std::max(vouched, peer.learner_role()->vouched());
+  // As a leader it counts itself for what its log has synced, which may be less than is committed.
+  if (peer.leader_role() != nullptr && peer.leader_role()->serving()) {
+    vouched =
+        std::max(vouched, std::min(peer.leader_role()->committed(), peer.database().synced()));
+  }
+}
+
+void Cluster::after_peer_step(ServerIndex server) {
+  const apache::Peer& peer = *peers_[server];
+  if (!peer.harm().empty()) return excuse(server, peer.harm());
+  check_gap(server);
+  if (excused_) return;
+  const NodeFacts after = facts_of(server);
+  if (after == facts_[server]) return;
+  const NodeFacts before = std::exchange(facts_[server], after);
+  const SimTime now = sim_.now();
+  const SimDisk& disk = sim_.disk(server_host(server));
+  note_lead(server, after.leading);
+  note_vouched(server);
+  if (const uint64_t reloads = peer.database().reloads(); reloads != peer_pasts_[server].reloads) {
+    peer_pasts_[server].reloads = reloads;
+    // TRUNC takes back what was acknowledged; what it may not take back is K-DURACK's.
+    Zxid& vouched = peer_pasts_[server].vouched;
+    vouched = std::min(vouched, after.last_logged);
+    const std::optional<std::string> twice = ledger_.reread(server, disk, true);
+    verdict_.expect(Checker::ZxidUniq, !twice.has_value(), now, [&] { return *twice; });
+  }
+  if (before.busy && !after.busy && before.role != ZabRole::Recovering &&
+      vouches_for_disk(profile_.flaws)) {
+    durability_.truncated(server, after.last_durable,
+                          agreement_.committed_up_to(durability_.acknowledged(server)), now,
+                          verdict_);
+  }
+  if (after.established) wiped_[server] = false;
+  agreement_.stepped(server, before, after, peer.database().tree(), ledger_, now, verdict_);
+  std::vector<ConfigCheck::Need> needs;
+  if (after.leading && after.established && after.committed > before.committed) {
+    needs = configs_.needs(before, after);
+  }
+  leadership_.stepped(server, after, now, verdict_);
+  durability_.stepped(server, before, after, disk, ledger_,
+                      agreement_.committed_up_to(durability_.acknowledged(server)), needs, now,
+                      verdict_);
+}
+
+// Its learners take what comes, with gaps: ours leave none, and theirs do when their committed log
+// has a hole.
+void Cluster::check_gap(ServerIndex server) {
+  const apache::Learner* learner = peers_[server]->learner_role();
+  if (learner == nullptr || learner->gap() == Zxid()) return;
+  const auto leader = static_cast<ServerIndex>(learner->leader().value - 1);
+  const std::string how = fmt::format("txns are missing before {:x}", learner->gap().value);
+  if (profile_.is_apache(leader) && profile_.flaws.hole_in_cache) return excuse(server, how);
+  verdict_.expect(Checker::Prefix, false, sim_.now(),
+                  [&] { return fmt::format("s{}: {}", server + 1, how); });
+}
+
+// A server of ZooKeeper's that has lost its data votes all the same: so all that it has
+// acknowledged and promised has to be with a majority of the others.
+bool Cluster::may_wipe_peer(ServerIndex server) const {
+  if (wiped_[server] || !alive(server)) return false;
+  size_t promised = 0;
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    if (!alive(i) || wiped_[i]) return false;
+    if (i != server && facts_[i].accepted_epoch >= facts_[server].accepted_epoch) ++promised;
+  }
+  return promised > profile_.voters() / 2 &&
+         enough_others_have(server, peer_pasts_[server].vouched);
+}
+
+}  // namespace vivarium::sim

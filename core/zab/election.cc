@@ -116,7 +116,6 @@ Vote Election::initial_vote() const {
 void Election::on_voter(ServerId from, const Word& word, World& world) {
   CHECK(speaks(from) && from != id_);
   heard_[from] = word;
-  if (self_.silent_leader == from) self_.silent_leader.reset();
   if (!begun_) return;
   if (!looking()) {
     if (!is_looking(word)) {
@@ -211,7 +210,7 @@ bool Election::all_have_voted(const Word& own) const {
   const auto counted = [&](ServerId id) {
     const auto it = received_.find(id);
     if (it != received_.end()) return same_vote(it->second, own);
-    return id == id_ || id == self_.silent_leader || links_.gone(id);
+    return id == id_ || links_.gone(id);
   };
   return std::all_of(quorum_.voters().begin(), quorum_.voters().end(), counted) &&
          std::all_of(hinted_.begin(), hinted_.end(), counted);

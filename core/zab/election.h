@@ -43,8 +43,6 @@ struct SelfVote {
   Epoch current_epoch = 0;
   bool damaged = false;             // last_zxid is a claim (RULES 9)
   std::vector<ZxidRange> faults{};  // and this is missing of it
-  // The leader that this server has left because it is silent: its vote is not waited for.
-  std::optional<ServerId> silent_leader{};
 };
 
 class Election {

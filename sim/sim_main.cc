@@ -33,8 +33,8 @@ int run(const std::string& seeds, uint32_t jobs, uint64_t failures_max, bool all
     fmt::print("seed {} failed: {}: {}\n", f.seed, f.violation.checker, f.violation.text);
     std::fflush(stdout);
   };
-  options.progress = [&](uint64_t done) {
-    if (isatty(STDERR_FILENO) == 0 || (done % 64 != 0 && done != options.count)) return;
+  options.progress = [&, terminal = isatty(STDERR_FILENO) != 0](uint64_t done) {
+    if (!terminal || (done % 64 != 0 && done != options.count)) return;
     const uint64_t filled = done * 40 / options.count;
     fmt::print(stderr, "\r[{}{}] {} of {} schedules", std::string(filled, '#'),
                std::string(40 - filled, ' '), done, options.count);

@@ -117,9 +117,13 @@ class World {
   virtual void end_coded(FileId) {}
   virtual void write(FileId file, uint64_t offset, ByteView bytes) = 0;
   virtual void write_shared(FileId file, uint64_t offset, SharedBytes bytes) = 0;
-  // Extends the file with real zeros from `offset` for `length` bytes. The only operation that may
-  // say "disk full" (Preallocated{ok=false}), and then the file is as it was.
+  // Extends the file with zeros from `offset` for `length` bytes, whose blocks are then its own.
+  // The only operation that may say "disk full" (Preallocated{ok=false}), and then the file is as
+  // it was.
   virtual void preallocate(FileId file, uint64_t offset, uint64_t length) = 0;
+  // Somebody waits for preallocate(): what it has not written yet may be left to the file system,
+  // which has set those blocks aside and reads them as zeros too.
+  virtual void hurry(FileId) {}
   virtual void truncate(FileId file, uint64_t size) = 0;
   virtual void sync(FileId file, uint64_t token) = 0;
   virtual void read(FileId file, uint64_t offset, uint64_t length, uint64_t token) = 0;

@@ -17,6 +17,7 @@
 #include "disk/coding.h"
 #include "disk/fd.h"
 #include "disk/syscalls.h"
+#include "disk/zero_pace.h"
 
 namespace vivarium {
 
@@ -38,8 +39,9 @@ struct OpenFile {
   Lane lane{};
   OnError on_error{};
   Fd fd;
-  bool is_spare = false;     // a log file that is being prepared
-  bool reaches_disk = true;  // false: a sync is answered when all is written
+  bool is_spare = false;                 // a log file that is being prepared
+  bool reaches_disk = true;              // false: a sync is answered when all is written
+  std::atomic<bool> is_awaited = false;  // zeros have to end now
   Coding coding = Coding::Plain;
   // Of the lane's thread: what the current batch has gathered, and whether the file is failed.
   std::vector<PendingWrite> writes;
@@ -118,9 +120,13 @@ class DiskShared {
   void die(const std::string& what, int error);
   bool dead() const { return dead_.load(std::memory_order_acquire); }
 
-  // Bytes written to files of the log's lane so far.
-  void note_logged(uint64_t bytes) { logged_.fetch_add(bytes, std::memory_order_relaxed); }
-  uint64_t logged() const { return logged_.load(std::memory_order_relaxed); }
+  // What was written to files of the log's lane so far.
+  void note_logged(uint64_t bytes) { logged_bytes_.fetch_add(bytes, std::memory_order_relaxed); }
+  void note_log_sync() { logged_syncs_.fetch_add(1, std::memory_order_relaxed); }
+  Logged logged() const {
+    return {logged_bytes_.load(std::memory_order_relaxed),
+            logged_syncs_.load(std::memory_order_relaxed)};
+  }
   // The process is about to end: nothing is put off any more.
   void hurry() { hurries_.store(true, std::memory_order_relaxed); }
   bool hurries() const { return hurries_.load(std::memory_order_relaxed); }
@@ -130,7 +136,8 @@ class DiskShared {
   std::function<void(const std::string&)> fatal_;
   std::atomic<bool> dead_{false};
   std::atomic<bool> hurries_{false};
-  std::atomic<uint64_t> logged_{0};
+  std::atomic<uint64_t> logged_bytes_{0};
+  std::atomic<uint64_t> logged_syncs_{0};
   Fd wake_;
   std::mutex mutex_;
   std::vector<Completion> completions_;

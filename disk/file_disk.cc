@@ -156,6 +156,11 @@ void FileDisk::preallocate(FileId file, uint64_t offset, uint64_t length) {
   issue(*slot, std::move(op));
 }
 
+void FileDisk::hurry(FileId file) {
+  const Slot* slot = find(file);
+  if (slot != nullptr) slot->file->is_awaited.store(true, std::memory_order_relaxed);
+}
+
 void FileDisk::truncate(FileId file, uint64_t size) {
   Slot* slot = find(file);
   if (slot == nullptr) return;

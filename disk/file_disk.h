@@ -55,6 +55,7 @@ class FileDisk {
   void write(FileId file, uint64_t offset, ByteView bytes);
   void write_shared(FileId file, uint64_t offset, SharedBytes bytes);
   void preallocate(FileId file, uint64_t offset, uint64_t length);
+  void hurry(FileId file);
   void truncate(FileId file, uint64_t size);
   void sync(FileId file, uint64_t token);
   void read(FileId file, uint64_t offset, uint64_t length, uint64_t token);

@@ -100,6 +100,7 @@ void FileLane::settle(OpenFile& file) {
     fail(file, "fdatasync", errno);
     return;
   }
+  if (file.lane == Lane::Log) shared_.note_log_sync();
   for (const uint64_t token : file.sync_tokens) {
     Completion done;
     done.kind = Completion::Kind::Synced;
@@ -145,13 +146,15 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
   done.kind = Completion::Kind::Preallocated;
   done.file = file.id;
   // The extents first: a full disk shows while nothing is written yet. Then real zeros, so that
-  // later writes change no metadata and need no second disk write per sync.
+  // later writes change no metadata and a small sync needs no second disk write.
   int error = 0;
   const auto from = static_cast<off_t>(offset);
   if (length != 0 && calls.fallocate(file.fd.get(), from, static_cast<off_t>(length)) != 0) {
-    error = errno == EOPNOTSUPP ? 0 : errno;
+    error = errno;
   }
-  if (error == 0 && !write_zeros(file, offset, length)) error = errno;
+  const bool is_set_aside = error == 0;
+  if (error == EOPNOTSUPP) error = 0;
+  if (error == 0 && !write_zeros(file, offset, length, is_set_aside)) error = errno;
   if (file.failed || shared_.dead()) return;
   if (error != 0) {
     if (calls.ftruncate(file.fd.get(), before.st_size) != 0) return fail(file, "truncate", errno);
@@ -163,25 +166,33 @@ void FileLane::preallocate(OpenFile& file, uint64_t offset, uint64_t length) {
 
 // In pieces, each on the disk before the next is given to it: a sync of the log, which goes to the
 // same disk, waits for one of them and not for all.
-bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length) {
+bool FileLane::write_zeros(OpenFile& file, uint64_t offset, uint64_t length, bool is_set_aside) {
   const Bytes zeros(std::min<uint64_t>(length, kZerosSize));
+  const auto is_awaited = [&] { return file.is_awaited.load(std::memory_order_relaxed); };
   ZeroPace pace(shared_.logged());
   while (length != 0) {
-    while (pace.waits(shared_.logged()) && !shared_.hurries() && !shared_.dead()) {
+    while (pace.waits(shared_.logged()) && !is_awaited() && !shared_.hurries() && !shared_.dead()) {
       std::this_thread::sleep_for(kZerosPause);
     }
     if (shared_.dead()) return false;
+    if (is_set_aside && is_awaited()) return true;
     const uint64_t size = std::min<uint64_t>(length, zeros.size());
-    std::vector<iovec> parts{part_of(ByteView(zeros).first(size))};
-    errno = write_parts(shared_.calls(), file.fd.get(), parts, offset);
-    if (errno != 0) return false;
-    if (file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
-      fail(file, "fdatasync", errno);
-      return false;
-    }
+    const bool is_left_out = is_set_aside && pace.leaves_out(shared_.logged());
+    if (!is_left_out && !write_zeros_piece(file, offset, ByteView(zeros).first(size))) return false;
     pace.wrote(size, shared_.logged());
     offset += size;
     length -= size;
+  }
+  return true;
+}
+
+bool FileLane::write_zeros_piece(OpenFile& file, uint64_t offset, ByteView zeros) {
+  std::vector<iovec> parts{part_of(zeros)};
+  errno = write_parts(shared_.calls(), file.fd.get(), parts, offset);
+  if (errno != 0) return false;
+  if (file.reaches_disk && shared_.calls().fdatasync(file.fd.get()) != 0) {
+    fail(file, "fdatasync", errno);
+    return false;
   }
   return true;
 }

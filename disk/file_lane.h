@@ -24,7 +24,10 @@ class FileLane {
   bool write_all(OpenFile& file);
   bool write_run(OpenFile& file, size_t first, size_t count);
   void preallocate(OpenFile& file, uint64_t offset, uint64_t length);
-  bool write_zeros(OpenFile& file, uint64_t offset, uint64_t length);
+  // False: an error, or the file has failed. `is_set_aside`: its blocks are there and read as
+  // zeros, so that whoever cannot wait goes without the rest.
+  bool write_zeros(OpenFile& file, uint64_t offset, uint64_t length, bool is_set_aside);
+  bool write_zeros_piece(OpenFile& file, uint64_t offset, ByteView zeros);
   void truncate(OpenFile& file, uint64_t size);
   void read(OpenFile& file, const DiskOp& op);
   // The number of bytes, at most those of `to`; nullopt: the file failed.

@@ -1,35 +1,54 @@
-// ZeroPace: when the next piece of zeros of the next log file may be written. They go to the disk
-// that the log goes to, and a sync of the log waits for the piece before it. So zeros keep a
-// third ahead of the log, and their file is ready when three quarters of the present one are full.
-// A log that does not move needs nobody's patience: it has nothing to write, or waits for this very
-// file.
+// ZeroPace: when the next piece of zeros of the next log file may be written, and whether it is
+// worth it.
+//
+// Zeros go to the disk that the log goes to, and a sync of the log waits for the piece before it.
+// So they keep a third ahead of the log, and their file is ready when three quarters of the present
+// one are full. A log that does not move needs nobody's patience: it has nothing to write, or waits
+// for this very file.
+//
+// A piece may be left out where the file system has set its blocks aside, which read as zeros too.
+// Then each sync of the log changes metadata, which is a few blocks more to write, and one of many
+// bytes costs less that way than to write its zeros.
 #pragma once
 
 #include <cstdint>
 
 namespace vivarium {
 
+// Bytes written to the log, and its syncs, since the process began.
+struct Logged {
+  uint64_t bytes = 0;
+  uint64_t syncs = 0;
+};
+
 class ZeroPace {
  public:
-  // `logged`, here and below: bytes written to the log since the process began.
-  explicit ZeroPace(uint64_t logged) : start_(logged), seen_(logged) {}
+  static constexpr int kStepsMax = 20;
+  static constexpr uint64_t kBytesPerSyncMax = 32 << 10;
 
-  void wrote(uint64_t bytes, uint64_t logged) {
+  // `logged`, here and below: at this moment.
+  explicit ZeroPace(Logged logged) : start_(logged.bytes), seen_(logged) {}
+
+  void wrote(uint64_t bytes, Logged logged) {
     zeros_ += bytes;
-    log_moves_ = logged != seen_;
+    log_moves_ = logged.bytes != seen_.bytes;
     seen_ = logged;
     steps_ = 0;
   }
   // Asked before the next piece, again and again, a millisecond or two after each true.
-  bool waits(uint64_t logged) {
-    return log_moves_ && logged - start_ < zeros_ / 4 * 3 && ++steps_ <= kStepsMax;
+  bool waits(Logged logged) {
+    return log_moves_ && logged.bytes - start_ < zeros_ / 4 * 3 && ++steps_ <= kStepsMax;
   }
-
-  static constexpr int kStepsMax = 20;
+  // Asked before the next piece, when nothing has to wait any more. What was left out counts as
+  // written.
+  bool leaves_out(Logged logged) const {
+    const uint64_t syncs = logged.syncs - seen_.syncs;
+    return syncs != 0 && (logged.bytes - seen_.bytes) / syncs > kBytesPerSyncMax;
+  }
 
  private:
   uint64_t start_;
-  uint64_t seen_;
+  Logged seen_;
   uint64_t zeros_ = 0;
   bool log_moves_ = false;
   int steps_ = 0;

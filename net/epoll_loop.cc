@@ -386,6 +386,7 @@ void EpollLoop::write_shared(FileId file, uint64_t offset, SharedBytes bytes) {
 void EpollLoop::preallocate(FileId file, uint64_t offset, uint64_t length) {
   disk_->preallocate(file, offset, length);
 }
+void EpollLoop::hurry(FileId file) { disk_->hurry(file); }
 void EpollLoop::truncate(FileId file, uint64_t size) { disk_->truncate(file, size); }
 void EpollLoop::sync(FileId file, uint64_t token) { disk_->sync(file, token); }
 void EpollLoop::read(FileId file, uint64_t offset, uint64_t length, uint64_t token) {

@@ -88,6 +88,7 @@ class EpollLoop final : public World {
   void write(FileId file, uint64_t offset, ByteView bytes) override;
   void write_shared(FileId file, uint64_t offset, SharedBytes bytes) override;
   void preallocate(FileId file, uint64_t offset, uint64_t length) override;
+  void hurry(FileId file) override;
   void truncate(FileId file, uint64_t size) override;
   void sync(FileId file, uint64_t token) override;
   void read(FileId file, uint64_t offset, uint64_t length, uint64_t token) override;

@@ -36,6 +36,10 @@ class Spares {
     return state_ == State::Ready && spare_.size >= bytes_min;
   }
   Spare take();
+  // The log has something to write and no file to put it into.
+  void hurry(Disk& disk) const {
+    if (state_ == State::Filling) disk.world.hurry(spare_.file);
+  }
   // Nothing is under way.
   bool idle() const { return state_ == State::None || state_ == State::Ready; }
   // There is no room for one; tried again from time to time.

@@ -86,6 +86,7 @@ bool TxnLog::begin_file(Disk& disk) {
   const uint64_t need = kLogHeaderBytes + record_bytes(first);
   if (!spares_.ready(need)) {
     spares_.prepare(disk, need);
+    spares_.hurry(disk);
     return false;
   }
   CHECK(durable_.zxid == written_);

@@ -346,6 +346,20 @@ TEST_P(WorldContract, PreallocateExtendsWithZeros) {
   EXPECT_TRUE(a.content(Dir::Logs, "log.1") == expected);
 }
 
+TEST_P(WorldContract, WhoHurriesGetsTheSameFile) {
+  Actor a(*worlds_);
+  constexpr uint64_t kSize = 3 << 20;
+  const FileId file = a.opened(Dir::Logs, "spare.1", OpenMode::Create);
+  a.act([&](World& world) {
+    world.preallocate(file, 0, kSize);
+    world.hurry(file);
+  });
+  a.wait([&] { return a.count<Preallocated>(file) == 1; }, "Preallocated");
+  EXPECT_TRUE(a.all<Preallocated>().front().ok);
+  EXPECT_TRUE(a.content(Dir::Logs, "spare.1") == Bytes(kSize));
+  a.act([&](World& world) { world.hurry(file); });
+}
+
 TEST_P(WorldContract, PreallocateOnAFullDiskChangesNothing) {
   Actor a(*worlds_);
   const FileId file = a.opened(Dir::Logs, "log.1", OpenMode::Create, Lane::Log, OnError::Stop);

@@ -538,6 +538,33 @@ TEST(FileDisk, ZerosGoToTheDiskInPieces) {
   EXPECT_FALSE(disk.disk->dead());
 }
 
+TEST(FileDisk, ZerosEndWhereSomebodyWaitsForTheFile) {
+  const TemporaryDirectory directory;
+  Disk disk(directory.path());
+  const FileId file = disk.open("spare.1", OnError::Report);
+  const int writes = disk.calls->count(Call::Pwritev);
+  disk.disk->preallocate(file, 0, 5 << 20);
+  disk.disk->hurry(file);
+  disk.settle([&] { return disk.has<Preallocated>(file); });
+  EXPECT_EQ(disk.calls->count(Call::Pwritev), writes);
+  const std::string path = directory.path() + "/version-2/spare.1";
+  EXPECT_EQ(text_of(path), std::string(5 << 20, '\0'));
+  struct stat status = {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_GE(status.st_blocks * 512, 5 << 20) << "no hole";
+}
+
+TEST(FileDisk, ZerosAreWrittenForWhoeverWaitsWhereNothingCanBeSetAside) {
+  const TemporaryDirectory directory;
+  Disk disk(directory.path());
+  const FileId file = disk.open("spare.1", OnError::Report);
+  disk.calls->fail(Call::Fallocate, EOPNOTSUPP);
+  disk.disk->preallocate(file, 0, 3'000'000);
+  disk.disk->hurry(file);
+  disk.settle([&] { return disk.has<Preallocated>(file); });
+  EXPECT_EQ(text_of(directory.path() + "/version-2/spare.1"), std::string(3'000'000, '\0'));
+}
+
 TEST(FileDisk, ADirectoryHasOneServer) {
   const TemporaryDirectory directory;
   auto first = FileDisk::make({directory.path(), "", {}, {}, {}});

@@ -8,30 +8,32 @@ namespace {
 constexpr uint64_t kPiece = 1 << 20;
 
 TEST(ZeroPace, DoesNotWaitForALogThatIsIdle) {
-  ZeroPace pace(500);
-  EXPECT_FALSE(pace.waits(500));
+  ZeroPace pace({500, 9});
+  EXPECT_FALSE(pace.waits({500, 9}));
   for (int piece = 0; piece < 64; ++piece) {
-    pace.wrote(kPiece, 500);
-    EXPECT_FALSE(pace.waits(500));
+    pace.wrote(kPiece, {500, 9});
+    EXPECT_FALSE(pace.waits({500, 9}));
+    EXPECT_FALSE(pace.leaves_out({500, 9}));
   }
 }
 
 TEST(ZeroPace, WaitsUntilTheLogHasThreeQuartersOfTheZeros) {
-  ZeroPace pace(500);
-  pace.wrote(kPiece, 600);
-  EXPECT_TRUE(pace.waits(600));
-  EXPECT_TRUE(pace.waits(500 + kPiece / 4 * 3 - 1));
-  EXPECT_FALSE(pace.waits(500 + kPiece / 4 * 3));
-  pace.wrote(kPiece, 500 + kPiece);
-  EXPECT_TRUE(pace.waits(500 + kPiece));
-  EXPECT_FALSE(pace.waits(500 + kPiece / 2 * 3));
+  ZeroPace pace({500, 0});
+  pace.wrote(kPiece, {600, 1});
+  EXPECT_TRUE(pace.waits({600, 1}));
+  EXPECT_TRUE(pace.waits({500 + kPiece / 4 * 3 - 1, 2}));
+  EXPECT_FALSE(pace.waits({500 + kPiece / 4 * 3, 3}));
+  pace.wrote(kPiece, {500 + kPiece, 4});
+  EXPECT_TRUE(pace.waits({500 + kPiece, 4}));
+  EXPECT_FALSE(pace.waits({500 + kPiece / 2 * 3, 5}));
 }
 
 TEST(ZeroPace, WaitsForASlowLogNoLongerThanItsPatience) {
-  ZeroPace pace(0);
-  uint64_t logged = 0;
+  ZeroPace pace({0, 0});
+  Logged logged;
   for (int piece = 0; piece < 3; ++piece) {
-    pace.wrote(kPiece, ++logged);
+    ++logged.bytes;
+    pace.wrote(kPiece, logged);
     int steps = 0;
     while (pace.waits(logged)) ++steps;
     EXPECT_EQ(steps, ZeroPace::kStepsMax);
@@ -39,11 +41,21 @@ TEST(ZeroPace, WaitsForASlowLogNoLongerThanItsPatience) {
 }
 
 TEST(ZeroPace, HurriesWhenTheLogHasStopped) {
-  ZeroPace pace(0);
-  pace.wrote(kPiece, 10);
-  EXPECT_TRUE(pace.waits(10));
-  pace.wrote(kPiece, 10);
-  EXPECT_FALSE(pace.waits(10));
+  ZeroPace pace({0, 0});
+  pace.wrote(kPiece, {10, 1});
+  EXPECT_TRUE(pace.waits({10, 1}));
+  pace.wrote(kPiece, {10, 1});
+  EXPECT_FALSE(pace.waits({10, 1}));
+}
+
+TEST(ZeroPace, LeavesOutWhatALogOfLargeSyncsWouldWriteTwice) {
+  ZeroPace pace({500, 100});
+  EXPECT_FALSE(pace.leaves_out({500, 100})) << "nothing is known yet";
+  EXPECT_FALSE(pace.leaves_out({500 + kPiece, 100})) << "not one sync yet";
+  EXPECT_FALSE(pace.leaves_out({500 + 10 * ZeroPace::kBytesPerSyncMax, 110}));
+  EXPECT_TRUE(pace.leaves_out({500 + 10 * ZeroPace::kBytesPerSyncMax + 10, 110}));
+  pace.wrote(kPiece, {500 + kPiece, 110});
+  EXPECT_FALSE(pace.leaves_out({510 + kPiece, 111})) << "what counts is since the last piece";
 }
 
 }  // namespace

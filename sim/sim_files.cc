@@ -87,6 +87,8 @@ uint32_t SimFiles::take_slot() {
   open.pending = 0;
   open.written_end = 0;
   open.syncs_there = 0;
+  open.fills = 0;
+  open.filled = 0;
   return slot;
 }
 
@@ -254,8 +256,29 @@ void SimFiles::preallocate(Moment& m, SimDisk& disk, FileId file, uint64_t offse
   const bool ok = !error && disk.fits(open->inode, offset + length);
   if (ok) disk.zero_fill(open->inode, offset, length, m.now);
   const Duration took =
-      delay(m, {ChoiceKind::OpenDelay, open->subject, 1, offset}, options_.preallocate, open->lane);
-  answer(m, file, Happens::Preallocated, ok ? 1 : 0, disk.last_sequence(), m.now + took);
+      delay(m, {ChoiceKind::OpenDelay, open->subject, 1, offset}, options_.preallocate,
+            open->lane) +
+      delay(m, {ChoiceKind::OpenDelay, open->subject, 3, offset}, options_.zeros, open->lane);
+  open->fills += 1;
+  open->fill_ok = ok;
+  open->hurried = false;
+  const uint64_t which = uint64_t{open->fills} << 1;
+  answer(m, file, Happens::Preallocated, which | (ok ? 1 : 0), disk.last_sequence(), m.now + took);
+}
+
+// A second answer on its way; the one that comes later says nothing.
+void SimFiles::hurry(Moment& m, SimDisk& disk, FileId file) {
+  Open* open = find(file);
+  if (open == nullptr || open->broken || open->closed || open->hurried) return;
+  if (open->fills != open->filled + 1 || open->pending != 1) return;  // others wait behind it
+  open->hurried = true;
+  const uint64_t which = uint64_t{open->fills} << 1;
+  const Duration took = delay(m, {ChoiceKind::OpenDelay, open->subject, 4, open->fills},
+                              options_.preallocate, open->lane);
+  open->ready = std::min(open->ready, m.now + took);
+  open->pending += 1;
+  m.queue.push(open->ready, {Happens::Preallocated, host_, file.slot, file.generation,
+                             which | (open->fill_ok ? 1 : 0), disk.last_sequence()});
 }
 
 void SimFiles::truncate(Moment& m, SimDisk& disk, FileId file, uint64_t size) {
@@ -365,7 +388,7 @@ SimFiles::Outcome SimFiles::carry_out(SimDisk& disk, const Happening& happening)
     return Outcome::Report;
   }
 
-  const Open* open = find({happening.slot, happening.generation});
+  Open* open = find({happening.slot, happening.generation});
   if (open == nullptr) return Outcome::Nothing;
   const Outcome report = open->closed ? Outcome::Nothing : Outcome::Report;
   const Happens kind = happening.kind;
@@ -389,6 +412,8 @@ SimFiles::Outcome SimFiles::carry_out(SimDisk& disk, const Happening& happening)
     disk.dir_executed(open->dir, happening.b);
     disk.executed(open->inode, happening.b);
   } else if (kind == Happens::Preallocated) {
+    if (happening.a >> 1 <= open->filled) return Outcome::Nothing;
+    open->filled += 1;
     disk.executed(open->inode, happening.b);
   } else {
     CHECK(kind == Happens::ReadDone);

@@ -29,6 +29,7 @@ struct Moment {
 struct DiskOptions {
   Delay open{microseconds(20), microseconds(30), 0, {}};
   Delay preallocate{microseconds(50), microseconds(200), 0, {}};
+  Delay zeros{Duration{}, Duration{}, 128, milliseconds(3000)};  // on top, unless it is hurried
   Delay sync{microseconds(80), microseconds(150), 8, milliseconds(20)};
   Delay read{microseconds(20), microseconds(60), 8, milliseconds(5)};
   Delay names{microseconds(60), microseconds(150), 8, milliseconds(20)};  // sync_dir and list
@@ -74,6 +75,7 @@ class SimFiles {
               OnError on_error);
   void write(Moment& m, SimDisk& disk, FileId file, uint64_t offset, ByteView bytes);
   void preallocate(Moment& m, SimDisk& disk, FileId file, uint64_t offset, uint64_t length);
+  void hurry(Moment& m, SimDisk& disk, FileId file);
   void truncate(Moment& m, SimDisk& disk, FileId file, uint64_t size);
   void sync(Moment& m, SimDisk& disk, FileId file, uint64_t token);
   void read(Moment& m, SimDisk& disk, FileId file, uint64_t offset, uint64_t length,
@@ -133,7 +135,11 @@ class SimFiles {
     uint64_t subject = 0;      // of choices: host, life and role
     uint64_t written_end = 0;  // and where in the file
     uint32_t syncs_there = 0;
-    SimTime ready;  // no completion before this
+    uint32_t fills = 0;   // preallocate() was called as often
+    uint32_t filled = 0;  // and answered
+    bool fill_ok = false;
+    bool hurried = false;  // the last of them
+    SimTime ready;         // no completion before this
     std::string name;
   };
 

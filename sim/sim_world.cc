@@ -144,6 +144,12 @@ void SimWorld::preallocate(FileId file, uint64_t offset, uint64_t length) {
   sim_.count_file_operation(host_);
 }
 
+void SimWorld::hurry(FileId file) {
+  if (dead()) return;
+  Moment m = sim_.moment();
+  host().files.hurry(m, host().disk, file);
+}
+
 void SimWorld::truncate(FileId file, uint64_t size) {
   if (dead()) return;
   Call call = call_of(CallKind::Truncate);

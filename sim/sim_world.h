@@ -29,6 +29,7 @@ class SimWorld final : public World {
     write(file, offset, *bytes);
   }
   void preallocate(FileId file, uint64_t offset, uint64_t length) override;
+  void hurry(FileId file) override;
   void truncate(FileId file, uint64_t size) override;
   void sync(FileId file, uint64_t token) override;
   void read(FileId file, uint64_t offset, uint64_t length, uint64_t token) override;

@@ -194,7 +194,7 @@ void Simulation::dispatch_disk(const Happening& h, Programs& programs) {
     } else if (h.kind == Happens::FileFailed) {
       deliver(h.host, FileFailed{file, static_cast<FileError>(h.a)}, who, h.a, programs);
     } else if (h.kind == Happens::Preallocated) {
-      deliver(h.host, Preallocated{file, h.a != 0}, who, h.a, programs);
+      deliver(h.host, Preallocated{file, (h.a & 1) != 0}, who, h.a, programs);
     } else if (h.kind == Happens::DirSynced) {
       deliver(h.host, DirSynced{dir, h.a}, h.slot, h.a, programs);
     } else {
@@ -272,6 +272,7 @@ void Simulation::open_turn(HostId host) {
 }
 
 void Simulation::end_turn(HostId host, Programs& programs) {
+  if (open_turn_ == host) open_turn_ = kNoHost;  // an action from outside came in between
   step_process(host, TurnEnded{}, programs);
   Host& h = at(host);
   if (h.state != HostState::Running) return;  // died in it

@@ -27,7 +27,7 @@ class ZeroPace {
   static constexpr uint64_t kBytesPerSyncMax = 32 << 10;
 
   // `logged`, here and below: at this moment.
-  explicit ZeroPace(Logged logged) : start_(logged.bytes), seen_(logged) {}
+  explicit ZeroPace(Logged logged) : start_(logged.bytes), seen_(logged), judged_(logged) {}
 
   void wrote(uint64_t bytes, Logged logged) {
     zeros_ += bytes;
@@ -41,9 +41,13 @@ class ZeroPace {
   }
   // Asked before the next piece, when nothing has to wait any more. What was left out counts as
   // written.
-  bool leaves_out(Logged logged) const {
-    const uint64_t syncs = logged.syncs - seen_.syncs;
-    return syncs != 0 && (logged.bytes - seen_.bytes) / syncs > kBytesPerSyncMax;
+  bool leaves_out(Logged logged) {
+    const uint64_t syncs = logged.syncs - judged_.syncs;
+    if (syncs != 0) {
+      syncs_are_large_ = (logged.bytes - judged_.bytes) / syncs > kBytesPerSyncMax;
+      judged_ = logged;
+    }
+    return syncs_are_large_;
   }
 
  private:
@@ -51,6 +55,8 @@ class ZeroPace {
   Logged seen_;
   uint64_t zeros_ = 0;
   bool log_moves_ = false;
+  Logged judged_;
+  bool syncs_are_large_ = false;
   int steps_ = 0;
 };
 

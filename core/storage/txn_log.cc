@@ -141,19 +141,20 @@ void TxnLog::encode(const Pending& p, const DataTree& tree, Bytes& out) {
 void TxnLog::write_batch(Disk& disk, const DataTree& tree, const Epochs& epochs, bool epochless) {
   const uint64_t at = end_;
   Flight flight;
-  buffer_.clear();
+  Bytes records;
+  records.reserve(std::min(size_ - end_, pending_bytes_ + pending_.size() * kRecordMoreBytes));
   size_t txns = 0;
   while (!pending_.empty() && fits(pending_.front()) && txns < pace_.txns_max &&
          (epochless || epochs.covers(pending_.front().zxid.epoch()))) {
     const Pending& p = pending_.front();
-    encode(p, tree, buffer_);
+    encode(p, tree, records);
     pending_bytes_ -= p.entry->size();
     flight.bytes += p.entry->size();
     pending_.pop_front();
     ++txns;
   }
-  CHECK(!buffer_.empty() && at + buffer_.size() == end_);
-  disk.world.write(file_, at, buffer_);
+  CHECK(!records.empty() && at + records.size() == end_);
+  disk.world.write_shared(file_, at, share(std::move(records)));
   flight.upto = {written_, file_id_, end_, written_crc_};
   flight.token = disk.token();
   disk.world.sync(file_, flight.token);

@@ -112,9 +112,8 @@ class TxnLog {
     bool synced = false;
   };
 
-  static uint64_t record_bytes(const Pending& p) {
-    return kRecordHeadBytes + p.entry->size() + kTrailerBytes + 1;
-  }
+  static constexpr uint64_t kRecordMoreBytes = kRecordHeadBytes + kTrailerBytes + 1;
+  static uint64_t record_bytes(const Pending& p) { return kRecordMoreBytes + p.entry->size(); }
   bool fits(const Pending& p) const;
   bool holds_back(Instant now);
   bool begin_file(Disk& disk);
@@ -154,7 +153,6 @@ class TxnLog {
   Instant flush_at_ = Instant::never();  // what waits for more txns is written then
   std::deque<Flight> flights_;
   uint64_t flight_bytes_ = 0;
-  Bytes buffer_;
 };
 
 }  // namespace vivarium

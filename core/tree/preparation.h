@@ -30,8 +30,8 @@ struct Preparation {
   const WriteRules& rules;
   size_t body_bytes_max = 0;
   bool in_multi = false;
-  TxnHeader header;  // its type is the body's
-  Bytes body;
+  TxnHeader header;  // its type is that of the body written last
+  Bytes entry;       // the header, and what there is of the body
   std::string notice;
 
   ErrorCode check_session() {
@@ -44,11 +44,13 @@ struct Preparation {
     return request.internal || may(op, *node.acl, request.auth, rules.acl);
   }
   NodeState look(std::string_view path) const { return pending.look(path, tree); }
-  // Encodes the body. MarshallingError, and no body, when it is too large.
+  // Encodes the body, or that of a multi's part. MarshallingError, and no body, when it is too
+  // large.
   ErrorCode write(TxnType type, const TxnBody& txn) {
-    encode_body(type, txn, body);
-    if (body.size() > body_bytes_max) {
-      body.clear();
+    const size_t at = entry.size();
+    encode_body(type, txn, entry);
+    if (entry.size() - at > body_bytes_max) {
+      entry.resize(at);
       return ErrorCode::MarshallingError;
     }
     header.type = type;

@@ -139,6 +139,7 @@ Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTr
               PendingChanges& pending, SessionTracker& sessions, const WriteRules& rules,
               std::string* notice) {
   constexpr size_t kAround = kTxnHeaderBytes + kTxnDigestBytes;
+  constexpr size_t kMoreThanAsked = 32;  // a body that is written is about as long as the request
   CHECK(rules.entry_bytes_max > kAround + sizeof(int32_t));  // an error txn always fits
   pending.begin(zxid, tree);
   const size_t body_bytes_max = rules.entry_bytes_max - kAround;
@@ -147,20 +148,21 @@ Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTr
   p.header.cxid = request.cxid;
   p.header.zxid = zxid;
   p.header.time = now;
+  p.entry.reserve(kAround + request.body.size() + kMoreThanAsked);
+  encode_txn_header(p.header, p.entry);
   const uint64_t digest_before = pending.digest();
   const ErrorCode error = prepare_body(p);
   if (error != ErrorCode::Ok) {
-    CHECK(pending.digest() == digest_before && p.body.empty());
+    CHECK(pending.digest() == digest_before && p.entry.size() == kTxnHeaderBytes);
     p.header.type = TxnType::Error;
-    encode_body(TxnType::Error, ErrorTxn{error}, p.body);
+    encode_body(TxnType::Error, ErrorTxn{error}, p.entry);
   }
   if (notice != nullptr) *notice = std::move(p.notice);
-  Bytes entry;
-  entry.reserve(kAround + p.body.size());
-  encode_txn_header(p.header, entry);
-  append_bytes(entry, p.body);
-  encode_digest({kDigestVersion, pending.digest()}, entry);
-  return entry;
+  patch_txn_type(p.header.type, p.entry);
+  encode_digest({kDigestVersion, pending.digest()}, p.entry);
+  // An entry lives long, and a large request may have become a small one.
+  if (p.entry.capacity() / 2 > p.entry.size()) p.entry.shrink_to_fit();
+  return std::move(p.entry);
 }
 
 }  // namespace vivarium

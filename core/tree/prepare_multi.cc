@@ -1,7 +1,3 @@
-#include <utility>
-#include <vector>
-
-#include "core/base/check.h"
 #include "core/tree/preparation.h"
 #include "core/wire/multi.h"
 
@@ -25,32 +21,28 @@ ErrorCode prepare_part(Preparation& p, const MultiOp& op) {
 ErrorCode prepare_multi(Preparation& p) {
   const auto ops = decode_multi_request(p.request.body, Op::Multi);
   if (!ops) return ErrorCode::MarshallingError;
-  std::vector<Bytes> bodies(ops->size());
-  MultiTxn multi;
-  multi.parts.resize(ops->size());
+  const size_t at = p.entry.size();
+  MultiTxnWriter multi(ops->size(), p.entry);
   p.pending.mark();
   p.in_multi = true;
   bool failed = false;
-  size_t bytes = sizeof(int32_t);
-  for (size_t i = 0; i < ops->size(); ++i) {
-    const ErrorCode error = failed ? ErrorCode::RuntimeInconsistency : prepare_part(p, (*ops)[i]);
+  for (const MultiOp& op : *ops) {
+    multi.begin_part();
+    const ErrorCode error = failed ? ErrorCode::RuntimeInconsistency : prepare_part(p, op);
     if (error != ErrorCode::Ok) {
       if (!failed) p.pending.roll_back();
       failed = true;
       p.header.type = TxnType::Error;
-      encode_body(TxnType::Error, ErrorTxn{error}, p.body);
+      encode_body(TxnType::Error, ErrorTxn{error}, p.entry);
     }
-    multi.parts[i].type = p.header.type;
-    bodies[i] = std::exchange(p.body, Bytes());
-    multi.parts[i].body = bodies[i];
-    bytes += 2 * sizeof(int32_t) + bodies[i].size();
-    if (bytes > p.body_bytes_max) {
+    multi.end_part(p.header.type);
+    if (p.entry.size() - at > p.body_bytes_max) {
       if (!failed) p.pending.roll_back();
+      p.entry.resize(at);
       return ErrorCode::MarshallingError;
     }
   }
-  const ErrorCode written = p.write(TxnType::Multi, multi);
-  CHECK(written == ErrorCode::Ok);
+  p.header.type = TxnType::Multi;
   return ErrorCode::Ok;
 }
 

@@ -182,13 +182,12 @@ void write_close_session(const CloseSessionTxn& txn, JuteWriter& out) {
   for (const std::string_view path : txn.paths) out.string(path);
 }
 
-void write_multi(const MultiTxn& txn, JuteWriter& out) {
-  CHECK(txn.parts.size() <= INT32_MAX);
-  out.i32(static_cast<int32_t>(txn.parts.size()));
+void write_multi(const MultiTxn& txn, Bytes& out) {
+  MultiTxnWriter writer(txn.parts.size(), out);
   for (const MultiTxn::Part& part : txn.parts) {
-    CHECK(may_be_part(part.type));
-    out.i32(static_cast<int32_t>(part.type));
-    out.buffer(part.body);
+    writer.begin_part();
+    append_bytes(out, part.body);
+    writer.end_part(part.type);
   }
 }
 
@@ -262,6 +261,11 @@ void encode_txn_header(const TxnHeader& header, Bytes& out) {
   CHECK(p == out.data() + out.size());
 }
 
+void patch_txn_type(TxnType type, Bytes& entry) {
+  CHECK(entry.size() >= kTxnHeaderBytes);
+  put_u32(entry.data() + kTxnHeaderBytes - 4, static_cast<uint32_t>(type));
+}
+
 void encode_body(TxnType type, const TxnBody& body, Bytes& out) {
   JuteWriter writer(out);
   switch (type) {
@@ -298,9 +302,28 @@ void encode_body(TxnType type, const TxnBody& body, Bytes& out) {
     case TxnType::Error:
       return writer.i32(static_cast<int32_t>(body_as<ErrorTxn>(body).error));
     case TxnType::Multi:
-      return write_multi(body_as<MultiTxn>(body), writer);
+      return write_multi(body_as<MultiTxn>(body), out);
   }
   CHECK(false);
+}
+
+MultiTxnWriter::MultiTxnWriter(size_t parts, Bytes& out) : out_(out) {
+  CHECK(parts <= INT32_MAX);
+  JuteWriter(out_).i32(static_cast<int32_t>(parts));
+}
+
+void MultiTxnWriter::begin_part() {
+  part_at_ = out_.size();
+  JuteWriter writer(out_);
+  writer.i32(0);  // its type
+  writer.i32(0);  // its length
+}
+
+void MultiTxnWriter::end_part(TxnType type) {
+  CHECK(may_be_part(type));
+  JuteWriter writer(out_);
+  writer.patch_i32(part_at_, static_cast<int32_t>(type));
+  writer.patch_i32(part_at_ + 4, static_cast<int32_t>(out_.size() - part_at_ - 8));
 }
 
 void encode_digest(const TxnDigest& digest, Bytes& out) {

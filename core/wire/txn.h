@@ -109,8 +109,24 @@ Result<Txn> decode_txn(ByteView entry);
 Result<TxnBody> decode_body(TxnType type, ByteView body);
 
 void encode_txn_header(const TxnHeader& header, Bytes& out);
+// For who knows the type only when the body is there: `entry` begins with an encoded header.
+void patch_txn_type(TxnType type, Bytes& entry);
 void encode_body(TxnType type, const TxnBody& body, Bytes& out);
 void encode_digest(const TxnDigest& digest, Bytes& out);
+
+// Writes the body of a MultiTxn of `parts` parts at the end of `out`: what is appended between
+// begin_part() and end_part() is a part's body.
+class MultiTxnWriter {
+ public:
+  MultiTxnWriter(size_t parts, Bytes& out);
+  void begin_part();
+  void end_part(TxnType type);
+
+ private:
+  Bytes& out_;
+  size_t part_at_ = 0;
+};
+
 Bytes encode_txn(const Txn& txn);
 
 }  // namespace vivarium

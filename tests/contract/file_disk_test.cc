@@ -384,6 +384,11 @@ TEST(FileDisk, AFailedSyncIsNeverRetried) {
   EXPECT_THAT(disk.fatal_line(), HasSubstr("Input/output error"));
 }
 
+void write_and_sync(FileDisk& disk, FileId file) {
+  disk.write(file, 0, as_bytes("x"));
+  disk.sync(file, 1);
+}
+
 // Each operation that a log, an epoch or a name depends on, made to fail: the process must end.
 TEST(FileDisk, EveryFailureOfAStopFileIsFatal) {
   struct Case {
@@ -393,8 +398,8 @@ TEST(FileDisk, EveryFailureOfAStopFileIsFatal) {
     std::function<void(FileDisk&, FileId)> provoke;
   };
   const std::vector<Case> cases{
-      {Call::Pwritev, EIO, "write of f", [](auto& d, FileId f) { d.write(f, 0, as_bytes("x")); }},
-      {Call::Pwritev, ENOSPC, "No space", [](auto& d, FileId f) { d.write(f, 0, as_bytes("x")); }},
+      {Call::Pwritev, EIO, "write of f", write_and_sync},
+      {Call::Pwritev, ENOSPC, "No space", write_and_sync},
       {Call::Fdatasync, ENOSPC, "fdatasync", [](auto& d, FileId f) { d.sync(f, 1); }},
       {Call::Ftruncate, EIO, "truncate", [](auto& d, FileId f) { d.truncate(f, 0); }},
       {Call::Fallocate, EIO, "preallocate", [](auto& d, FileId f) { d.preallocate(f, 0, 10); }},
@@ -709,6 +714,7 @@ TEST(FileDiskDeathTest, ALimitOnTheSizeOfFilesIsAFullDisk) {
     disk.settle([&] { return disk.has<Preallocated>(file); });
     if (std::get<Preallocated>(disk.events.back()).ok) _exit(7);
     disk.disk->write(file, 0, pattern(4 << 20, 1));
+    disk.disk->sync(file, 1);
     disk.settle([] { return false; });
   };
   EXPECT_EXIT(child(), testing::ExitedWithCode(1),

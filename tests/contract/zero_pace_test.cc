@@ -53,9 +53,10 @@ TEST(ZeroPace, LeavesOutWhatALogOfLargeSyncsWouldWriteTwice) {
   EXPECT_FALSE(pace.leaves_out({500, 100})) << "nothing is known yet";
   EXPECT_FALSE(pace.leaves_out({500 + kPiece, 100})) << "not one sync yet";
   EXPECT_FALSE(pace.leaves_out({500 + 10 * ZeroPace::kBytesPerSyncMax, 110}));
-  EXPECT_TRUE(pace.leaves_out({500 + 10 * ZeroPace::kBytesPerSyncMax + 10, 110}));
-  pace.wrote(kPiece, {500 + kPiece, 110});
-  EXPECT_FALSE(pace.leaves_out({510 + kPiece, 111})) << "what counts is since the last piece";
+  const uint64_t bytes = 500 + 20 * ZeroPace::kBytesPerSyncMax + 10;
+  EXPECT_TRUE(pace.leaves_out({bytes, 120})) << "what counts is since it was asked last";
+  EXPECT_TRUE(pace.leaves_out({bytes, 120})) << "nothing new is known";
+  EXPECT_FALSE(pace.leaves_out({bytes + 100, 121}));
 }
 
 }  // namespace

@@ -158,7 +158,7 @@ bool ElectionLinks::connected(ServerId member) const {
 
 bool ElectionLinks::gone(ServerId member) const {
   const Peer* peer = find(member);
-  return peer != nullptr && peer->gone;
+  return peer != nullptr && peer->gone_at != Instant::never();
 }
 
 // --- connections that this server opens
@@ -182,7 +182,9 @@ void ElectionLinks::attempt(Peer& peer, World& world) {
   peer.line.link = world.connect(peer.address);
   peer.state = State::Connecting;
   peer.called = false;
-  peer.gone = false;
+  if (peer.gone_at != Instant::never() && world.now() >= peer.gone_at + kFreshLink) {
+    peer.gone_at = Instant::never();
+  }
   peer.last_attempt = world.now();
   peer.due = world.now() + connect_wait_;
 }
@@ -261,6 +263,7 @@ bool ElectionLinks::on_up(LinkId link, World& world, std::vector<Arrival>& arriv
     return true;
   }
   peer->state = State::Up;
+  peer->gone_at = Instant::never();
   peer->unanswered = 0;
   peer->up_since = world.now();
   peer->due = Instant::never();
@@ -301,7 +304,7 @@ bool ElectionLinks::on_down(LinkId link, World& world, std::vector<Arrival>& arr
   }
   const bool steady = peer->state == State::Up && world.now() >= peer->up_since + kSteadyLink;
   if (steady) peer->pause = pause_min_;
-  peer->gone = true;
+  peer->gone_at = world.now();
   peer->state = State::None;
   peer->line = Line{};
   retry_later(*peer, world);
@@ -338,7 +341,7 @@ void ElectionLinks::on_stranger_bytes(size_t at, ByteView bytes, World& world,
 void ElectionLinks::identify(size_t at, ServerId id, World& world, std::vector<Arrival>& arrivals) {
   CHECK(!strangers_[at].identified && id != id_);
   Peer* peer = find(id);
-  if (peer != nullptr) peer->gone = false;
+  if (peer != nullptr) peer->gone_at = Instant::never();
   if (peer != nullptr && id < id_) {
     drop_stranger(at, true, world, arrivals);
     call_back(*peer, world);
@@ -444,7 +447,7 @@ void ElectionLinks::end_turn(World& world) {
   };
   for (Peer& peer : peers_) {
     if (peer.state != State::Up) continue;
-    if (!peer.line.frame.empty() && ++peer.unanswered > kUnansweredMax && wanted_) {
+    if (wanted_ && !peer.line.frame.empty() && ++peer.unanswered > kUnansweredMax) {
       hang_up(peer, world);
       retry_later(peer, world);
       continue;

@@ -60,8 +60,8 @@ class ElectionLinks {
   void end_turn(World& world);
 
   bool connected(ServerId member) const;
-  // No process answers there: the last connection was refused, or has ended, and none is being
-  // tried.
+  // No process answers there: the last connection was refused or has ended, and nothing has come
+  // since. What was seen long ago is forgotten with the next attempt.
   bool gone(ServerId member) const;
 
  private:
@@ -79,10 +79,10 @@ class ElectionLinks {
     bool voter = false;
     State state = State::None;
     Line line;
-    bool called = false;      // it asked to be called back
-    bool gone = false;        // the last connection was refused or has ended
-    Instant up_since;         // State::Up
-    uint32_t unanswered = 0;  // messages sent since anything came
+    bool called = false;                 // it asked to be called back
+    Instant gone_at = Instant::never();  // the last connection was refused, or ended
+    Instant up_since;                    // State::Up
+    uint32_t unanswered = 0;             // messages sent since anything came
     Instant last_attempt{INT64_MIN / 2};
     Instant due = Instant::never();  // None: next attempt; Connecting: give up
     Duration pause;                  // before the next attempt but one

@@ -369,6 +369,18 @@ TEST_F(ElectionLinksTest, ALinkOnWhichNobodyEverAnswersIsMadeAnew) {
   EXPECT_TRUE(link_to("n1").valid()) << "tried again";
 }
 
+// What is said by one who does not look asks for no answer.
+TEST_F(ElectionLinksTest, OnlyWordsOfALookAreWaitedForAnAnswerTo) {
+  links.want_voters(true, world);
+  const LinkId link = link_to("n1");
+  step(LinkUp{link});
+  links.want_voters(false, world);
+  for (int i = 0; i < 6; ++i) send(1, frame_of(40, 1));
+  links.want_voters(true, world);
+  send(1, frame_of(40, 1));
+  EXPECT_TRUE(world.links.at(link).open);
+}
+
 TEST_F(ElectionLinksTest, ABlackHoleIsGivenUpAndTriedAgainAndStopsNobodyElse) {
   links.want_voters(true, world);
   const LinkId hole = link_to("n1");
@@ -395,6 +407,33 @@ TEST_F(ElectionLinksTest, RetriesAfterPausesThatGrowToALimit) {
     pass(1);
     EXPECT_TRUE(link_to("n1").valid()) << pause;
   }
+}
+
+// A process that dies may take one more call before its door is shut, and never calls back.
+TEST_F(ElectionLinksTest, WhoTookACallAndSaidNothingIsStillGone) {
+  const LinkId called = accept();
+  bytes(called, hello_of(5));
+  EXPECT_FALSE(links.gone(ServerId{5}));
+  step(LinkDown{called});
+  EXPECT_TRUE(links.gone(ServerId{5}));
+  links.want_voters(true, world);
+  step(LinkUp{link_to("n5")});
+  EXPECT_TRUE(links.gone(ServerId{5}));
+  bytes(accept(), hello_of(5));
+  EXPECT_FALSE(links.gone(ServerId{5})) << "it lives";
+}
+
+TEST_F(ElectionLinksTest, ThatSomebodyWasGoneIsForgottenAfterASecond) {
+  links.want_voters(true, world);
+  step(LinkDown{link_to("n5")});
+  pass(200);
+  EXPECT_TRUE(links.gone(ServerId{5}));
+  step(LinkUp{link_to("n5")});
+  pass(400);
+  EXPECT_TRUE(links.gone(ServerId{5}));
+  step(LinkUp{link_to("n5")});
+  pass(800);
+  EXPECT_FALSE(links.gone(ServerId{5})) << "three calls were taken";
 }
 
 TEST_F(ElectionLinksTest, WithoutALookNothingIsTriedAgain) {

@@ -70,6 +70,11 @@ Election::Election(const Config& config)
 
 // --- the election
 
+void Election::leave_silent(ServerId leader) {
+  CHECK(leader != id_);
+  silent_.insert(leader);
+}
+
 void Election::look(const SelfVote& self, World& world) {
   CHECK(self.standing != Standing::Voter || speaks(id_));
   CHECK(self.standing != Standing::Blank || (self.last_zxid == Zxid{} && self.current_epoch == 0));
@@ -116,6 +121,7 @@ Vote Election::initial_vote() const {
 void Election::on_voter(ServerId from, const Word& word, World& world) {
   CHECK(speaks(from) && from != id_);
   heard_[from] = word;
+  silent_.erase(from);
   if (!begun_) return;
   if (!looking()) {
     if (!is_looking(word)) {
@@ -205,12 +211,12 @@ bool Election::joins(const Words& words, const Word& word) const {
 }
 
 // Nobody is left whose vote could still change the outcome: each voter has voted as this server
-// does, or does not answer (docs/decisions.md, 90).
+// does, or does not answer, or was left because it is silent (docs/decisions.md, 90).
 bool Election::all_have_voted(const Word& own) const {
   const auto counted = [&](ServerId id) {
     const auto it = received_.find(id);
     if (it != received_.end()) return same_vote(it->second, own);
-    return id == id_ || links_.gone(id);
+    return id == id_ || links_.gone(id) || silent_.count(id) != 0;
   };
   return std::all_of(quorum_.voters().begin(), quorum_.voters().end(), counted) &&
          std::all_of(hinted_.begin(), hinted_.end(), counted);
@@ -315,6 +321,7 @@ void Election::configure(const Configs& configs, Standing standing, World& world
   }
   std::erase_if(heard_, [&](const auto& entry) { return !speaks(entry.first); });
   std::erase_if(heard_looking_, [&](ServerId id) { return !speaks(id); });
+  std::erase_if(silent_, [&](ServerId id) { return !speaks(id); });
   const auto is_member = [&](ServerId id) { return configs.find(id) != nullptr; };
   std::erase_if(observers_, [&](const auto& entry) { return !is_member(entry.first); });
   std::erase_if(to_tell_, [&](ServerId id) { return !is_member(id); });

@@ -50,6 +50,9 @@ class Election {
   Election() = default;
   explicit Election(const Config& config);
 
+  // This server has left a leader of whom it heard nothing any more: his vote is not waited for
+  // until he says something.
+  void leave_silent(ServerId leader);
   // Starts a new round from the self vote; forgets the last decision.
   void look(const SelfVote& self, World& world);
   // After a decision: the state to advertise, and (once established) the one canonical vote of the
@@ -175,6 +178,7 @@ class Election {
   Words established_;  // FOLLOWING and LEADING of any round, heard while looking
   Words heard_;        // of this life
   std::set<ServerId> heard_looking_;
+  std::set<ServerId> silent_;  // left as such, and not heard since
   std::map<ServerId, Listener> observers_;
   std::map<LinkId, Listener> strangers_;
 

@@ -150,6 +150,7 @@ void Learner::on_deadline(Parts& parts) {
     read_deadline_ = patience(parts);
     return;
   }
+  left_silent_ = true;
   over("the leader is silent");
 }
 

@@ -49,6 +49,8 @@ class Learner {
 
   // Why this role is over, empty while it is not. Zab then changes the role.
   const std::string& over() const { return over_; }
+  // It is over because the leader said nothing for syncLimit, or for initLimit before UPTODATE.
+  bool left_silent() const { return left_silent_; }
   const Address& leader_address() const { return address_; }
   // The last try ended because TRUNC could not be carried out here: the next one must ask for a
   // SNAP.
@@ -155,6 +157,7 @@ class Learner {
   Instant retry_at_ = Instant::never();
   Instant read_deadline_;
   std::string over_;
+  bool left_silent_ = false;
   bool needs_snap_ = false;
 
   Epoch epoch_ = 0;

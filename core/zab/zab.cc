@@ -223,6 +223,7 @@ void Zab::look(std::string_view why, Parts& parts) {
     } else if (standing_ == Standing::Voter || learner->synced()) {
       force_snap_ = false;  // a voter must make its claim, or it cannot be counted
     }
+    if (learner->left_silent()) election_.leave_silent(learner->leader());
     handed_to_ = learner->designated();
     failed_joins_ = learner->synced() ? 0 : failed_joins_ + 1;
     if (failed_joins_ > 1) {

@@ -286,6 +286,28 @@ TEST(Leadership, IsLostAndTakenOverWithoutAnyRestart) {
   });
 }
 
+// Those who leave a leader because he is silent do not wait for his vote.
+TEST(Leadership, OfASilentLeaderIsDecidedAnewWithoutTheFinalizeWait) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    const ServerIndex old = *s.leader();
+    const ServerIndex one = s.follower(0);
+    const ServerIndex two = s.follower(1);
+    const auto both = [&](std::string_view said, size_t times) {
+      return s.until([&] { return s.logged(one, said) >= times && s.logged(two, said) >= times; });
+    };
+    const size_t decided = s.logged(one, "decided, round");
+    ASSERT_EQ(s.logged(two, "decided, round"), decided);
+    s.isolate(old);
+    ASSERT_TRUE(both("the leader is silent", 1));
+    const SimTime since = s.sim().now();
+    ASSERT_TRUE(both("decided, round", decided + 1));
+    const Duration wait = milliseconds(s.cluster().profile().config.finalize_wait_ms);
+    EXPECT_LT(s.sim().now().ns - since.ns, wait.ns);
+  });
+}
+
 TEST(Leadership, OfAStuckDiskEnds) {
   Scenario s;
   play(s, [&] {

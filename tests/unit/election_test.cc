@@ -601,6 +601,29 @@ TEST_F(ElectionTest, WhatPeersRememberIsTold) {
   EXPECT_EQ(told->upto, Zxid(3, 8));
 }
 
+// The vote of a leader that was left as silent need not be waited for, until he says something.
+TEST_F(ElectionTest, ASilentLeaderIsNotWaitedFor) {
+  for (const bool says_something : {false, true}) {
+    ElectionHub three({1, 2, 3}, {});
+    three.script(2);
+    three.script(3);
+    three.start(1);
+    three.election(1).leave_silent(ServerId{3});
+    three.look(1, voter(Zxid(1, 5), 1));
+    three.deliver_all();
+    if (says_something) {
+      three.say(3, 1, {PeerState::Leading, ServerId{3}, 0, 1, 1, 2, {}, {}});
+      three.deliver_all();
+    }
+    three.say(2, 1, looking(2, Zxid(1, 6), 1, 1));
+    three.deliver_all();
+    three.run(1);
+    EXPECT_EQ(three.election(1).decided().has_value(), !says_something);
+    three.run(200);
+    EXPECT_EQ(three.election(1).decided(), ServerId{2});
+  }
+}
+
 // --- random schedules
 
 struct Elections {

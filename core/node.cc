@@ -33,6 +33,7 @@ class Node::Wiring final : public ZabUser, public Replication {
 
   // --- Replication
   bool serving() const override { return node_.zab_.serving(); }
+  Instant may_serve_until() const override { return node_.zab_.may_serve_until(); }
   void submit(const WriteRequest& request) override {
     asked_ = true;
     node_.zab_.submit(request, zab_parts_);
@@ -42,6 +43,7 @@ class Node::Wiring final : public ZabUser, public Replication {
     node_.zab_.sync(session, cxid, ticket, zab_parts_);
   }
   void revalidate(SessionId session, int32_t timeout_ms) override {
+    asked_ = true;
     node_.zab_.revalidate(session, timeout_ms, zab_parts_);
   }
   bool touch(SessionId session, int32_t timeout_ms) override {

@@ -22,7 +22,8 @@ bool Admin::step(const Event& event, AdminParts& parts) {
     if (asked_and_gone) return true;
   }
   if (const auto* accepted = std::get_if<LinkAccepted>(&event)) {
-    if (accepted->door != Door::Client || serving(parts)) return false;
+    const bool may_wait = parts.world.now() < parts.zab.may_serve_until();
+    if (accepted->door != Door::Client || serving(parts) || may_wait) return false;
     words_.accept(*accepted, parts);
     return true;
   }

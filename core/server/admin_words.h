@@ -1,7 +1,7 @@
 // AdminWords: four-letter words on the client door (client-protocol section 14): the first four
 // bytes of a connection that are one of them make it an operator's, who gets one answer and the
-// end. While no clients are served every connection is taken for an operator's, because a server
-// that cannot serve must still say so.
+// end. While no clients are served, and none are let in to wait for it, every connection is taken
+// for an operator's, because a server that cannot serve must still say so.
 //
 // Bounds: a few askers at a time, of whom a silent one makes room for a new one; a long answer goes
 // out in portions (listing.h), one a turn, and waits for a reader that is slow, but not for ever.

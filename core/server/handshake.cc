@@ -52,6 +52,36 @@ void Server::connect(ClientConnection& connection, ByteView frame, ServerParts& 
   }
 }
 
+// Nobody is served: the client waits for the end of an election that has just begun, but not for
+// longer than a third of the timeout that it knows of, after which it would try another server.
+// False: it has to do so now.
+bool Server::waits_for_service(ClientConnection& connection, ByteView frame, ServerParts& parts) {
+  const Instant now = parts.world.now();
+  const Instant until = parts.replication.may_serve_until();
+  const auto request = decode_connect_request(frame);
+  if (!request) {
+    parts.world.count("bad_frames", 1);
+    close(connection, End::Drain, parts);
+    return false;
+  }
+  if (now >= until) {
+    parts.world.count("cnxn_closed_without_zk_server_running", 1);
+    close(connection, End::Abort, parts);
+    return false;
+  }
+  const int32_t timeout_ms =
+      std::clamp(request->timeout_ms, 0, negotiated_timeout(request->timeout_ms, parts.config));
+  set_handshake_deadline(connection, std::min({connection.handshake_deadline, until,
+                                               now + milliseconds(timeout_ms / 3)}));
+  return true;
+}
+
+void Server::set_handshake_deadline(ClientConnection& connection, Instant at) {
+  handshakes_.erase({connection.handshake_deadline, connection.link});
+  connection.handshake_deadline = at;
+  handshakes_.emplace(at, connection.link);
+}
+
 // As many connects as the operator wants in a time; whoever is one too many comes again.
 bool Server::admit(const ConnectRequest& request, ServerParts& parts) {
   const ThrottleConfig& config = parts.config.connection_throttle;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "core/base/ids.h"
+#include "core/base/time.h"
 #include "core/tree/prepare.h"
 
 namespace vivarium {
@@ -16,6 +17,9 @@ class Replication {
 
   // Clients may be served. Everything below is called only while it holds.
   virtual bool serving() const = 0;
+  // Asked while it does not hold: until then clients may wait for it, since an election has just
+  // begun. In the past: nobody waits.
+  virtual Instant may_serve_until() const = 0;
   // Each submitted write comes back through Server::applied(), as its txn or as an error txn, in
   // the order of submission, unless serving_stopped() comes first.
   virtual void submit(const WriteRequest& request) = 0;

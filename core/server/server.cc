@@ -20,6 +20,8 @@ constexpr size_t kRequestHeaderBytes = 8;
 
 // All that a connection without a session may send and this server holds (DESIGN section 9).
 constexpr uint64_t kHandshakeBytesMax = 1024;
+// As many are closed, or let in after an election, in a turn as nobody notices.
+constexpr size_t kConnectionsPerTurn = 256;
 // Bytes that may be on their way to a connection with a session.
 constexpr uint64_t kCreditWindow = 64 << 10;
 // Requests of one connection that wait for their turn, and the bytes of their bodies.
@@ -96,15 +98,15 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
       parts.config.connections_max != 0 && connection_count_ >= parts.config.connections_max;
   const bool address_full = parts.config.connections_per_address_max != 0 &&
                             of_address >= parts.config.connections_per_address_max;
-  const bool serving = open(parts);
-  if (!serving || full || address_full) {
+  const bool lets_in = open(parts) || parts.world.now() < parts.replication.may_serve_until();
+  if (!lets_in || full || address_full) {
     parts.world.count("connection_rejected", 1);
     parts.world.close(event.link, false);
-    if (serving && full) {
+    if (lets_in && full) {
       tell_of_refusal(fmt::format("connection from {} refused: there are {} (maxCnxns)", address,
                                   connection_count_),
                       parts);
-    } else if (serving) {
+    } else if (lets_in) {
       tell_of_refusal(fmt::format("connection from {} refused: it has {} (maxClientCnxns)", address,
                                   of_address),
                       parts);
@@ -120,11 +122,10 @@ void Server::accept(const LinkAccepted& event, ServerParts& parts) {
   connection.stats.established = parts.world.wall_now();
   connection.ids.push_back(AuthId{"ip", address});
   add_certificate(event.certificate_subject, parts.config, connection.ids);
-  connection.handshake_deadline =
-      parts.world.now() + milliseconds(parts.config.handshake_deadline_ms);
+  set_handshake_deadline(connection,
+                         parts.world.now() + milliseconds(parts.config.handshake_deadline_ms));
   connection.credit = kHandshakeBytesMax;
   parts.world.give_credit(event.link, connection.credit);
-  handshakes_.emplace(connection.handshake_deadline, connection.link);
   ++per_address_[address];
   ++connection_count_;
 }
@@ -219,6 +220,7 @@ void Server::hand_over_word(ClientConnection& connection, uint32_t word) {
 // False: the frame has to wait.
 bool Server::take_frame(ClientConnection& connection, ByteView frame, ServerParts& parts) {
   if (connection.phase == Phase::Handshake) {
+    if (!open(parts)) return !waits_for_service(connection, frame, parts);
     if (must_line_up(parts)) return false;
     ++connection.stats.received;
     ++stats_.received;
@@ -338,12 +340,18 @@ void Server::mark_dirty(ClientConnection& connection) {
 // Those that have to wait again go to the end of the line.
 void Server::resume_stalled(ServerParts& parts) {
   lined_up_ = false;
-  if (stalled_.empty()) return;
+  if (stalled_.empty() || !open(parts)) return;
   std::vector<LinkId> waiting;
   waiting.swap(stalled_);
+  size_t newcomers = 0;
   for (const LinkId link : waiting) {
     ClientConnection* connection = find(link);
     if (connection == nullptr) continue;
+    if (connection->phase == Phase::Handshake && ++newcomers > kConnectionsPerTurn) {
+      stalled_.push_back(link);
+      retry_ = parts.world.now();
+      continue;
+    }
     connection->stalled = false;
     mark_dirty(*connection);
     advance(*connection, parts);
@@ -363,10 +371,8 @@ size_t Server::shed(uint32_t percent, World& world) {
   return shed_.size() - before;
 }
 
-// As many in a turn as nobody notices.
 void Server::shed_some(ServerParts& parts) {
-  constexpr size_t kPerTurn = 256;
-  for (size_t i = 0; i < kPerTurn && !shed_.empty(); ++i) {
+  for (size_t i = 0; i < kConnectionsPerTurn && !shed_.empty(); ++i) {
     ClientConnection* connection = find(shed_.back());
     shed_.pop_back();
     if (connection == nullptr) continue;
@@ -501,7 +507,14 @@ void Server::tell_of_refusal(std::string_view line, ServerParts& parts) {
 void Server::serving_started(ServerParts& parts) { begin_serving(parts); }
 
 void Server::begin_serving(ServerParts& parts) {
-  CHECK(connection_count_ == 0 && large_bytes_ == 0);
+  CHECK(sessions_.empty() && large_bytes_ == 0);
+  // Those who are here have waited for this.
+  for (ClientConnection& connection : connections_) {
+    if (!connection.link.valid()) continue;
+    CHECK(connection.phase == Phase::Handshake);
+    set_handshake_deadline(connection,
+                           parts.world.now() + milliseconds(parts.config.handshake_deadline_ms));
+  }
   session_ids_.start(parts.config.id, parts.world.wall_now(), parts.tree.sessions(),
                      parts.world.random());
   throttle_.start(parts.config.connection_throttle, parts.world.now());
@@ -544,7 +557,11 @@ void Server::on_deadline(ServerParts& parts) {
   while (!handshakes_.empty() && handshakes_.begin()->first <= now) {
     ClientConnection* connection = find(handshakes_.begin()->second);
     CHECK(connection != nullptr);
-    parts.world.count("sessionless_connections_expired", 1);
+    if (open(parts)) {
+      parts.world.count("sessionless_connections_expired", 1);
+    } else {
+      parts.world.count("cnxn_closed_without_zk_server_running", 1);
+    }
     close(*connection, End::Abort, parts);
   }
 }

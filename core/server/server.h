@@ -160,6 +160,8 @@ class Server {
 
   // handshake.cc
   void connect(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  bool waits_for_service(ClientConnection& connection, ByteView frame, ServerParts& parts);
+  void set_handshake_deadline(ClientConnection& connection, Instant at);
   bool admit(const ConnectRequest& request, ServerParts& parts);
   void create_session(ClientConnection& connection, ServerParts& parts);
   void reattach(ClientConnection& connection, const ConnectRequest& request, ServerParts& parts);

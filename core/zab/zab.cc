@@ -11,11 +11,16 @@ namespace {
 constexpr Duration kJoinPauseMin = milliseconds(10);
 constexpr uint32_t kJoinPausesDoubled = 6;
 constexpr Duration kWaitingLineEvery = milliseconds(10'000);
+// How long after the loss of a leader clients are let in to wait for the next one: about two
+// elections of those that have to wait for a voter (finalizeWait).
+constexpr Duration kClientsWait = milliseconds(500);
 
 }  // namespace
 
 Zab::Zab(const Config& config)
-    : election_(config), serves_when_leading_(config.leader_serves || config.standalone()) {
+    : election_(config),
+      serves_when_leading_(config.leader_serves || config.standalone()),
+      serves_clients_(!config.shadow) {
   if (const Member* own = config.find(config.id)) own_ = *own;
 }
 
@@ -488,6 +493,13 @@ bool Zab::serving() const {
     return leader->established() && leader->over().empty() && serves_when_leading_;
   }
   return false;
+}
+
+Instant Zab::may_serve_until() const {
+  const bool had_leader = known_committed_ != Zxid{};  // in this life: no start is an election
+  const bool elects = unavailable_since_ != Instant::never() && had_leader;
+  return elects && !stopping_ && serves_clients_ ? unavailable_since_ + kClientsWait
+                                                 : Instant{INT64_MIN / 2};
 }
 
 bool Zab::delivers() const {

@@ -47,6 +47,9 @@ class Zab {
 
   // --- for the server above; only while serving().
   bool serving() const;
+  // Not serving: until then it may serve, because it lost its leader not long ago and elections are
+  // quick. In the past: nobody need wait for it.
+  Instant may_serve_until() const;
   // Submits a client's write; its txn comes back through ZabUser::applied() in the order of
   // submission, never within this call.
   void submit(const WriteRequest& request, Parts& parts);
@@ -119,6 +122,7 @@ class Zab {
   Role role_;
   Election election_;
   bool serves_when_leading_ = true;  // clients
+  bool serves_clients_ = true;       // no shadow
   std::optional<Member> own_;        // as it is reached in this life
   uint64_t configs_seen_ = 0;        // Configs::changes() that have been followed
   // Who leads next, as the last leader has said: no election is needed.

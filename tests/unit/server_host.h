@@ -135,6 +135,7 @@ class ServerHost final : public Replication {
 
   // --- Replication
   bool serving() const override { return is_serving; }
+  Instant may_serve_until() const override { return may_serve; }
   void submit(const WriteRequest& request) override {
     CHECK(is_serving);
     last_was_local = request.local;
@@ -312,6 +313,7 @@ class ServerHost final : public Replication {
   DataTree tree;
   Server server;
   bool is_serving = false;
+  Instant may_serve{INT64_MIN / 2};  // until then, while it is not serving
   bool is_congested = false;
   bool commits_by_itself = true;
   // Syncs and revalidations call back within the call, as on a leader.

@@ -261,6 +261,102 @@ TEST(ServerSession, ServingMayStopWithinTheCall) {
   EXPECT_EQ(host.server.requests_in_flight(), 0U);
 }
 
+TEST(ServerSession, WhoComesDuringAnElectionWaitsForItsEnd) {
+  ServerHost host;
+  host.stop_serving();
+  host.may_serve = host.world.now() + milliseconds(500);
+  const LinkId early = host.open();
+  host.send_frame(early, connect_request({}));
+  host.settle();
+  const LinkId silent = host.open();
+  host.let_pass(400);
+  EXPECT_TRUE(host.received(early).empty());
+  EXPECT_EQ(host.end_of(early), LinkEnd::Open);
+  host.commits_by_itself = false;
+  host.start_serving();
+  host.settle();
+  host.let_pass(200);
+  host.commits_by_itself = true;
+  host.settle();
+  EXPECT_EQ(host.received(early).size(), 1U) << "its session is there, and no time was too short";
+  join(host, silent);
+}
+
+TEST(ServerSession, NobodyWaitsForAnElectionThatTakesLong) {
+  ServerHost host;
+  host.stop_serving();
+  host.may_serve = host.world.now() + milliseconds(500);
+  const LinkId early = host.open();
+  host.send_frame(early, connect_request({}));
+  host.settle();
+  const LinkId silent = host.open();
+  host.let_pass(500);
+  EXPECT_NE(host.end_of(early), LinkEnd::Open) << "it has to find another server";
+  EXPECT_EQ(host.end_of(silent), LinkEnd::Open) << "it may be an operator";
+  host.send_frame(silent, connect_request({}));
+  host.settle();
+  EXPECT_NE(host.end_of(silent), LinkEnd::Open);
+  EXPECT_NE(host.end_of(host.open()), LinkEnd::Open);
+  EXPECT_EQ(host.world.counts_["cnxn_closed_without_zk_server_running"], 2);
+}
+
+// A client gives each of three servers a third of its timeout.
+TEST(ServerSession, NobodyWaitsForAnElectionLongerThanAThirdOfItsTimeout) {
+  for (const int32_t timeout_ms : {0, 900, -1}) {
+    ServerHost host;
+    host.stop_serving();
+    host.may_serve = host.world.now() + milliseconds(500);
+    const LinkId link = host.open();
+    host.send_frame(link, connect_request({}, timeout_ms));
+    host.settle();
+    const int64_t third = std::max(0, timeout_ms) / 3;
+    if (third > 0) {
+      host.let_pass(third - 1);
+      EXPECT_EQ(host.end_of(link), LinkEnd::Open) << timeout_ms;
+    }
+    host.let_pass(1);
+    EXPECT_NE(host.end_of(link), LinkEnd::Open) << timeout_ms;
+  }
+}
+
+TEST(ServerSession, ManyWhoHaveWaitedAreLetInOverSeveralTurns) {
+  Config config = ServerHost::default_config();
+  config.connections_per_address_max = 0;
+  ServerHost host(config);
+  host.stop_serving();
+  host.may_serve = host.world.now() + milliseconds(500);
+  for (int i = 0; i < 1000; ++i) host.send_frame(host.open(), connect_request({}));
+  host.commits_by_itself = false;
+  host.start_serving();
+  host.settle();
+  EXPECT_EQ(host.proposed_count(), 256U);
+  EXPECT_EQ(host.server.deadline(), host.world.now()) << "another turn is due";
+  host.settle();
+  EXPECT_EQ(host.proposed_count(), 512U);
+  host.settle();
+  host.settle();
+  EXPECT_EQ(host.proposed_count(), 1000U);
+}
+
+TEST(ServerSession, WhoWaitsForAnElectionHoldsLittleAndIsCounted) {
+  Config config = ServerHost::default_config();
+  config.connections_per_address_max = 2;
+  ServerHost host(config);
+  host.stop_serving();
+  host.may_serve = host.world.now() + milliseconds(500);
+  const LinkId first = host.open();
+  const LinkId word = host.open();
+  EXPECT_NE(host.end_of(host.open()), LinkEnd::Open);
+  host.send_frame(first, connect_request({}));
+  host.send(first, Bytes(4096, 0xff));
+  host.settle();
+  EXPECT_LE(host.world.links_.at(first).credit_given, 1024U);
+  host.closes_words = true;
+  host.send(word, Bytes{'r', 'u', 'o', 'k'});
+  host.settle();
+  EXPECT_NE(host.end_of(word), LinkEnd::Open) << "an operator is answered meanwhile";
+}
+
 TEST(ServerSession, NothingIsReadBehindARequestThatEndsTheConnection) {
   ServerHost host;
   for (const Bytes& last : {close_session(1), request(1, static_cast<Op>(999))}) {

@@ -159,12 +159,15 @@ bool EpollLoop::turn(int wait_ms) {
   delivered_ = 0;
   if (started_) {
     poll(wait_ms);
+    turn_began_ = Instant{clock_ns(CLOCK_MONOTONIC)};
     deliver_all();
   } else {
     started_ = true;
+    turn_began_ = Instant{clock_ns(CLOCK_MONOTONIC)};
     step(Started{});
   }
   end_turn();
+  note_turn();
   return !ended_;
 }
 
@@ -201,6 +204,14 @@ void EpollLoop::note_step() {
   if (took <= longest_step_) return;
   longest_step_ = took;
   metrics_.gauge("longest_step_us", took.ns / 1000);
+}
+
+// One step for all that was ready, and what was sent behind it.
+void EpollLoop::note_turn() {
+  const Duration took = Instant{clock_ns(CLOCK_MONOTONIC)} - turn_began_;
+  if (took <= longest_turn_) return;
+  longest_turn_ = took;
+  metrics_.gauge("longest_turn_us", took.ns / 1000);
 }
 
 void EpollLoop::read_clocks() {

@@ -106,6 +106,7 @@ class EpollLoop final : public World {
   void reset_metrics() override {
     metrics_.reset();
     longest_step_ = Duration();
+    longest_turn_ = Duration();
   }
   void audit(std::string_view line) override;
   void set_log_level(LogLevel least) override { log_least_ = least; }
@@ -129,6 +130,7 @@ class EpollLoop final : public World {
   void take_tls_news();
   void note_strangers();
   void note_step();
+  void note_turn();
 
   LoopOptions options_;
   std::unique_ptr<FileDisk> disk_;
@@ -139,6 +141,8 @@ class EpollLoop final : public World {
   std::unique_ptr<TlsReloader> tls_reloader_;
   int64_t strangers_ = 0;  // as the metric has it
   Duration longest_step_;  // the same
+  Duration longest_turn_;
+  Instant turn_began_{};
   FileDisk::Deliver deliver_;
   Instant now_{};
   WallTime wall_now_{};

@@ -274,7 +274,7 @@ TEST(EpollLoop, MetricsAddUpOrReplace) {
   EXPECT_EQ(metrics.gauges().at("sessions"), 4);
 }
 
-TEST(EpollLoop, TheLongestStepIsAMetric) {
+TEST(EpollLoop, TheLongestStepAndTurnAreMetrics) {
   const TemporaryDirectory directory;
   const auto loop = loop_at(directory.path(), LoopOptions(), [](const Event& event, World&) {
     if (!std::holds_alternative<Started>(event)) return;
@@ -283,6 +283,8 @@ TEST(EpollLoop, TheLongestStepIsAMetric) {
   });
   loop->turn(0);
   EXPECT_GE(loop->metrics()->gauges().at("longest_step_us"), 20'000);
+  EXPECT_GE(loop->metrics()->gauges().at("longest_turn_us"),
+            loop->metrics()->gauges().at("longest_step_us"));
 }
 
 // The exit status of a process whose loop stops when it is asked to.

@@ -89,6 +89,7 @@ struct ClientConnection {
   bool stalled = false;                      // in Server::stalled_
   Instant in_line_since = Instant::never();  // its first request waits for the pipeline
   bool dirty = false;                        // in Server::dirty_
+  bool told = false;                         // in Server::told_
 };
 
 }  // namespace vivarium

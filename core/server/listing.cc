@@ -353,7 +353,13 @@ bool Listing::write_by_session(const AdminParts& parts, std::string& out) {
     }
     at_ = *watcher;
     const ClientConnection* connection = parts.server.connection_of(link_of(at_));
-    const SessionId session = connection == nullptr ? SessionId() : connection->session;
+    if (connection == nullptr) {  // gone, but for its watches
+      close_group();
+      ++at_;
+      --left;
+      continue;
+    }
+    const SessionId session = connection->session;
     watches.list_paths(at_, within_, left, paths);
     if (!paths.empty()) {
       open_group(fmt::format("0x{:x}", hex(session)), std::to_string(session.value), out);
@@ -391,11 +397,11 @@ bool Listing::write_by_path(const AdminParts& parts, std::string& out) {
     if (!watchers.empty()) open_group(watches.path_text(path), watches.path_text(path), out);
     for (const WatcherId watcher : watchers) {
       const ClientConnection* connection = parts.server.connection_of(link_of(watcher));
-      const SessionId session = connection == nullptr ? SessionId() : connection->session;
+      if (connection == nullptr) continue;  // gone, but for its watches
       if (in_json_) {
-        json_.number(session.value);
+        json_.number(connection->session.value);
       } else {
-        put(out, "\t0x{:x}\n", hex(session));
+        put(out, "\t0x{:x}\n", hex(connection->session));
       }
     }
     within_ += watchers.size();

@@ -33,6 +33,11 @@ constexpr uint64_t kOutputPause = 1 << 20;
 // When to look again at a client that got more than that in one turn.
 constexpr Duration kRetryAfter = milliseconds(1);
 constexpr Duration kBetweenRefusalLines = milliseconds(1000);
+// Of the many that are told the same, so many are sent it in half a turn.
+constexpr size_t kToldAtOnceMax = 64;
+// Watches of a connection that is gone: at once, and in each half of a turn behind that.
+constexpr size_t kWatchesForgottenWithIt = 64;
+constexpr size_t kWatchesForgottenAtOnceMax = 1024;
 
 int32_t frame_bytes_max(const ClientConnection& connection, const Config& config) {
   const uint64_t limit = connection.phase == Phase::Handshake
@@ -337,6 +342,14 @@ void Server::mark_dirty(ClientConnection& connection) {
   dirty_.push_back(connection.link);
 }
 
+// Sends its output with that of the many others who are told the same. What it is answered
+// meanwhile takes the event along.
+void Server::mark_told(ClientConnection& connection) {
+  if (connection.told) return;
+  connection.told = true;
+  told_.push_back(connection.link);
+}
+
 // Those that have to wait again go to the end of the line.
 void Server::resume_stalled(ServerParts& parts) {
   lined_up_ = false;
@@ -384,8 +397,15 @@ void Server::shed_some(ServerParts& parts) {
 
 void Server::end_turn(ServerParts& parts) {
   if (!shed_.empty()) shed_some(parts);
+  if (!leaving_.empty()) forget_some_watches(parts);
   resume_stalled(parts);
-  if (dirty_.empty()) return;
+  if (dirty_.empty() && told_.empty()) return;
+  flush_dirty(parts);
+  if (!told_.empty()) flush_some_told(parts);
+  if (unsent_ > parts.config.unsent_bytes_max) drop_slowest(parts);
+}
+
+void Server::flush_dirty(ServerParts& parts) {
   for (size_t i = 0; i < dirty_.size(); ++i) {
     const LinkId link = dirty_[i];
     ClientConnection* connection = find(link);
@@ -398,7 +418,23 @@ void Server::end_turn(ServerParts& parts) {
     if (output_full(*connection, parts)) retry_ = parts.world.now() + kRetryAfter;
   }
   dirty_.clear();
-  if (unsent_ > parts.config.unsent_bytes_max) drop_slowest(parts);
+}
+
+// To send costs several microseconds, and whoever asks for something waits while all are told.
+void Server::flush_some_told(ServerParts& parts) {
+  for (size_t i = 0; i < kToldAtOnceMax && !told_.empty(); ++i) {
+    ClientConnection* connection = find(told_.front());
+    told_.pop_front();
+    if (connection == nullptr) continue;
+    connection->told = false;
+    if (!connection->output.empty()) flush(*connection, parts);
+  }
+  if (!told_.empty()) retry_ = std::min(retry_, parts.world.now());
+}
+
+void Server::forget_some_watches(ServerParts& parts) {
+  if (watches_.remove_watcher(leaving_.front(), kWatchesForgottenAtOnceMax)) leaving_.pop_front();
+  if (!leaving_.empty()) retry_ = std::min(retry_, parts.world.now());
 }
 
 // Sends the turn's output and permits more input. A client that does not read costs itself only.
@@ -468,7 +504,8 @@ void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
 
 void Server::forget(ClientConnection& connection) {
   const LinkId link = connection.link;
-  watches_.remove_watcher(watcher_of(link));
+  const WatcherId watcher = watcher_of(link);
+  if (!watches_.remove_watcher(watcher, kWatchesForgottenWithIt)) leaving_.push_back(watcher);
   handshakes_.erase({connection.handshake_deadline, link});
   const auto of_address = per_address_.find(connection.address);
   CHECK(of_address != per_address_.end() && of_address->second > 0);
@@ -527,12 +564,15 @@ void Server::serving_stopped(ServerParts& parts) {
     if (connection.link.valid()) close(connection, End::Drain, parts);
   }
   CHECK(connection_count_ == 0 && per_address_.empty() && handshakes_.empty());
-  CHECK(watches_.count() == 0);
+  CHECK(watches_.count() == 0 || !leaving_.empty());
+  watches_ = WatchTable();
+  leaving_.clear();
   sessions_.clear();
   syncs_.clear();
   in_flight_ = 0;
   stalled_.clear();
   dirty_.clear();
+  told_.clear();
   shed_.clear();
   lined_up_ = false;
   retry_ = Instant::never();

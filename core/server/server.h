@@ -148,8 +148,12 @@ class Server {
   bool output_full(const ClientConnection& connection, const ServerParts& parts) const;
   void stall(ClientConnection& connection);
   void mark_dirty(ClientConnection& connection);
+  void mark_told(ClientConnection& connection);
   void resume_stalled(ServerParts& parts);
   void shed_some(ServerParts& parts);
+  void flush_dirty(ServerParts& parts);
+  void flush_some_told(ServerParts& parts);
+  void forget_some_watches(ServerParts& parts);
   void flush(ClientConnection& connection, ServerParts& parts);
   void note_unsent(ClientConnection& connection, uint64_t bytes);
   void drop_slowest(ServerParts& parts);
@@ -225,6 +229,8 @@ class Server {
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
+  std::deque<LinkId> told_;           // one of many with the same watch event in its output
+  std::deque<WatcherId> leaving_;     // connections that are gone, and have watches still
   std::vector<LinkId> shed_;          // still to be closed
   Instant retry_ = Instant::never();  // of those that wait for their output to leave
   std::vector<WordAsked> words_;

@@ -14,6 +14,8 @@
 namespace vivarium {
 namespace {
 
+constexpr size_t kManyTold = 64;
+
 // --- setWatches
 
 // What happened to one path since the client last heard, if anything.
@@ -195,15 +197,21 @@ void Server::fire_watches(const Effects& effects) {
     size_t told = 0;
     frame.clear();
     append_watch_event(effects.header.zxid.wire(), change.event, change.path, frame);
+    const bool many = fired_.size() > kManyTold;
     for (const WatcherId watcher : fired_) {
       ClientConnection* connection = find(link_of(watcher));
-      CHECK(connection != nullptr);
+      CHECK(connection != nullptr || !leaving_.empty());
+      if (connection == nullptr) continue;
       if (!may_be_told(change.acl, connection->ids, acl_rules_)) continue;
       append_bytes(connection->output, frame);
       ++connection->stats.sent;
       ++stats_.sent;
       ++told;
-      mark_dirty(*connection);
+      if (many) {
+        mark_told(*connection);
+      } else {
+        mark_dirty(*connection);
+      }
     }
     traffic_.watch_bytes += static_cast<int64_t>(told * frame.size());
     traffic_.note_told(change.event, told);

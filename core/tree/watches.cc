@@ -70,9 +70,11 @@ bool WatchTable::remove(WatcherId watcher, Modes modes, std::string_view path) {
   return true;
 }
 
-void WatchTable::remove_watcher(WatcherId watcher) {
-  for (auto found = watchers_.find(watcher); found != watchers_.end();
-       found = watchers_.find(watcher)) {
+bool WatchTable::remove_watcher(WatcherId watcher, size_t max) {
+  for (;; --max) {
+    const auto found = watchers_.find(watcher);
+    if (found == watchers_.end()) return true;
+    if (max == 0) return false;
     set_modes(found->second, 0);
   }
 }

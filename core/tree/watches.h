@@ -39,7 +39,8 @@ class WatchTable {
   void add(WatcherId watcher, Modes modes, std::string_view path);
   // Takes `modes` away. False: it waited for none of them.
   bool remove(WatcherId watcher, Modes modes, std::string_view path);
-  void remove_watcher(WatcherId watcher);
+  // Removes up to `max` entries of the watcher. True: it has none any more.
+  bool remove_watcher(WatcherId watcher, size_t max);
   // Who is told of `event` on `path`, each once, in ascending order. One-shot watches that match
   // are consumed: of Created and DataChanged the data watches, of ChildrenChanged the child
   // watches, of Deleted both. Recursive watches of the path and of all above it hear everything

@@ -76,6 +76,74 @@ TEST(ServerFlood, HandshakesTakeTheirTurnsInThePipeline) {
   EXPECT_EQ(answered, size_t{kFlood});
 }
 
+// The last watcher asks for something meanwhile: the event is in front of the answer.
+TEST(ServerFlood, ManyWatchersAreToldTurnByTurn) {
+  constexpr size_t kWatchers = 300;
+  constexpr size_t kInATurn = 64;
+  ServerHost host;
+  const LinkId writer = joined(host, "10.0.0.1");
+  host.send_frame(writer, create(1, "/x"));
+  std::vector<LinkId> watchers;
+  for (size_t i = 0; i < kWatchers; ++i) {
+    watchers.push_back(joined(host, address_of(static_cast<int>(i))));
+    host.send_frame(watchers.back(), read(1, Op::GetData, "/x", true));
+    host.settle();
+    EXPECT_EQ(host.received(watchers.back()).size(), 1U);
+  }
+  host.received(writer);
+  host.tells_of_draining = false;  // one settle() is one turn
+  host.send_frame(writer, set_data(2, "/x", "new"));
+  host.settle();
+  EXPECT_EQ(host.received(writer).size(), 1U);
+  size_t told = 0;
+  for (const LinkId watcher : watchers) told += host.received(watcher).size();
+  EXPECT_EQ(told, kInATurn);
+  EXPECT_LE(host.server.deadline(), host.world.now());
+  host.send_frame(watchers.back(), ping());
+  host.settle();
+  const std::vector<Bytes> last = host.received(watchers.back());
+  ASSERT_EQ(last.size(), 2U);
+  EXPECT_EQ(decode_reply_header(last[0])->xid, kXidWatchEvent);
+  EXPECT_EQ(decode_reply_header(last[1])->xid, kXidPing);
+  host.let_pass(2500);
+  told += 1;
+  for (const LinkId watcher : watchers) told += host.received(watcher).size();
+  EXPECT_EQ(told, kWatchers);
+  EXPECT_EQ(host.server.watch_count(), 0U);
+}
+
+// Somebody with many watches goes: nobody is told in its place, and it may go on while the server
+// stops.
+TEST(ServerFlood, TheWatchesOfWhoIsGoneGoTurnByTurn) {
+  constexpr int kWatches = 3000;
+  ServerHost host;
+  const LinkId other = joined(host, "10.0.0.1");
+  host.send_frame(other, read(1, Op::Exists, "/w0", true));
+  for (const bool stops : {false, true}) {
+    const LinkId gone = joined(host, "10.0.0.2");
+    for (int i = 0; i < kWatches; ++i) {
+      host.send_frame(gone, read(i + 1, Op::Exists, fmt::format("/w{}", i), true));
+    }
+    host.settle();
+    EXPECT_EQ(host.received(gone).size(), size_t{kWatches});
+    const size_t before = host.server.watch_count();
+    host.break_link(gone);
+    EXPECT_LT(host.server.watch_count(), before);
+    EXPECT_GT(host.server.watch_count(), size_t{kWatches} / 2);
+    if (stops) {
+      host.stop_serving();
+      EXPECT_EQ(host.server.watch_count(), 0U);
+      continue;
+    }
+    host.received(other);
+    host.send_frame(other, create(2, "/w0"));
+    host.settle();
+    EXPECT_EQ(host.received(other).size(), 2U);  // the event and the answer
+    host.let_pass(2500);
+    EXPECT_EQ(host.server.watch_count(), 0U);
+  }
+}
+
 TEST(ServerFlood, MembersShareTheLimitOfRequests) {
   Config config = ServerHost::default_config();
   config.outstanding_requests_max = 8;

@@ -83,8 +83,23 @@ TEST(TreeWatches, APersistentWatchOutlivesEverythingButItsWatcher) {
   }
   EXPECT_EQ(fire(table, WatchEvent::Created, "/a/b"), Fired{});
   EXPECT_EQ(table.modes(1, "/a"), kPersistent);
-  table.remove_watcher(1);
+  table.remove_watcher(1, SIZE_MAX);
   EXPECT_EQ(fire(table, WatchEvent::Created, "/a"), Fired{});
+}
+
+TEST(TreeWatches, AWatcherGoesInBits) {
+  WatchTable table;
+  table.add(1, kData | kChild, "/a");
+  table.add(1, kPersistent, "/b");
+  table.add(1, kData, "/c");
+  table.add(2, kData, "/c");
+  EXPECT_FALSE(table.remove_watcher(1, 2));
+  EXPECT_EQ(table.count(), 3U);  // what came last goes first
+  EXPECT_EQ(fire(table, WatchEvent::DataChanged, "/c"), Fired{2});
+  EXPECT_EQ(fire(table, WatchEvent::ChildrenChanged, "/a"), Fired{1});
+  EXPECT_TRUE(table.remove_watcher(1, 2));
+  EXPECT_EQ(table.count(), 0U);
+  EXPECT_TRUE(table.remove_watcher(1, 1));
 }
 
 TEST(TreeWatches, ARecursiveWatchHearsOfAllBelowAndOfNoChildren) {
@@ -123,8 +138,8 @@ TEST(TreeWatches, DieWithTheirWatcher) {
   table.add(1, kChild, "/b");
   table.add(1, kRecursive, "/");
   table.add(2, kData, "/a");
-  table.remove_watcher(1);
-  table.remove_watcher(4);
+  table.remove_watcher(1, SIZE_MAX);
+  table.remove_watcher(4, SIZE_MAX);
   EXPECT_EQ(table.count(), 1U);
   EXPECT_EQ(table.path_count(), 1U);
   EXPECT_EQ(fire(table, WatchEvent::Deleted, "/b"), Fired{});
@@ -209,7 +224,7 @@ TEST(TreeWatches, AnswersAsTheModelDoes) {
         RC_ASSERT(table.remove(action.watcher, modes, path) ==
                   model.remove(action.watcher, modes, path));
       } else if (action.kind == 9) {
-        table.remove_watcher(action.watcher);
+        table.remove_watcher(action.watcher, SIZE_MAX);
         model.remove_watcher(action.watcher);
       } else {
         const auto event = static_cast<WatchEvent>(action.kind - 9);

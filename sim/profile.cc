@@ -39,6 +39,8 @@ void draw_operators_settings(Profile& p, Choices& choices) {
     if (draw(82, 3) == 0) c.snapshot_image_bytes_max = 200 + draw(83, 4000);
     if (draw(84, 2) == 0) c.snapshot_unsynced_bytes_max = 100 + draw(85, 2000);
   }
+  // Committed txns are applied, and expired sessions closed, a few at a time.
+  if (draw(93, 4) == 0) c.step_txns_max = static_cast<uint32_t>(1 + draw(94, 4));
   if (const uint64_t coding = draw(86, 8); coding < 2) {
     c.snapshot_coding = coding == 0 ? Coding::Gzip : Coding::Snappy;
   }

@@ -15,6 +15,11 @@ Txn decode_history_item(const History::Item& item) {
   return std::move(*txn);
 }
 
+void apply_whole(Zxid committed, Parts& parts, Effects& effects) {
+  const bool more = apply_committed(committed, SIZE_MAX, parts, effects, [](const Effects&) {});
+  CHECK(!more);
+}
+
 void audit_digest(const Txn& txn, Parts& parts) {
   const bool agreed_so_far = !parts.digests.first().has_value();
   const uint64_t differences = parts.digests.compare(txn, parts.tree);

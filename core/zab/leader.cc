@@ -386,7 +386,6 @@ void Leader::advance_commit(Parts& parts) {
     take_configs(parts);
     if (*leads != self_) hand_over(*leads, parts);
   }
-  apply(parts);
 }
 
 void Leader::send_commits(Zxid from, Zxid to, std::optional<ServerId> leads, Parts& parts) {
@@ -397,12 +396,16 @@ void Leader::send_commits(Zxid from, Zxid to, std::optional<ServerId> leads, Par
   }
 }
 
+// In slices, step by step, should there be many.
 void Leader::apply(Parts& parts) {
-  apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
+  if (!established()) return;
+  const auto told = [&](const Effects& effects) {
     pending_.forget(effects.header.zxid);
     if (effects.header.type == TxnType::CloseSession) sessions_.remove(effects.header.session);
     parts.user.applied(effects);
-  });
+  };
+  const bool more = apply_committed(committed_, parts.config.step_txns_max, parts, effects_, told);
+  apply_again_ = more ? parts.world.now() : Instant::never();
   release_syncs(parts);
 }
 
@@ -425,6 +428,7 @@ void Leader::advance(Parts& parts) {
   begin_new_leader(parts);
   establish(parts);
   advance_commit(parts);
+  apply(parts);
   watch_hand_over(parts);
   if (phase_ >= Phase::NewLeader) {
     for (Peer& peer : peers_) synchronise(peer, parts);
@@ -536,11 +540,17 @@ bool Leader::touch(SessionId session, int32_t timeout_ms, Parts& parts) {
 }
 
 void Leader::expire_sessions(Parts& parts) {
-  if (!established() || sessions_.next_deadline() > parts.world.now()) return;
-  for (const SessionId session : sessions_.expire(parts.world.now())) {
-    parts.world.count("stale_sessions_expired", 1);
-    close_session(session, parts);
+  if (!established()) return;
+  if (sessions_.next_deadline() <= parts.world.now()) {
+    const std::vector<SessionId> due = sessions_.expire(parts.world.now());
+    expired_.insert(expired_.end(), due.begin(), due.end());
   }
+  for (size_t n = 0; n < parts.config.step_txns_max && !expired_.empty(); ++n) {
+    parts.world.count("stale_sessions_expired", 1);
+    close_session(expired_.front(), parts);
+    expired_.pop_front();
+  }
+  expire_again_ = expired_.empty() ? Instant::never() : parts.world.now();
 }
 
 void Leader::close_session(SessionId session, Parts& parts) {
@@ -637,7 +647,7 @@ void Leader::check_liveness(Parts& parts) {
 
 Instant Leader::deadline() const {
   if (!over_.empty()) return Instant::never();
-  Instant at = std::min({next_ping_, next_check_, leave_at_});
+  Instant at = std::min({next_ping_, next_check_, leave_at_, apply_again_, expire_again_});
   for (const Peer& peer : peers_) {
     if (peer.snap && !peer.dropped) at = std::min(at, peer.snap->deadline());
   }

@@ -251,6 +251,9 @@ class Leader {
   OrphanSweep orphans_;
   Instant quota_silent_until_;
   Effects effects_;
+  Instant apply_again_ = Instant::never();  // more could be applied
+  std::deque<SessionId> expired_;           // still to be closed
+  Instant expire_again_ = Instant::never();
 
   struct PendingSync {
     LinkId link;  // none: our own client's

@@ -177,7 +177,7 @@ void Leader::begin_new_leader(Parts& parts) {
   if (parts.storage.current_epoch() < epoch_) return;
   // What is handed out is the whole initial history, as log or as state: a state below it would
   // take from a learner what it has acknowledged (hazards B8).
-  apply_committed(initial_last_, parts, effects_, [](const Effects&) {});
+  apply_whole(initial_last_, parts, effects_);
   CHECK(parts.tree.last_applied() == initial_last_);
   enter(Phase::NewLeader, parts);
   committed_ = initial_last_;
@@ -315,7 +315,7 @@ void Leader::establish(Parts& parts) {
   }
   phase_ = Phase::Broadcast;
   established_at_ = parts.world.now();
-  apply_committed(committed_, parts, effects_, [](const Effects&) {});
+  apply_whole(committed_, parts, effects_);
   CHECK(parts.tree.last_applied() == initial_last_);
   establish_config(parts);
   const Instant now = parts.world.now();

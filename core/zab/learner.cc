@@ -137,7 +137,8 @@ void Learner::retry_connecting(Parts& parts) {
 
 Instant Learner::deadline() const {
   if (!over_.empty()) return Instant::never();
-  return std::min(retry_at_, phase_ == Phase::Connecting ? give_up_ : read_deadline_);
+  const Instant silent = phase_ == Phase::Connecting ? give_up_ : read_deadline_;
+  return std::min({retry_at_, silent, apply_again_});
 }
 
 void Learner::on_deadline(Parts& parts) {
@@ -666,9 +667,11 @@ void Learner::on_sync() {
 
 void Learner::apply(Parts& parts) {
   if (phase_ != Phase::Broadcast) return;
-  apply_committed(committed_, parts, effects_, [&](const Effects& effects) {
+  const auto told = [&](const Effects& effects) {
     if (serving_) parts.user.applied(effects);
-  });
+  };
+  const bool more = apply_committed(committed_, parts.config.step_txns_max, parts, effects_, told);
+  apply_again_ = more ? parts.world.now() : Instant::never();
   // The tree of a restarted server holds its whole log: nobody may read the part that is not
   // committed.
   const Zxid applied = parts.tree.last_applied();

@@ -187,6 +187,7 @@ class Learner {
   std::deque<PendingSync> syncs_;
   std::map<SessionId, int32_t> touched_;
   Effects effects_;
+  Instant apply_again_ = Instant::never();  // more could be applied
 };
 
 }  // namespace vivarium

@@ -15,6 +15,7 @@ namespace vivarium::zab_test {
 namespace {
 
 constexpr int kLearnersMax = 256;
+constexpr uint32_t kStepTxnsMax = 3;
 
 // Server 3 of three leads with server 2; server 1 is missing. What lies before 1:7 is only in a
 // snapshot: whoever comes with less gets a SNAP.
@@ -39,6 +40,31 @@ class Crowd : public testing::Test {
     say(name, {"ACKEPOCH", "1:2", "current=1"});
   }
   void say(const std::string& name, const Words& words) { host_.tell(name, packet_of(words, 0)); }
+  void open_session(const std::string& name) {
+    host_.connect(name, Door::Client);
+    ConnectRequest request;
+    request.timeout_ms = 10000;
+    const Bytes password(16, 0);
+    request.password = password;
+    Bytes frame(4);
+    encode(request, frame);
+    put_u32(frame.data(), static_cast<uint32_t>(frame.size() - 4));
+    host_.tell(name, frame);
+  }
+  // How many txns an event makes the leader propose.
+  int proposed_by(const Event& event) {
+    host_.node().step(event, host_.world());
+    host_.node().step(TurnEnded{}, host_.world());
+    int proposals = 0;
+    Bytes& sent = host_.link("2").sent;
+    QuorumPacket packet;
+    size_t used = 0;
+    while (decode_quorum_packet(sent, 16 << 20, packet, used) == Decoded::Ok) {
+      if (packet.type == PacketType::Proposal) ++proposals;
+      sent.erase(sent.begin(), sent.begin() + static_cast<std::ptrdiff_t>(used));
+    }
+    return proposals;
+  }
   bool is_in(const std::string& name) { return !host_.link(name).gone; }
 
   // Takes in what the server has sent since.
@@ -61,6 +87,7 @@ class Crowd : public testing::Test {
   static Config config() {
     Config config = ZabHost::make_config(3, 3, 0);
     config.history_txns_max = 3;
+    config.step_txns_max = kStepTxnsMax;
     return config;
   }
   static std::vector<Zxid> log() {
@@ -103,21 +130,41 @@ TEST_F(Crowd, SnapsOfOneStateAreEqual) {
   ASSERT_EQ(host_.world().shared_sent.size(), 2U);
   EXPECT_EQ(*host_.world().shared_sent[0], *host_.world().shared_sent[1]);
 
-  host_.connect("client", Door::Client);  // its session makes another state of it
-  ConnectRequest request;
-  request.timeout_ms = 10000;
-  const Bytes password(16, 0);
-  request.password = password;
-  Bytes frame(4);
-  encode(request, frame);
-  put_u32(frame.data(), static_cast<uint32_t>(frame.size() - 4));
-  host_.tell("client", frame);
+  open_session("client");  // which makes another state of it
   say("2", {"ACK", "2:1"});
   ASSERT_EQ(host_.node().tree().last_applied(), Zxid(2, 1));
   come_for_snap("103");
   ASSERT_TRUE(has_snap("103"));
   ASSERT_EQ(host_.world().shared_sent.size(), 3U);
   EXPECT_NE(*host_.world().shared_sent[1], *host_.world().shared_sent[2]);
+}
+
+TEST_F(Crowd, WhatIsCommittedAtOnceIsAppliedStepByStep) {
+  constexpr uint32_t kSessions = 8;
+  for (uint32_t i = 1; i <= kSessions; ++i) open_session(fmt::format("client {}", i));
+  say("2", {"ACK", "2:8"});
+  EXPECT_EQ(host_.node().tree().last_applied(), Zxid(2, kStepTxnsMax));
+  host_.pass(Duration());
+  EXPECT_EQ(host_.node().tree().last_applied(), Zxid(2, kSessions));
+}
+
+TEST_F(Crowd, SessionsThatExpireAtOnceAreClosedTurnByTurn) {
+  constexpr uint32_t kSessions = 8;
+  for (uint32_t i = 1; i <= kSessions; ++i) open_session(fmt::format("client {}", i));
+  say("2", {"ACK", "2:8"});
+  host_.pass(Duration());
+  ASSERT_EQ(host_.node().tree().sessions().size(), kSessions);
+  for (int tick = 0; tick < 10; ++tick) {
+    host_.pass(host_.config().tick());
+    say("2", {"PING"});
+  }
+  look();
+  host_.world().pass(host_.config().tick());
+  int proposed = proposed_by(TimerFired{});
+  EXPECT_EQ(proposed, static_cast<int>(kStepTxnsMax));
+  EXPECT_LE(host_.world().timer(), host_.world().now());
+  for (int turns = 0; turns < 3; ++turns) proposed += proposed_by(TimerFired{});
+  EXPECT_EQ(proposed, static_cast<int>(kSessions));
 }
 
 TEST_F(Crowd, AVoterComesInWhoeverElseIsThere) {

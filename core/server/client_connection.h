@@ -25,7 +25,7 @@ enum class RequestClass : uint8_t {
   Write,     // submitted; answered by its txn
   Barrier,   // sync: answered when everything before is applied here
   Read,      // answered from the tree, in the connection's order
-  Rearm,     // setWatches, setWatches2: a read whose events precede its reply
+  Rearm,     // setWatches, setWatches2: a read in slices, whose events precede its reply
   Identify,  // auth, sasl: in force as soon as it is read; its answer waits for its turn
   Refused    // no operation of clients: error and end
 };
@@ -43,6 +43,7 @@ struct PendingRequest {
   Bytes body;          // of the request for reads, of the reply for all others
   std::shared_ptr<const AuditSubject> audit;  // of an audited write
   std::vector<Op> parts;                      // multi: what each operation was asked as
+  size_t rearmed = 0;                         // Rearm: the paths that are dealt with
 };
 
 // A link as the watch table knows it, and back.
@@ -82,6 +83,7 @@ struct ClientConnection {
   // Of what is in the queue:
   uint32_t writes_queued = 0;
   uint32_t barriers_queued = 0;
+  uint32_t rearms_queued = 0;
   uint32_t reads_queued = 0;
   ConnectionStats stats;
   uint64_t credit = 0;                       // bytes that may still arrive

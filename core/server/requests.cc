@@ -1,5 +1,6 @@
 #include "core/server/requests.h"
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <utility>
@@ -31,8 +32,8 @@ constexpr Operation kOperations[] = {
     {Op::MultiRead, RequestClass::Read, read_multi},
     {Op::WhoAmI, RequestClass::Read, who_am_i},
     {Op::Ping, RequestClass::Read, read_ping},
-    {Op::SetWatches, RequestClass::Rearm, set_watches},
-    {Op::SetWatches2, RequestClass::Rearm, set_watches2},
+    {Op::SetWatches, RequestClass::Rearm, nullptr},
+    {Op::SetWatches2, RequestClass::Rearm, nullptr},
     {Op::AddWatch, RequestClass::Read, add_watch},
     {Op::CheckWatches, RequestClass::Read, check_watches},
     {Op::RemoveWatches, RequestClass::Read, remove_watches},
@@ -66,6 +67,7 @@ void count_queued(ClientConnection& connection, const PendingRequest& request, i
   connection.large_bytes += request.large * static_cast<uint64_t>(sign);
   if (request.kind == RequestClass::Write) connection.writes_queued += one;
   if (request.kind == RequestClass::Barrier) connection.barriers_queued += one;
+  if (request.kind == RequestClass::Rearm) connection.rearms_queued += one;
   if (!is_read(request.kind)) return;
   connection.reads_queued += one;
   connection.queued_bytes += request.body.size() * static_cast<uint64_t>(sign);
@@ -205,8 +207,11 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
     case RequestClass::Refused:
       connection.phase = Phase::Ending;
       break;
-    case RequestClass::Read:
     case RequestClass::Rearm:
+      request.body.assign(body.begin(), body.end());
+      enqueue(connection, std::move(request));
+      return advance(connection, parts);
+    case RequestClass::Read:
       break;
   }
   if (connection.queue.empty()) {
@@ -347,9 +352,35 @@ void Server::advance(ClientConnection& connection, ServerParts& parts) {
       stall(connection);
       return;
     }
+    if (!rearm_some(connection, parts)) return;
     const PendingRequest request = dequeue(connection);
     reply(connection, request, request.body, parts);
   }
+}
+
+// A slice of the first request, should it be of that class. False: there is more to do.
+bool Server::rearm_some(ClientConnection& connection, ServerParts& parts) {
+  PendingRequest& request = connection.queue.front();
+  if (request.kind != RequestClass::Rearm) return true;
+  mark_dirty(connection);
+  const Rearmed now = rearm_watches(context_of(connection, request, parts), request.op,
+                                    request.body, request.rearmed, connection.output);
+  request.rearmed = now.done;
+  request.error = now.error;
+  if (now.all) return true;
+  stall(connection);
+  retry_ = std::min(retry_, parts.world.now());
+  return false;
+}
+
+ReadContext Server::context_of(const ClientConnection& connection, const PendingRequest& request,
+                               ServerParts& parts) {
+  return {parts.tree,
+          watches_,
+          watcher_of(connection.link),
+          std::span(connection.ids).first(request.ids),
+          acl_rules_,
+          connection.session};
 }
 
 // answer(), counted.
@@ -382,27 +413,18 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
   const Zxid zxid = parts.tree.last_applied();
   Bytes& out = connection.output;
   mark_dirty(connection);
-  const ReadContext context{parts.tree,
-                            watches_,
-                            watcher_of(connection.link),
-                            std::span(connection.ids).first(request.ids),
-                            acl_rules_,
-                            connection.session};
   switch (request.kind) {
     case RequestClass::Read: {
       const int32_t xid = request.op == Op::Ping ? kXidPing : request.xid;
       const size_t begin = begin_reply(xid, zxid, out);
-      const ErrorCode error =
-          operation_of(static_cast<int32_t>(request.op)).read(context, body, out);
+      const ErrorCode error = operation_of(static_cast<int32_t>(request.op))
+                                  .read(context_of(connection, request, parts), body, out);
       finish_reply(begin, error, out);
       return;
     }
-    case RequestClass::Rearm: {
-      const ErrorCode error =
-          operation_of(static_cast<int32_t>(request.op)).read(context, body, out);
-      append_reply({request.xid, zxid.wire(), error}, {}, out);
+    case RequestClass::Rearm:
+      append_reply({request.xid, zxid.wire(), request.error}, {}, out);
       return;
-    }
     case RequestClass::Write:
     case RequestClass::Barrier:
       append_reply({request.xid, zxid.wire(), request.error}, body, out);

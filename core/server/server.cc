@@ -310,7 +310,8 @@ Server::Patience Server::leave_line(ClientConnection& connection, Op op, ServerP
 // earlier sync is answered, and the reads behind that sync would see it; and reads in front of a
 // write cannot be made to wait for their output to leave, so there may be only few.
 bool Server::would_be_overtaken(const ClientConnection& connection) {
-  return connection.barriers_queued > 0 || connection.reads_queued > kReadsBeforeWriteMax;
+  return connection.barriers_queued > 0 || connection.rearms_queued > 0 ||
+         connection.reads_queued > kReadsBeforeWriteMax;
 }
 
 // May nothing be submitted now? Whoever comes while others wait for the pipeline waits behind them.

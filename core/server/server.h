@@ -196,6 +196,9 @@ class Server {
   void refuse_stranger(ClientConnection& connection, PendingRequest request, ServerParts& parts);
   void start_sync(ClientConnection& connection, int32_t xid, ByteView body, ServerParts& parts);
   void advance(ClientConnection& connection, ServerParts& parts);
+  bool rearm_some(ClientConnection& connection, ServerParts& parts);
+  ReadContext context_of(const ClientConnection& connection, const PendingRequest& request,
+                         ServerParts& parts);
   void reply(ClientConnection& connection, const PendingRequest& request, ByteView body,
              ServerParts& parts);
   void answer(ClientConnection& connection, const PendingRequest& request, ByteView body,

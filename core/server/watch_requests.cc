@@ -1,5 +1,6 @@
 #include "core/server/watch_requests.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -49,54 +50,58 @@ void rearm(const ReadContext& context, WatchTable::Modes mode, std::string_view 
   }
 }
 
-struct SetWatchesRequest {
-  Zxid relative_zxid;
-  std::vector<std::string_view> data;
-  std::vector<std::string_view> exist;
-  std::vector<std::string_view> child;
-  std::vector<std::string_view> persistent;
-  std::vector<std::string_view> recursive;
+// The lists of setWatches, in their order on the wire; the last two are setWatches2's.
+enum class List : uint8_t { Data, Exist, Child, Persistent, Recursive };
+
+struct ListedPath {
+  List list{};
+  std::string_view path;
 };
 
-void read_paths(JuteReader& reader, std::vector<std::string_view>& paths) {
+struct SetWatchesRequest {
+  Zxid relative_zxid;
+  std::vector<ListedPath> paths;
+};
+
+void read_paths(List list, JuteReader& reader, std::vector<ListedPath>& paths) {
   constexpr size_t kStringBytesMin = 4;
   const size_t count = reader.count(kStringBytesMin);
-  paths.reserve(count);
+  paths.reserve(paths.size() + count);
   for (size_t i = 0; i < count && reader.ok(); ++i) {
     bool null = false;
-    paths.push_back(reader.string(&null));
+    paths.push_back({list, reader.string(&null)});
     if (null) reader.set_failed();
   }
 }
 
-ErrorCode rearm_all(const ReadContext& context, const SetWatchesRequest& request, Bytes& out) {
-  const Zxid since = request.relative_zxid;
-  for (const auto path : request.data) {
-    rearm(context, WatchTable::kData, path, missed_data(context, path, since), out);
-  }
-  for (const auto path : request.exist) {
-    rearm(context, WatchTable::kData, path, missed_exist(context, path), out);
-  }
-  for (const auto path : request.child) {
-    rearm(context, WatchTable::kChild, path, missed_children(context, path, since), out);
-  }
-  // These have no one event to catch up with: clients of persistent watches look for themselves.
-  for (const auto path : request.persistent) {
-    context.watches.add(context.watcher, WatchTable::kPersistent, path);
-  }
-  for (const auto path : request.recursive) {
-    context.watches.add(context.watcher, WatchTable::kRecursive, path);
-  }
-  return ErrorCode::Ok;
-}
-
-SetWatchesRequest read_set_watches(JuteReader& reader) {
+SetWatchesRequest read_set_watches(Op op, JuteReader& reader) {
   SetWatchesRequest request;
   request.relative_zxid = Zxid::from_wire(reader.i64());
-  read_paths(reader, request.data);
-  read_paths(reader, request.exist);
-  read_paths(reader, request.child);
+  for (const List list : {List::Data, List::Exist, List::Child}) {
+    read_paths(list, reader, request.paths);
+  }
+  if (op != Op::SetWatches2) return request;
+  for (const List list : {List::Persistent, List::Recursive}) {
+    read_paths(list, reader, request.paths);
+  }
   return request;
+}
+
+void rearm_path(const ReadContext& context, Zxid since, const ListedPath& listed, Bytes& out) {
+  const std::string_view path = listed.path;
+  switch (listed.list) {
+    case List::Data:
+      return rearm(context, WatchTable::kData, path, missed_data(context, path, since), out);
+    case List::Exist:
+      return rearm(context, WatchTable::kData, path, missed_exist(context, path), out);
+    case List::Child:
+      return rearm(context, WatchTable::kChild, path, missed_children(context, path, since), out);
+    // These have no one event to catch up with: clients of persistent watches look for themselves.
+    case List::Persistent:
+      return context.watches.add(context.watcher, WatchTable::kPersistent, path);
+    case List::Recursive:
+      return context.watches.add(context.watcher, WatchTable::kRecursive, path);
+  }
 }
 
 // --- the others
@@ -136,18 +141,17 @@ std::optional<PathAndNumber> decode_path_and_number(ByteView body) {
 
 }  // namespace
 
-ErrorCode set_watches(const ReadContext& context, ByteView body, Bytes& out) {
+Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, size_t done, Bytes& out) {
+  constexpr size_t kAtOnceMax = 1024;
   JuteReader reader(body);
-  const SetWatchesRequest request = read_set_watches(reader);
-  return reader.ok() ? rearm_all(context, request, out) : ErrorCode::MarshallingError;
-}
-
-ErrorCode set_watches2(const ReadContext& context, ByteView body, Bytes& out) {
-  JuteReader reader(body);
-  SetWatchesRequest request = read_set_watches(reader);
-  read_paths(reader, request.persistent);
-  read_paths(reader, request.recursive);
-  return reader.ok() ? rearm_all(context, request, out) : ErrorCode::MarshallingError;
+  const SetWatchesRequest request = read_set_watches(op, reader);
+  if (!reader.ok()) return {0, true, ErrorCode::MarshallingError};
+  CHECK(done <= request.paths.size());
+  const size_t end = std::min(request.paths.size(), done + kAtOnceMax);
+  for (size_t i = done; i < end; ++i) {
+    rearm_path(context, request.relative_zxid, request.paths[i], out);
+  }
+  return {end, end == request.paths.size(), ErrorCode::Ok};
 }
 
 ErrorCode add_watch(const ReadContext& context, ByteView body, Bytes& out) {

@@ -1,7 +1,8 @@
-// Requests about watches (client-protocol section 10): ReadHandlers as those of reads.h, but the
-// two of class Rearm, which append to `out` whole frames of the events that the client has missed;
-// these precede the reply.
+// Requests about watches (client-protocol section 10): ReadHandlers as those of reads.h, but those
+// of class Rearm, which bring up to a million paths and are served in slices.
 #pragma once
+
+#include <cstddef>
 
 #include "core/base/bytes.h"
 #include "core/server/reads.h"
@@ -9,11 +10,18 @@
 
 namespace vivarium {
 
-// Tells what happened since relativeZxid and registers the rest. Decided by mzxid for data, by
-// pzxid for children, by existence for exist (hazards W1). A missed event on a znode that the
-// client may not read is not told, and its one-shot watch is gone as if it had been.
-ErrorCode set_watches(const ReadContext& context, ByteView body, Bytes& out);
-ErrorCode set_watches2(const ReadContext& context, ByteView body, Bytes& out);
+// setWatches and setWatches2: tells what happened since relativeZxid and registers the rest.
+// Decided by mzxid for data, by pzxid for children, by existence for exist (hazards W1). A missed
+// event on a znode that the client may not read is not told, and its one-shot watch is gone as if
+// it had been. Goes on behind the first `done` paths, as far as one step may; what changes between
+// two slices is told as an event by those registered, and as missed by the others. Appends whole
+// frames of events, which precede the reply.
+struct Rearmed {
+  size_t done = 0;
+  bool all = false;
+  ErrorCode error{};
+};
+Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, size_t done, Bytes& out);
 
 // Neither looks at the path or at ACLs: what may be told is decided when an event is due.
 ErrorCode add_watch(const ReadContext& context, ByteView body, Bytes& out);

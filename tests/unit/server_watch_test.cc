@@ -1,5 +1,6 @@
 // Who is told of watch events: READ on the znode, or on the parent for children changed, as the ACL
 // was when it happened (client-protocol section 10, CVE-2024-23944).
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <utility>
@@ -116,6 +117,38 @@ TEST(ServerWatches, WhatWasMissedIsToldToThoseWhoMayReadItNow) {
   c.host.send_frame(c.near, create(8, "/none", "", CreateFlag::Persistent, kNearOnly));
   EXPECT_EQ(c.events(c.near).size(), 2U);
   EXPECT_EQ(c.events(c.far), EventsOfPaths{});
+}
+
+// Whatever happens between two slices is told once: as an event, or as missed. The client's own
+// write waits for the end of the request.
+TEST(ServerWatches, ThousandsAreSetTurnByTurn) {
+  constexpr int32_t kXidSetWatches = -8;  // as Java's clients have it
+  constexpr int kPaths = 5000;
+  Clients c;
+  Bytes body;
+  JuteWriter out(body);
+  out.i64(c.host.tree.last_applied().wire());
+  out.i32(0);
+  out.i32(kPaths);
+  for (int i = 0; i < kPaths; ++i) out.string(fmt::format("/w{}", i));
+  out.i32(0);
+  c.host.send_frame(c.far, request(kXidSetWatches, Op::SetWatches, body));
+  c.host.send_frame(c.far, create(1, "/own"));
+  EXPECT_GT(c.host.server.watch_count(), 0U);
+  EXPECT_LT(c.host.server.watch_count(), size_t{kPaths} / 2);
+  EXPECT_EQ(c.host.proposed_count(), 0U);
+  c.host.tells_of_draining = false;  // one settle() is one turn
+  for (const std::string_view path : {"/w0", "/w4999"}) {
+    c.host.send_frame(c.near, create(c.next_xid++, path));
+  }
+  c.host.settle();
+  EXPECT_LT(c.host.server.watch_count(), size_t{kPaths} / 2 + 1024);
+  c.host.let_pass(5000);
+  EXPECT_EQ(c.host.server.watch_count(), size_t{kPaths} - 2);
+  EXPECT_NE(c.host.tree.find("/own"), DataTree::kNone);
+  std::vector<int32_t> told;
+  for (const Bytes& frame : c.host.received(c.far)) told.push_back(decode_reply_header(frame)->xid);
+  EXPECT_EQ(told, (std::vector<int32_t>{kXidWatchEvent, kXidWatchEvent, kXidSetWatches, 1}));
 }
 
 TEST(ServerWatches, TruncatedRequestsLeaveNoWatch) {

@@ -44,6 +44,12 @@ class History {
     }
     return low;
   }
+  // The last that this server has of what is not above `zxid`, which is at least the base.
+  Zxid at_or_below(Zxid zxid) const {
+    CHECK(zxid >= base_);
+    const size_t i = upper_bound(zxid);
+    return i == 0 ? base_ : items_[i - 1].zxid;
+  }
   // True when `zxid` is the base or one of the items: a txn this server has.
   bool contains(Zxid zxid) const {
     if (zxid == base_) return true;

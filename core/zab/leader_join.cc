@@ -271,8 +271,8 @@ void Leader::synchronise(Peer& peer, Parts& parts) {
   append_bytes(config, as_bytes(to_text(announced(parts))));
   encode_packet(PacketType::NewLeader, Zxid(epoch_, 0).wire(), config, peer.link.out());
   // What its ACK of NEWLEADER vouches for: Apache's learners log the rest later (quorum-protocol
-  // 14).
-  peer.newleader_sent = std::max(from, commits_sent_);
+  // 14). The start of an epoch is no txn, and no commit point: those up to it count.
+  peer.newleader_sent = std::max(history.at_or_below(from), commits_sent_);
   peer.stage = Peer::Stage::NewLeader;
 }
 

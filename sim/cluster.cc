@@ -86,6 +86,7 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       forgotten_(profile.servers),
       peer_pasts_(profile.servers),
       wiped_(profile.servers),
+      fuzzy_(profile.servers),
       down_for_(profile.servers),
       ledger_(profile.servers),
       agreement_(profile.servers),
@@ -273,6 +274,7 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
   tree.clear();
   SnapshotFileReader reader;
   const bool good = reader.feed(*file, tree) && reader.finish().has_value();
+  if (good && fuzzy_[server]) return;
   agreement_.snapshot_named(server, name->zxid, good ? &tree : nullptr, sim_.now(), verdict_);
 }
 
@@ -294,6 +296,8 @@ void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, By
                get_u32(packet.data.data()) == kLeaderProtocolVersion) {
       durability_.epoch_announced(server, Zxid::from_wire(packet.zxid).epoch(), disk, sim_.now(),
                                   verdict_);
+    } else if (packet.type == PacketType::Snap || packet.type == PacketType::Trunc) {
+      note_sync(server, peer, packet.type);
     }
     if (!waiting_.empty()) packet_seen(learner ? peer : server, learner ? server : peer, packet);
   }
@@ -319,6 +323,7 @@ void Cluster::after_step(ServerIndex server) {
   const NodeFacts after = facts_of(server);
   if (after == facts_[server]) return;
   const NodeFacts before = std::exchange(facts_[server], after);
+  if (after.delivers) fuzzy_[server] = false;
   if (before.busy && !after.busy) {
     // A recovery, truncation or install is over.
     const std::optional<std::string> twice = ledger_.reread(server, sim_.disk(server_host(server)));
@@ -470,6 +475,7 @@ void Cluster::check_live() {
     stuck_ = true;
     return;
   }
+  if (!converged() && excuse_shut_out()) return;
   verdict_.expect(Checker::Live, converged(), sim_.now(), [&] {
     std::string text = "not converged after healing:";
     for (ServerIndex i = 0; i < profile_.servers; ++i) {

@@ -133,6 +133,11 @@ class Cluster final : public Programs, public Observer {
   void peer_born(ServerIndex server);
   void after_peer_step(ServerIndex server);
   void check_gap(ServerIndex server);
+  Zxid first_lost(ServerIndex server, Zxid last) const;
+  Zxid first_back(ServerIndex server, Zxid last) const;
+  bool excuse_shut_out();
+  bool epoch_without_history(ServerIndex server) const;
+  void note_sync(ServerIndex leader, ServerIndex learner, PacketType how);
   void note_vouched(ServerIndex server);
   void note_lead(ServerIndex server, bool leads);
   void excuse(ServerIndex server, std::string_view how);
@@ -167,11 +172,16 @@ class Cluster final : public Programs, public Observer {
     Zxid vouched;
     uint64_t reloads = 0;
     bool leads = false;
+    Epoch begun = 0;    // the last epoch that it has begun as a learner
+    Zxid begun_behind;  // and the end of the history that this epoch begins with
   };
   std::vector<PeerPast> peer_pasts_;
   std::vector<Interval> apache_leads_;
   std::optional<std::string> excused_;
   std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
+  // Of ours: it holds what came as a SNAP of a ZooKeeper leader's, and not all that its sender had
+  // applied meanwhile.
+  std::vector<bool> fuzzy_;
   struct Cut {
     uint32_t fault = 0;
     ServerIndex from = 0;

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "core/base/check.h"
+#include "sim/apache/files.h"
 #include "sim/cluster.h"
 
 namespace vivarium::sim {
@@ -62,8 +63,9 @@ NodeFacts Cluster::facts_of(ServerIndex server) const {
   if (nodes_[server]) {
     NodeFacts facts = NodeFacts::of(*nodes_[server]);
     if (profile_.apache == 0) return facts;
-    facts.exact = facts.last_applied.counter() != 0;
-    for (Zxid* zxid : {&facts.last_applied, &facts.last_logged, &facts.last_durable}) {
+    facts.exact = facts.last_applied.counter() != 0 && (!fuzzy_[server] || facts.delivers);
+    for (Zxid* zxid :
+         {&facts.committed, &facts.last_applied, &facts.last_logged, &facts.last_durable}) {
       *zxid = txn_at(*zxid);
     }
     return facts;
@@ -97,11 +99,20 @@ void Cluster::peer_born(ServerIndex server) {
   const SimDisk& disk = sim_.disk(server_host(server));
   const std::optional<std::string> twice = ledger_.reread(server, disk, true);
   verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
-  const Zxid vouched = peer_pasts_[server].vouched;
-  const bool lost = !profile_.observer(server) && !ledger_.holds(server, vouched);
-  const std::string how = fmt::format("it had acknowledged {:x}, and has lost it", vouched.value);
+  Zxid& vouched = peer_pasts_[server].vouched;
+  vouched = std::min(vouched, durability_.sent_back(server).value_or(vouched));
+  const Zxid missing = first_lost(server, vouched);
+  const bool lost = !profile_.observer(server) && missing != Zxid();
+  const std::string how =
+      fmt::format("it had acknowledged {:x}, and has lost {:x}", vouched.value, missing.value);
+  const Zxid back = first_back(server, vouched);
   if (lost && !vouches_for_disk(profile_.flaws)) {
     excuse(server, how);
+  } else if (profile_.flaws.unsynced_files && back != Zxid()) {
+    excuse(server, fmt::format("{:x}, which it had cut, is back", back.value));
+  } else if (profile_.flaws.early_ack && epoch_without_history(server)) {
+    excuse(server, fmt::format("its currentEpoch is {}, and the history of that epoch is not here",
+                               peer_pasts_[server].begun));
   } else {
     verdict_.expect(Checker::Recover, !lost, sim_.now(),
                     [&] { return fmt::format("s{}: {}", server + 1, how); });
@@ -110,6 +121,38 @@ void Cluster::peer_born(ServerIndex server) {
   peers_[server].emplace(server_config(profile_, server), profile_.flaws);
   facts_[server] = NodeFacts{};
   facts_[server].busy = true;
+}
+
+// The first txn that is missing of a history that ends with `last`; 0: none. What was delivered up
+// to there belongs to it: a file in the middle of the log may be the one that was never synced.
+Zxid Cluster::first_lost(ServerIndex server, Zxid last) const {
+  for (const Zxid zxid : agreement_.order()) {
+    if (zxid > last) break;
+    if (!ledger_.holds(server, zxid)) return zxid;
+  }
+  return ledger_.holds(server, last) ? Zxid() : last;
+}
+
+// The first txn in its log, up to what it acknowledged since, that is no part of what was
+// delivered: TRUNC had cut it, and the cut was never synced. 0: none.
+Zxid Cluster::first_back(ServerIndex server, Zxid last) const {
+  const std::vector<Zxid>& order = agreement_.order();
+  if (order.empty() || !agreement_.complete()) return {};
+  for (const Zxid zxid :
+       ledger_.between(server, ledger_.base(server), std::min(last, order.back()))) {
+    if (!std::binary_search(order.begin(), order.end(), zxid)) return zxid;
+  }
+  return {};
+}
+
+// It died when its epoch had a name on the disk already, and the txns of the DIFF had not: it will
+// win elections with this epoch, and cut others back (ZOOKEEPER-4643).
+bool Cluster::epoch_without_history(ServerIndex server) const {
+  const PeerPast& past = peer_pasts_[server];
+  const auto text = sim_.disk(server_host(server))
+                        .content(Dir::Snapshots, apache::kCurrentEpoch, SimDisk::Image::Cached);
+  return past.begun != 0 && text && apache::parse_epoch(as_text(*text)) == past.begun &&
+         !ledger_.holds(server, past.begun_behind);
 }
 
 // From now on nothing is asked of this ensemble.
@@ -139,7 +182,13 @@ void Cluster::note_vouched(ServerIndex server) {
   const apache::Peer& peer = *peers_[server];
   Zxid& vouched = peer_pasts_[server].vouched;
   vouched = std::max(vouched, durability_.acknowledged(server));
-  if (peer.learner_role() != nullptr) vouched = std::max(vouched, peer.learner_role()->vouched());
+  if (const apache::Learner* learner = peer.learner_role()) {
+    vouched = std::max(vouched, learner->vouched());
+    if (learner->history_end() != Zxid()) {
+      peer_pasts_[server].begun = learner->epoch();
+      peer_pasts_[server].begun_behind = learner->history_end();
+    }
+  }
   // As a leader it counts itself for what its log has synced, which may be less than is committed.
   if (peer.leader_role() != nullptr && peer.leader_role()->serving()) {
     vouched =
@@ -167,9 +216,8 @@ void Cluster::after_peer_step(ServerIndex server) {
     const std::optional<std::string> twice = ledger_.reread(server, disk, true);
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), now, [&] { return *twice; });
   }
-  if (before.busy && !after.busy && before.role != ZabRole::Recovering &&
-      vouches_for_disk(profile_.flaws)) {
-    durability_.truncated(server, after.last_durable,
+  if (before.busy && !after.busy && before.role != ZabRole::Recovering) {
+    durability_.truncated(server, after.vouches ? after.last_durable : after.last_logged,
                           agreement_.committed_up_to(durability_.acknowledged(server)), now,
                           verdict_);
   }
@@ -185,6 +233,24 @@ void Cluster::after_peer_step(ServerIndex server) {
                       verdict_);
 }
 
+// Whoever has promised a later epoch than that of an established leader of ZooKeeper's may not
+// follow it, and comes in when another epoch begins: that leader neither notices nor ends.
+bool Cluster::excuse_shut_out() {
+  const std::optional<ServerIndex> leading = leader();
+  if (!leading || !profile_.is_apache(*leading)) return false;
+  const NodeFacts& led = facts_[*leading];
+  std::optional<ServerIndex> out;
+  for (ServerIndex i = 0; i < profile_.servers; ++i) {
+    if (member_converged(i, led.last_applied)) continue;
+    if (facts_[i].accepted_epoch <= led.epoch) return false;
+    out = i;
+  }
+  if (!out) return false;
+  excuse(*out, fmt::format("it has promised epoch {}, and s{} leads {}",
+                           facts_[*out].accepted_epoch, *leading + 1, led.epoch));
+  return true;
+}
+
 // Its learners take what comes, with gaps: ours leave none, and theirs do when their committed log
 // has a hole.
 void Cluster::check_gap(ServerIndex server) {
@@ -195,6 +261,18 @@ void Cluster::check_gap(ServerIndex server) {
   if (profile_.is_apache(leader) && profile_.flaws.hole_in_cache) return excuse(server, how);
   verdict_.expect(Checker::Prefix, false, sim_.now(),
                   [&] { return fmt::format("s{}: {}", server + 1, how); });
+}
+
+// A leader of ZooKeeper's goes on applying while it sends a SNAP: what has come is the state of its
+// zxid only when all of that has come too. And where either end is ZooKeeper's, a learner gives up
+// what it acknowledged and is not committed when its leader says so (docs/decisions.md, 12).
+// Whatever is committed of that later is so without this learner.
+void Cluster::note_sync(ServerIndex leader, ServerIndex learner, PacketType how) {
+  const bool apaches = profile_.is_apache(leader);
+  if (apaches || profile_.is_apache(learner)) {
+    durability_.sent_back(learner, agreement_.committed_up_to(durability_.acknowledged(learner)));
+  }
+  if (how == PacketType::Snap && apaches && !profile_.is_apache(learner)) fuzzy_[learner] = true;
 }
 
 // A server of ZooKeeper's that has lost its data votes all the same: so all that it has

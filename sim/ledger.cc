@@ -119,9 +119,9 @@ std::optional<std::string> Ledger::log_written(ServerIndex server, Inode inode, 
   return take(server, inode, offset, bytes);
 }
 
-std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk,
-                                          bool named_early) {
+std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk, bool apaches) {
   Log& log = logs_[server];
+  log.apaches = apaches;
   log.records.clear();
   log.base = Zxid{};
   std::optional<std::string> wrong;
@@ -137,7 +137,7 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
     const std::optional<SnapshotName> name = parse_snapshot_name(file.name);
     if (!name || name->zxid <= log.base) continue;
-    if (named_early && !sealed(*disk.content(Dir::Snapshots, file.name, SimDisk::Image::Cached))) {
+    if (apaches && !sealed(*disk.content(Dir::Snapshots, file.name, SimDisk::Image::Cached))) {
       continue;
     }
     log.base = name->zxid;

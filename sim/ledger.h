@@ -26,9 +26,8 @@ class Ledger {
   std::optional<std::string> log_written(ServerIndex server, Inode inode, uint64_t offset,
                                          ByteView bytes);
   // A server's recovery is over: what its log holds is read from its disk again. Returns a line as
-  // above. `named_early`: its snapshots have their names before they are whole.
-  std::optional<std::string> reread(ServerIndex server, const SimDisk& disk,
-                                    bool named_early = false);
+  // above. `apaches`: its snapshots have their names before they are whole.
+  std::optional<std::string> reread(ServerIndex server, const SimDisk& disk, bool apaches = false);
   void truncated(ServerIndex server, Zxid keep);
   // A state at `zxid` replaced the whole log.
   void installed(ServerIndex server, Zxid zxid);
@@ -44,6 +43,11 @@ class Ledger {
   // Zxids in the server's log above `after` and up to `last`, ascending.
   std::vector<Zxid> between(ServerIndex server, Zxid after, Zxid last) const;
   Zxid base(ServerIndex server) const { return logs_[server].base; }
+  // Some of its records above `after` may be no part of its history: ZooKeeper leaves its log as it
+  // is when a state replaces it.
+  bool may_be_leftovers(ServerIndex server, Zxid after) const {
+    return logs_[server].apaches && logs_[server].base > after;
+  }
   // Texts of the configurations that were ever written under a zxid.
   const std::map<Zxid, std::string>& reconfigs() const { return reconfigs_; }
   // The entry of a zxid (header, body, digest); empty when it was never seen.
@@ -59,6 +63,7 @@ class Ledger {
   struct Log {
     Zxid base;                    // the log begins after it
     std::vector<Record> records;  // by zxid, ascending
+    bool apaches = false;
   };
   // The first record at or above `zxid`; above it.
   static std::vector<Record>::const_iterator at_least(const Log& log, Zxid zxid);

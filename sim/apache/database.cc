@@ -95,6 +95,7 @@ DataTree& Database::clear_tree(World& world) {
 
 void Database::install(Zxid zxid) {
   committed_.clear();
+  unremembered_ = {};
   tree_.set_last_applied(zxid);
   tree_.recount_quotas();
   last_txn_ = zxid.counter() == 0 ? std::nullopt : std::optional<Zxid>(zxid);
@@ -158,7 +159,17 @@ void Database::apply(const Proposal& txn, bool remember_it) {
   Effects effects;
   tree_.apply(*decoded, effects);
   last_txn_ = last_txn_ ? std::max(*last_txn_, txn.zxid) : txn.zxid;
-  if (remember_it || !flaws_.hole_in_cache) remember(txn);
+  if (remember_it || !flaws_.hole_in_cache) {
+    remember(txn);
+  } else {
+    unremembered_ = txn.zxid;
+  }
+}
+
+void Database::committed_log_used(Zxid keep) {
+  if (unremembered_ <= keep) return;
+  harmed(fmt::format("a learner is brought from {:x} to {:x} without {:x}", keep.value,
+                     last_processed().value, unremembered_.value));
 }
 
 // ZKDatabase.addCommittedProposal.

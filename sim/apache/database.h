@@ -66,6 +66,8 @@ class Database {
   void set_last_processed(Zxid zxid) { tree_.set_last_applied(zxid); }
   Zxid last_processed() const { return tree_.last_applied(); }
   const std::deque<Proposal>& committed() const { return committed_; }
+  // A learner that keeps its txns up to `keep` is brought here from the committed log.
+  void committed_log_used(Zxid keep);
   Epoch accepted_epoch() const { return accepted_; }
   Epoch current_epoch() const { return current_; }
   Flaws flaws() const { return flaws_; }
@@ -147,6 +149,7 @@ class Database {
 
   DataTree tree_;
   std::deque<Proposal> committed_;
+  Zxid unremembered_;  // the last txn that is in the tree and should be in the committed log
   std::optional<Zxid> last_txn_ = Zxid();
   Zxid log_end_;
   Zxid synced_;

@@ -52,6 +52,7 @@ void Database::listed(const DirListed& event, World& world) {
     reading_ = Reading::Snapshots;
     clear_tree(world);
     committed_.clear();
+    unremembered_ = {};
   } else {
     reading_ = Reading::Logs;
     choose_logs(job.kind == Job::Truncate ? job.zxid : after(tree_.last_applied()));
@@ -83,6 +84,8 @@ void Database::read_next(World& world) {
 // No snapshot: a new database, unless there are txns.
 void Database::begin_empty(World& world) {
   if (!logs_.empty()) {
+    // A snapshot that was written over the one of the same name, and not synced.
+    if (flaws_.unsynced_files) return harmed("No snapshot found, but there are log entries");
     return world.stop(StopReason::Fatal, "No snapshot found, but there are log entries");
   }
   tree_ = DataTree();
@@ -150,9 +153,13 @@ void Database::replay() {
   }
 }
 
-// Mended: what a killed process may have left in the cache is synced before it is counted.
+// What the directory of the epochs holds is durable, as the log's with its first sync
+// (log_thread.h): a killed process may have left the last rename in the cache. Mended: so is what
+// it may have left there of the files, before it is counted.
 void Database::sync_logs(World& world) {
   reading_ = Reading::Syncs;
+  world.sync_dir(Dir::Snapshots, kReadingToken, Lane::Log);
+  ++dirs_syncing_;
   if (!flaws_.unsynced_files) {
     for (const Zxid zxid : logs_) {
       const FileId file =
@@ -161,10 +168,8 @@ void Database::sync_logs(World& world) {
       syncing_.push_back(file);
     }
     world.sync_dir(Dir::Logs, kReadingToken, Lane::Log);
-    world.sync_dir(Dir::Snapshots, kReadingToken, Lane::Log);
-    dirs_syncing_ += 2;
+    ++dirs_syncing_;
   }
-  if (syncing_.empty() && dirs_syncing_ == 0) syncs_done(world);
 }
 
 void Database::syncs_done(World& world) {

@@ -31,7 +31,11 @@ namespace {
 class Walk {
  public:
   Walk(Handler& handler, Zxid peer_last, Zxid last)
-      : handler_(handler), peer_last_(peer_last), last_(last), queued_(peer_last) {}
+      : handler_(handler),
+        peer_last_(peer_last),
+        last_(last),
+        queued_(peer_last),
+        keep_(peer_last) {}
 
   // Gives the last zxid queued.
   Zxid over(const std::deque<Proposal>& proposals) {
@@ -52,6 +56,7 @@ class Walk {
           return queued_;  // no TRUNC across epochs
         } else {
           op(PacketType::Trunc, previous);
+          keep_ = previous;
         }
       }
       if (txn.zxid <= queued_) continue;
@@ -63,6 +68,7 @@ class Walk {
     return queued_;
   }
   bool needs_op() const { return needs_op_; }
+  Zxid keep() const { return keep_; }
 
  private:
   bool new_epoch() const { return peer_last_.counter() == 0; }
@@ -75,6 +81,7 @@ class Walk {
   Zxid peer_last_;
   Zxid last_;
   Zxid queued_;
+  Zxid keep_;
   bool needs_op_ = true;
 };
 
@@ -91,17 +98,18 @@ SyncPlan plan_sync(Handler& handler, const Database& database, bool force_snap) 
     return plan;
   }
   const Zxid peer_last = *handler.last;
-  plan.last_seen = peer_last;
+  plan.last_seen = plan.keep = peer_last;
   if (processed == peer_last) {
     handler.queue(PacketType::Diff, peer_last);
     plan.snap = false;
   } else if (peer_last > last && peer_last.counter() != 0) {
     handler.queue(PacketType::Trunc, last);
-    plan = {false, last};
+    plan = {false, last, last};
   } else if (peer_last >= first && peer_last <= last) {
     Walk walk(handler, peer_last, last);
     plan.last_seen = walk.over(log);
     plan.snap = walk.needs_op();
+    plan.keep = walk.keep();
   }
   // Below its committed log ZooKeeper reads the log's files (snapshotSizeFactor); here as with -1.
   if (plan.snap) plan.last_seen = processed;

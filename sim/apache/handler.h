@@ -68,6 +68,7 @@ struct Handler {
 struct SyncPlan {
   bool snap = true;
   Zxid last_seen;  // what it has been queued
+  Zxid keep;       // without a SNAP: the last of its own txns that it keeps
 };
 SyncPlan plan_sync(Handler& handler, const Database& database, bool force_snap);
 

@@ -1,5 +1,7 @@
 #include "sim/apache/leader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -157,6 +159,7 @@ void Leader::end(Lent lent) {
     if (!handler.over) lent.world.close(handler.stream.id(), false);
   }
   handlers_.clear();
+  lent.database.flush();  // ProposalRequestProcessor.shutdown waits for the log thread
   lent.database.end_role(phase_ == Phase::Broadcast ? SyncState::Over : SyncState::None, false);
 }
 
@@ -183,7 +186,7 @@ void Leader::propose(const WriteRequest& request, Lent lent) {
   Proposal txn{zxid, share(prepare(request, zxid, lent.world.wall_now(), lent.database.tree(),
                                    pending_, sessions_, rules_))};
   last_proposed_ = zxid;
-  outstanding_[zxid] = Outstanding{txn, {}};
+  outstanding_[zxid] = Outstanding{txn, {}, {}};
   for (Handler& handler : handlers_) {
     if (!handler.forwarding || handler.observer || handler.over) continue;
     handler.queue(txn, PacketType::Proposal);
@@ -196,9 +199,19 @@ void Leader::process_ack(ServerId from, Zxid zxid, Lent lent) {
   if (zxid.counter() == 0 || zxid <= last_committed_) return;
   const auto found = outstanding_.find(zxid);
   if (found == outstanding_.end()) return;
-  if (participant(from, lent.config)) found->second.acks.insert(from);
-  if (outstanding_.contains(Zxid(zxid.value - 1))) return;
-  if (quorum(found->second.acks, lent.config)) commit(zxid, lent);
+  Outstanding& outstanding = found->second;
+  if (participant(from, lent.config)) outstanding.acks.insert(from);
+  outstanding.stale.erase(from);
+  if (outstanding_.contains(Zxid(zxid.value - 1)) || !quorum(outstanding.acks, lent.config)) return;
+  std::set<ServerId> holders = outstanding.acks;
+  for (const ServerId id : outstanding.stale) holders.erase(id);
+  if (!quorum(holders, lent.config)) {
+    lent.database.harmed(
+        fmt::format("{:x} is committed by a learner's ACK of before it was told to "
+                    "give it up",
+                    zxid.value));
+  }
+  commit(zxid, lent);
 }
 
 void Leader::commit(Zxid zxid, Lent lent) {

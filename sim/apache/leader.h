@@ -59,6 +59,7 @@ class Leader {
   struct Outstanding {
     Proposal txn;
     std::set<ServerId> acks;
+    std::set<ServerId> stale;  // of acks: who has been told to give the txn up
   };
 
   void advance_phase(Lent lent);
@@ -78,6 +79,7 @@ class Leader {
   bool on_info(Handler& handler, const Packet& packet, Lent lent);
   void on_epoch_ack(Handler& handler, const Packet& packet, Lent lent);
   void synchronise(Handler& handler, Lent lent);
+  void forget_acks(const Handler& handler, Lent lent);
   void start_forwarding(Handler& handler, Zxid last_seen);
   bool on_new_leader_ack(Handler& handler, const Packet& packet, Lent lent);
   void on_packet(Handler& handler, const Packet& packet, Lent lent);

@@ -172,6 +172,8 @@ void Leader::on_epoch_ack(Handler& handler, const Packet& packet, Lent lent) {
 
 void Leader::synchronise(Handler& handler, Lent lent) {
   const SyncPlan plan = plan_sync(handler, lent.database, lent.config.snap_only);
+  if (!plan.snap) lent.database.committed_log_used(plan.keep);
+  forget_acks(handler, lent);
   start_forwarding(handler, plan.last_seen);
   if (plan.snap) {
     const DataTree& tree = lent.database.tree();
@@ -184,6 +186,19 @@ void Leader::synchronise(Handler& handler, Lent lent) {
   handler.queue_raw(PacketType::NewLeader, Zxid(epoch_, 0).wire(),
                     share(Bytes(text.begin(), text.end())));
   handler.stage = Handler::Stage::NewLeader;
+}
+
+// Of what is outstanding a learner keeps nothing, whatever the plan: it gets all of it again.
+// Mended: it acknowledges again too.
+void Leader::forget_acks(const Handler& handler, Lent lent) {
+  for (auto& [zxid, outstanding] : outstanding_) {
+    if (!outstanding.acks.contains(handler.id)) continue;
+    if (lent.database.flaws().stale_acks) {
+      outstanding.stale.insert(handler.id);
+    } else {
+      outstanding.acks.erase(handler.id);
+    }
+  }
 }
 
 void Leader::start_forwarding(Handler& handler, Zxid last_seen) {

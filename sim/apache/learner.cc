@@ -250,6 +250,7 @@ void Learner::begin_history(Lent lent) {
   Database& database = lent.database;
   then_ = Then::NewLeader;
   const bool early = database.flaws().early_ack;
+  if (!uncommitted_.empty()) history_end_ = uncommitted_.back().zxid;
   if (early) database.begin_epoch(epoch_);
   if (observer_) {
     if (!early) database.begin_epoch(epoch_);
@@ -362,6 +363,10 @@ void Learner::note_gap(Zxid zxid) {
 
 void Learner::end(Lent lent) {
   if (stream_.id().valid()) lent.world.close(stream_.id(), false);
+  if (lent.database.flaws().early_ack && then_ == Then::NewLeader && !uncommitted_.empty()) {
+    lent.database.harmed(
+        fmt::format("epoch {} is begun without its history to {:x}", epoch_, history_end_.value));
+  }
   SyncState reached = SyncState::None;
   if (stage_ == Stage::Broadcast) {
     reached = SyncState::Over;

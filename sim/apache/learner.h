@@ -48,6 +48,8 @@ class Learner {
   bool synchronising() const { return stage_ >= Stage::Sync && !acknowledged_; }
   // The history that it has said to have with its ACK of NEWLEADER.
   Zxid vouched() const { return vouched_; }
+  // The end of the history that its epoch begins with; 0 before NEWLEADER.
+  Zxid history_end() const { return history_end_; }
   Zxid committed() const { return committed_; }
   // A txn that came without those in front of it; 0: none did.
   Zxid gap() const { return gap_; }
@@ -110,6 +112,7 @@ class Learner {
   Zxid last_queued_;
   Zxid gap_;
   Zxid vouched_;
+  Zxid history_end_;
   Zxid committed_;
 };
 

@@ -75,6 +75,7 @@ void Agreement::snapshot_named(ServerIndex server, Zxid zxid, const DataTree* tr
 
 void Agreement::append_from_any(Zxid end, Zxid upto, const Ledger& ledger, SimTime now) {
   for (ServerIndex i = 0; i < delivered_.size(); ++i) {
+    if (ledger.may_be_leftovers(i, end)) continue;
     const std::vector<Zxid> zxids = ledger.between(i, end, upto);
     if (zxids.empty() || zxids.back() != upto) continue;
     Zxid previous = end;

@@ -41,7 +41,10 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
     });
     return;
   }
-  if (packet.type == PacketType::FollowerInfo) s.synced_epoch = 0;  // a new connection
+  if (packet.type == PacketType::FollowerInfo) {  // a new connection
+    s.synced_epoch = 0;
+    s.sent_back.reset();
+  }
   if (packet.type != PacketType::Ack) return;
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid.counter() == 0) {
@@ -106,7 +109,8 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
     // Whoever died while it was going back may have got there, and no further than is allowed,
     // whether it is a member now or not.
     if (s.going_back) {
-      s.acknowledged = std::min(s.acknowledged, std::max(committed, after.last_logged));
+      const Zxid kept = s.sent_back.value_or(committed);
+      s.acknowledged = std::min(s.acknowledged, std::max(kept, after.last_logged));
     }
     if (after.standing == Standing::Voter) {
       verdict.expect(Checker::Recover, after.last_logged >= s.acknowledged, now, [&] {
@@ -116,6 +120,7 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
     }
   }
   if (after.role != ZabRole::Recovering) s.going_back = after.busy;
+  if (after.established) s.sent_back.reset();
   // Known damage: what it claims is at least what it acknowledged (RULES 9).
   if (after.damaged && after.standing == Standing::Voter && before.standing != Standing::Voter) {
     verdict.expect(Checker::Recover, after.claimed >= s.acknowledged, now, [&] {
@@ -189,7 +194,8 @@ void Durability::check_commit(ServerIndex leader, const ConfigCheck::Need& need,
 // What a server acknowledged and a quorum has committed never leaves its disk again (hazards B8).
 void Durability::truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now,
                            Verdict& verdict) {
-  const Zxid promised = std::min(servers_[server].acknowledged, committed);
+  const Zxid kept = servers_[server].sent_back.value_or(committed);
+  const Zxid promised = std::min(servers_[server].acknowledged, kept);
   verdict.expect(Checker::DurAck, keep >= promised, now, [&] {
     return fmt::format("s{} goes back to zxid {:x}; it had acknowledged {:x}, which is committed",
                        server + 1, keep.value, promised.value);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/wire/peer_messages.h"
@@ -32,6 +33,9 @@ class Durability {
   // `committed`: what is committed of that. A truncation or an install has left the server's log
   // ending at `keep`.
   void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
+  // A leader tells a learner to go back, with `committed` as it is then.
+  void sent_back(ServerIndex server, Zxid committed) { servers_[server].sent_back = committed; }
+  std::optional<Zxid> sent_back(ServerIndex server) const { return servers_[server].sent_back; }
   // Its ACKs may still be on their way, and were true when they left.
   void wiped(ServerIndex server) {
     const Zxid said = servers_[server].said;
@@ -53,8 +57,10 @@ class Durability {
     Zxid said;                // highest ACK ever found true, whatever became of the disk
     Epoch synced_epoch = 0;   // NEWLEADER acknowledged
     bool going_back = false;  // a truncation or an install was under way
-    bool voter = false;       // it was one: no crash makes it forget that
-    bool rotten = false;      // something on its disk was damaged at some time
+    // What of its acknowledgements was committed when a leader told it to go back.
+    std::optional<Zxid> sent_back;
+    bool voter = false;   // it was one: no crash makes it forget that
+    bool rotten = false;  // something on its disk was damaged at some time
   };
   void check_commit(ServerIndex leader, const ConfigCheck::Need& need, const SimDisk& disk,
                     const Ledger& ledger, SimTime now, Verdict& verdict);

@@ -348,6 +348,27 @@ TEST(Checkers, DurAckFiresWhenWhatWasAcknowledgedAndCommittedIsCut) {
             "committed");
 }
 
+// Mixed seed 1072: told to go back when nobody had committed it, and others commit it since.
+TEST(Checkers, DurAckAllowsALearnerToGoBackToWhatWasCommittedWhenItWasTold) {
+  Servers s;
+  s.commit_three();
+  s.durability.sent_back(1, Zxid(1, 2));
+  s.durability.truncated(1, Zxid(1, 2), Zxid(1, 3), kNow, s.verdict);
+  ASSERT_EQ(said(s.verdict), "");
+  s.durability.truncated(1, Zxid(1, 1), Zxid(1, 3), kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict),
+            "K-DURACK: s2 goes back to zxid 100000001; it had acknowledged 100000002, which is "
+            "committed");
+
+  // Whoever follows again has no such leave any more.
+  Servers t;
+  t.commit_three();
+  t.durability.sent_back(1, Zxid(1, 2));
+  t.send(1, 0, PacketType::FollowerInfo, Zxid(1, 0).wire());
+  t.durability.truncated(1, Zxid(1, 2), Zxid(1, 3), kNow, t.verdict);
+  EXPECT_THAT(said(t.verdict), StartsWith("K-DURACK: s2 goes back to zxid 100000002"));
+}
+
 TEST(Checkers, MemDiskFiresWhenMemoryIsAheadOfTheDisk) {
   Servers s;
   s.log(0, Zxid(1, 1));

@@ -46,7 +46,8 @@ class Ledger {
   // Some of its records above `after` may be no part of its history: ZooKeeper leaves its log as it
   // is when a state replaces it.
   bool may_be_leftovers(ServerIndex server, Zxid after) const {
-    return logs_[server].apaches && logs_[server].base > after;
+    const Log& log = logs_[server];
+    return log.apaches && log.base > after && !between(server, after, log.base).empty();
   }
   // Texts of the configurations that were ever written under a zxid.
   const std::map<Zxid, std::string>& reconfigs() const { return reconfigs_; }

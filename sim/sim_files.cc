@@ -275,7 +275,7 @@ void SimFiles::hurry(Moment& m, SimDisk& disk, FileId file) {
   const uint64_t which = uint64_t{open->fills} << 1;
   const Duration took = delay(m, {ChoiceKind::OpenDelay, open->subject, 4, open->fills},
                               options_.preallocate, open->lane);
-  open->ready = std::min(open->ready, m.now + took);
+  open->ready = std::max(m.now, std::min(open->ready, m.now + took));
   open->pending += 1;
   m.queue.push(open->ready, {Happens::Preallocated, host_, file.slot, file.generation,
                              which | (open->fill_ok ? 1 : 0), disk.last_sequence()});

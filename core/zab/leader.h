@@ -146,6 +146,7 @@ class Leader {
   void on_packet(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_follower_info(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts);
+  bool may_be_ahead(const Peer& peer, const Parts& parts) const;
   void on_ack(Peer& peer, const QuorumPacket& packet, Parts& parts);
   void remember(const Peer& peer, Parts& parts);
   void note_ack_latency(Peer& peer, Parts& parts);

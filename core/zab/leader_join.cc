@@ -150,13 +150,21 @@ void Leader::on_ack_epoch(Peer& peer, const QuorumPacket& packet, Parts& parts) 
       peer.voter) {
     const auto theirs = std::pair(static_cast<Epoch>(current), *peer.last_zxid);
     const auto ours = std::pair(parts.storage.current_epoch(), initial_last_);
-    if (theirs > ours) {
+    if (theirs > ours && may_be_ahead(peer, parts)) {
       return over(fmt::format("server {} has a more recent history", peer.id.value));
     }
     peer.counts_epoch = true;
   }
   begin_new_leader(parts);
   if (phase_ >= Phase::NewLeader) synchronise(peer, parts);
+}
+
+// A voter by a pending change alone, without that change in its log, has never acknowledged
+// anything as one: an epoch that it has begun under the lists before is known to a quorum of those,
+// or was never established (docs/decisions.md, 39).
+bool Leader::may_be_ahead(const Peer& peer, const Parts& parts) const {
+  const Configs& configs = parts.configs;
+  return configs.active().is_voter(peer.id) || *peer.last_zxid >= configs.last_seen().version;
 }
 
 // A quorum follows and nobody in it is more recent: only now does the epoch become the current one

@@ -269,6 +269,16 @@ void StorageHost::append(Zxid zxid, size_t data_bytes) {
   storage_.append(world_, zxid, share(make_entry(zxid, data_bytes, ahead)));
 }
 
+void StorageHost::append_config(Zxid zxid, const std::string& text) {
+  Txn txn;
+  txn.header.session = SessionId{0x1000};
+  txn.header.zxid = zxid;
+  txn.header.time = {1'700'000'000'000};
+  txn.header.type = TxnType::Reconfig;
+  txn.body = SetDataTxn{kConfigPath, as_bytes(text), false, -1};
+  storage_.append(world_, zxid, share(encode_txn(txn)));
+}
+
 void StorageHost::append_run(Epoch epoch, uint32_t from, uint32_t to, size_t data_bytes) {
   for (uint32_t counter = from; counter <= to; ++counter) append({epoch, counter}, data_bytes);
 }

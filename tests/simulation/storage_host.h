@@ -152,6 +152,8 @@ class StorageHost {
   // Recovery of a fresh directory and the founding of an empty history.
   void found();
   void append(Zxid zxid, size_t data_bytes = 10);
+  // A change of the ensemble.
+  void append_config(Zxid zxid, const std::string& text);
   void append_run(Epoch epoch, uint32_t from, uint32_t to, size_t data_bytes = 10);
   // Applies everything that is durable.
   void apply();

@@ -69,6 +69,17 @@ sim::SimDisk ZabHost::make_disk(const Config& config, Epoch accepted, Epoch curr
   return host.disk();
 }
 
+sim::SimDisk ZabHost::make_disk(const Config& config, Epoch epoch, const Membership& pending) {
+  storage_test::StorageHost host(sim::SimDisk(), config);
+  host.found();
+  host.storage().save_accepted_epoch(host.world(), epoch);
+  host.storage().save_current_epoch(host.world(), epoch);
+  host.append_config(pending.version, to_text(pending));
+  host.run();
+  while (!host.storage().quiesced(host.world())) host.run();
+  return host.disk();
+}
+
 sim::SimDisk ZabHost::make_disk(const Config& config, Epoch epoch, Zxid zxid, ByteView body) {
   storage_test::StorageHost host(sim::SimDisk(), config);
   host.found();

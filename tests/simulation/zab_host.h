@@ -89,6 +89,8 @@ class ZabHost {
                                 const std::vector<Zxid>& log);
   // One with a state that came by SNAP: `body` as it was sent.
   static sim::SimDisk make_disk(const Config& config, Epoch epoch, Zxid zxid, ByteView body);
+  // One whose log ends with a change of the ensemble.
+  static sim::SimDisk make_disk(const Config& config, Epoch epoch, const Membership& pending);
 
   // --- life
   void start();

@@ -148,7 +148,8 @@ Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTr
   p.header.cxid = request.cxid;
   p.header.zxid = zxid;
   p.header.time = now;
-  p.entry.reserve(kAround + request.body.size() + kMoreThanAsked);
+  const size_t reserved = kAround + request.body.size() + kMoreThanAsked;
+  p.entry.reserve(reserved);
   encode_txn_header(p.header, p.entry);
   const uint64_t digest_before = pending.digest();
   const ErrorCode error = prepare_body(p);
@@ -161,7 +162,7 @@ Bytes prepare(const WriteRequest& request, Zxid zxid, WallTime now, const DataTr
   patch_txn_type(p.header.type, p.entry);
   encode_digest({kDigestVersion, pending.digest()}, p.entry);
   // An entry lives long, and a large request may have become a small one.
-  if (p.entry.capacity() / 2 > p.entry.size()) p.entry.shrink_to_fit();
+  if (reserved / 2 > p.entry.size()) p.entry.shrink_to_fit();
   return std::move(p.entry);
 }
 

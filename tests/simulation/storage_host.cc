@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/tree/path.h"
+
 namespace vivarium::storage_test {
 
 // ------------------------------------------------------------------------------------- DiskWorld

@@ -34,6 +34,7 @@ class Node::Wiring final : public ZabUser, public Replication {
   // --- Replication
   bool serving() const override { return node_.zab_.serving(); }
   Instant may_serve_until() const override { return node_.zab_.may_serve_until(); }
+  bool is_ahead() const override { return node_.digests_.in_doubt(node_.tree_.last_applied()); }
   void submit(const WriteRequest& request) override {
     asked_ = true;
     node_.zab_.submit(request, zab_parts_);

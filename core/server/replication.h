@@ -20,6 +20,8 @@ class Replication {
   // Asked while it does not hold: until then clients may wait for it, since an election has just
   // begun. In the past: nobody waits.
   virtual Instant may_serve_until() const = 0;
+  // The tree came as a fuzzy SNAP, and is seen to hold more than what was applied to it.
+  virtual bool is_ahead() const { return false; }
   // Each submitted write comes back through Server::applied(), as its txn or as an error txn, in
   // the order of submission, unless serving_stopped() comes first.
   virtual void submit(const WriteRequest& request) = 0;

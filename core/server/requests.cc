@@ -452,7 +452,7 @@ void Server::answer(ClientConnection& connection, const PendingRequest& request,
 
 void Server::applied(const Effects& effects, ServerParts& parts) {
   CHECK(parts.tree.last_applied() == effects.header.zxid);
-  note_digest(parts.tree);
+  if (!parts.replication.is_ahead()) note_digest(parts.tree);
   traffic_.propagation.add(parts.world.wall_now().ms - effects.header.time.ms);
   if (parts.config.admin.audit && effects.header.type == TxnType::CloseSession) {
     for (const Effects::Change& change : effects.changes) {

@@ -35,6 +35,8 @@ class DigestAudit {
 
   uint64_t compared() const { return compared_; }
   uint64_t differing() const { return differing_; }
+  // Behind `zxid`, the last one compared, the tree is another than there, and may be ahead of it.
+  bool in_doubt(Zxid zxid) const { return suspect_ && zxid < exact_from_; }
   // The last txn behind which both were equal.
   Zxid agreed() const { return agreed_; }
   const std::optional<Difference>& first() const { return first_; }

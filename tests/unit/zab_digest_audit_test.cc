@@ -79,12 +79,15 @@ TEST(DigestAudit, AFuzzyTreeMayDifferUntilTheTxnsHaveCaughtUp) {
   a.audit.doubt();
   EXPECT_EQ(a.next(1), 0U);
   EXPECT_EQ(a.next(2), 0U);
+  EXPECT_TRUE(a.audit.in_doubt(Zxid(1, 2)));
   a.audit.doubt_until(Zxid(1, 4));
   EXPECT_EQ(a.next(3), 0U);
   EXPECT_EQ(a.next(0), 0U);
+  EXPECT_FALSE(a.audit.in_doubt(Zxid(1, 4)));
   EXPECT_EQ(a.audit.compared(), 1U);
   EXPECT_EQ(a.audit.differing(), 0U);
   EXPECT_EQ(a.next(1), 1U);
+  EXPECT_FALSE(a.audit.in_doubt(Zxid(1, 5))) << "it is another tree, and may be seen to be";
   EXPECT_EQ(a.audit.first()->zxid, Zxid(1, 5));
 }
 

@@ -20,10 +20,10 @@ PACKAGES := \
   python3 python3-kazoo python3-pure-sasl zookeeper default-jdk-headless libzookeeper-mt-dev
 
 # What `make test-all` needs beyond that: what kazoo's own tests import, Curator, clients in other languages (Node may
-# be there from elsewhere), and a KDC with clients of Kerberos.
+# be there from elsewhere), a KDC with clients of Kerberos, and Slurm.
 PACKAGES_ALL := python3-pytest python3-pytest-timeout python3-mock python3-objgraph libcurator-recipes-java \
   golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm) \
-  krb5-kdc krb5-admin-server krb5-user python3-gssapi
+  krb5-kdc krb5-admin-server krb5-user python3-gssapi slurm-wlm munge
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 

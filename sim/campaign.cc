@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -56,60 +57,132 @@ class HashInOrder {
   uint64_t value_ = 0;
 };
 
+// A campaign under way: what its threads share.
+class Campaign {
+ public:
+  explicit Campaign(const CampaignOptions& options);
+  void work();  // of one thread, until no schedule is to begin any more
+  CampaignResult result();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+  bool over() const {
+    return enough_ || (options_.time && Clock::now() - began_ >= *options_.time);
+  }
+  void add(uint64_t nth, uint64_t seed, const Outcome& outcome);
+
+  const CampaignOptions& options_;
+  const Clock::time_point began_ = Clock::now();
+  std::atomic<uint64_t> next_{0};
+  std::atomic<bool> enough_{false};
+  std::mutex lock_;  // of what follows
+  Sample events_;
+  Sample completed_;
+  Sample leaderships_;
+  HashInOrder hash_;
+  CampaignResult result_;
+};
+
+Campaign::Campaign(const CampaignOptions& options) : options_(options) {
+  const SeedRange& range = options.range;
+  CHECK(range.count == 0 || range.first <= UINT64_MAX - (range.count - 1));
+  CHECK(options.shard.index < options.shard.of);
+  result_.tally.planned = options.shard.size(range.count);
+}
+
+void Campaign::work() {
+  while (!over()) {
+    const uint64_t nth = next_++;
+    if (nth >= result_.tally.planned) return;
+    const uint64_t seed = options_.range.first + options_.shard.index + nth * options_.shard.of;
+    const Outcome outcome = Cluster(seed, options_.kind).run();
+    const std::lock_guard<std::mutex> guard(lock_);
+    add(nth, seed, outcome);
+  }
+}
+
+void Campaign::add(uint64_t nth, uint64_t seed, const Outcome& outcome) {
+  Tally& tally = result_.tally;
+  ++tally.seeds;
+  for (size_t c = 0; c < kCheckers; ++c) tally.evaluated[c] += outcome.evaluated[c];
+  tally.events += outcome.events;
+  tally.completed += outcome.completed;
+  tally.leaderships += outcome.leaderships;
+  tally.crashes += outcome.crashes;
+  tally.needs_person += outcome.needs_person ? 1U : 0U;
+  tally.excused += outcome.excused ? 1U : 0U;
+  tally.traces += outcome.trace_hash;
+  events_.add(outcome.events);
+  completed_.add(outcome.completed);
+  leaderships_.add(outcome.leaderships);
+  hash_.add(nth, outcome.trace_hash);
+  if (outcome.violation) {
+    ++tally.failed[outcome.violation->checker];
+    result_.failures.push_back({seed, *outcome.violation});
+    if (options_.failed) options_.failed(result_.failures.back());
+    if (result_.failures.size() >= options_.failures_max) enough_ = true;
+  } else {
+    ++tally.passed;
+  }
+  if (options_.progress) options_.progress(tally.seeds);
+}
+
+CampaignResult Campaign::result() {
+  Tally& tally = result_.tally;
+  tally.seconds = seconds();
+  tally.job_seconds = tally.seconds * options_.jobs;
+  result_.hash = hash_.value();
+  if (tally.seeds != 0) {
+    tally.median_events = {events_.median(), events_.median()};
+    tally.median_completed = {completed_.median(), completed_.median()};
+    tally.median_leaderships = {leaderships_.median(), leaderships_.median()};
+  }
+  std::sort(result_.failures.begin(), result_.failures.end(),
+            [](const Failure& a, const Failure& b) { return a.seed < b.seed; });
+  return std::move(result_);
+}
+
 }  // namespace
 
-CampaignResult run_campaign(const CampaignOptions& options) {
-  CHECK(options.count == 0 || options.first <= UINT64_MAX - (options.count - 1));
-  Sample events;
-  Sample completed;
-  Sample leaderships;
-  HashInOrder hash;
-  CampaignResult result;
-  std::atomic<uint64_t> next{0};
-  std::atomic<uint64_t> done{0};
-  std::atomic<bool> enough{false};
-  std::mutex lock;
-  const auto began = std::chrono::steady_clock::now();
-  const auto work = [&] {
-    while (!enough) {
-      const uint64_t i = next++;
-      if (i >= options.count) return;
-      const uint64_t seed = options.first + i;
-      const Outcome outcome = Cluster(seed, options.kind).run();
-      const uint64_t finished = ++done;
-      const std::lock_guard<std::mutex> guard(lock);
-      for (size_t c = 0; c < kCheckers; ++c) result.evaluated[c] += outcome.evaluated[c];
-      result.crashes += outcome.crashes;
-      result.needs_person += outcome.needs_person ? 1U : 0U;
-      result.excused += outcome.excused ? 1U : 0U;
-      result.events += outcome.events;
-      events.add(outcome.events);
-      completed.add(outcome.completed);
-      leaderships.add(outcome.leaderships);
-      hash.add(i, outcome.trace_hash);
-      if (outcome.violation) {
-        result.failures.push_back({seed, *outcome.violation});
-        if (options.failed) options.failed(result.failures.back());
-        if (result.failures.size() >= options.failures_max) enough = true;
-      } else {
-        ++result.passed;
-      }
-      if (options.progress) options.progress(finished);
-    }
-  };
-  std::vector<std::thread> threads;
-  for (uint32_t j = 1; j < options.jobs; ++j) threads.emplace_back(work);
-  work();
-  for (std::thread& thread : threads) thread.join();
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+void Medians::add(const Medians& other) {
+  least = std::min(least, other.least);
+  most = std::max(most, other.most);
+}
 
-  result.hash = hash.value();
-  result.median_events = events.median();
-  result.median_completed = completed.median();
-  result.median_leaderships = leaderships.median();
-  std::sort(result.failures.begin(), result.failures.end(),
-            [](const Failure& a, const Failure& b) { return a.seed < b.seed; });
-  return result;
+void Tally::add(const Tally& other) {
+  median_events.add(other.median_events);
+  median_completed.add(other.median_completed);
+  median_leaderships.add(other.median_leaderships);
+  planned += other.planned;
+  seeds += other.seeds;
+  passed += other.passed;
+  for (const auto& [invariant, times] : other.failed) failed[invariant] += times;
+  for (size_t c = 0; c < kCheckers; ++c) evaluated[c] += other.evaluated[c];
+  events += other.events;
+  completed += other.completed;
+  leaderships += other.leaderships;
+  crashes += other.crashes;
+  needs_person += other.needs_person;
+  excused += other.excused;
+  traces += other.traces;
+  seconds = std::max(seconds, other.seconds);
+  job_seconds += other.job_seconds;
+}
+
+uint64_t Tally::failures() const {
+  uint64_t sum = 0;
+  for (const auto& entry : failed) sum += entry.second;
+  return sum;
+}
+
+CampaignResult run_campaign(const CampaignOptions& options) {
+  Campaign campaign(options);
+  std::vector<std::thread> threads;
+  for (uint32_t j = 1; j < options.jobs; ++j) threads.emplace_back([&] { campaign.work(); });
+  campaign.work();
+  for (std::thread& thread : threads) thread.join();
+  return campaign.result();
 }
 
 }  // namespace vivarium::sim

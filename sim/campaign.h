@@ -1,13 +1,19 @@
-// Campaigns: many seeds over several threads, each schedule on one. The summary depends on the
-// seeds alone, the rate on the machine.
+// Campaigns: many seeds over several threads, each schedule on one. What a campaign finds depends
+// on the seeds alone, the rate on the machine. Tallies of campaigns over different seeds add up.
 #pragma once
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/cluster.h"
+#include "sim/seed_range.h"
 
 namespace vivarium::sim {
 
@@ -16,33 +22,60 @@ struct Failure {
   Violation violation;
 };
 
-struct CampaignResult {
+// The medians of several campaigns: that of all their schedules lies between the ends.
+struct Medians {
+  uint64_t least = UINT64_MAX;  // of none
+  uint64_t most = 0;
+  void add(const Medians& other);
+};
+
+struct Tally {
+  uint64_t planned = 0;  // seeds of the share
+  uint64_t seeds = 0;    // of these, run
   uint64_t passed = 0;
-  std::vector<Failure> failures;  // by seed
+  std::map<std::string, uint64_t> failed;  // by invariant
   std::array<uint64_t, kCheckers> evaluated{};
   uint64_t events = 0;
-  uint64_t median_events = 0;
-  uint64_t median_completed = 0;
-  uint64_t median_leaderships = 0;
+  uint64_t completed = 0;
+  uint64_t leaderships = 0;
   uint64_t crashes = 0;
   uint64_t needs_person = 0;  // schedules of which K-LIVE asked nothing
   uint64_t excused = 0;       // schedules of which nothing was asked from some moment on
-  uint64_t hash = 0;          // over all trace hashes, in the order of seeds
-  double seconds = 0;
+  uint64_t traces = 0;        // the sum of all trace hashes: however the seeds are shared out
+  Medians median_events;
+  Medians median_completed;
+  Medians median_leaderships;
+  double seconds = 0;      // of the longest
+  double job_seconds = 0;  // of all threads together
+
+  void add(const Tally& other);
+  uint64_t failures() const;
+};
+
+struct CampaignResult {
+  Tally tally;
+  std::vector<Failure> failures;  // by seed
+  uint64_t hash = 0;              // over all trace hashes, in the order of seeds
 };
 
 struct CampaignOptions {
-  uint64_t first = 1;
-  uint64_t count = 1;  // the last seed is first + count - 1, and a number of 64 bits
+  SeedRange range{1, 1};
+  Shard shard;
   uint32_t jobs = 1;
   ProfileKind kind = ProfileKind::Standard;
-  uint64_t failures_max = 20;  // then the campaign ends early
+  uint64_t failures_max = 20;                // then the campaign ends early
+  std::optional<std::chrono::seconds> time;  // after it no schedule begins
   // Called from one thread at a time: after each schedule, and with each failure.
   std::function<void(uint64_t done)> progress;
   std::function<void(const Failure&)> failed;
 };
 
+// However it ends, the seeds that it has run are the first of its share.
 CampaignResult run_campaign(const CampaignOptions& options);
+
+constexpr std::string_view name_of(ProfileKind kind) {
+  return kind == ProfileKind::Mixed ? "mixed" : "standard";
+}
 
 // Of a mixed ensemble these are not asked: its configuration stays, and nobody asks it words.
 constexpr bool is_asked(Checker checker, ProfileKind kind) {

@@ -122,7 +122,12 @@ class Simulator(unittest.TestCase):
                 (["run", "--seeds", "18446744073709551616:1"], '"18446744073709551616:1"'),
                 (["run", "--seed", "many"], "many"),
                 (["run", "--seeds", "1:1", "--jobs", "0"], "--jobs"),
+                (["run", "--seeds", "1:9", "--shard", "3/3"], '"3/3"'),
+                (["run", "--seeds", "1:9", "--shard", "3"], '"3"'),
+                (["run", "--seeds", "1:9", "--time", "10"], '"10"'),
+                (["run", "--seeds", "1:9", "--time", "0s"], '"0s"'),
                 (["run", "--no-such-flag"], "no-such-flag"),
+                (["merge"], "FILE"),
                 (["replay"], "SEED"),
                 (["replay", "x"], '"x"')]:
             with self.subTest(arguments):

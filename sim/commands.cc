@@ -1,0 +1,63 @@
+#include "sim/commands.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace vivarium::sim {
+namespace {
+
+std::string median_text(const Medians& medians) {
+  if (medians.least > medians.most) return "no";
+  if (medians.least == medians.most) return fmt::format("{}", medians.least);
+  return fmt::format("{} to {}", medians.least, medians.most);
+}
+
+}  // namespace
+
+LineFile::LineFile(const std::string& name) {
+  if (name.empty()) return;
+  file_ = name == "-" ? stdout : std::fopen(name.c_str(), "w");
+  good_ = file_ != nullptr;
+}
+
+LineFile::~LineFile() {
+  if (file_ != nullptr && file_ != stdout) std::fclose(file_);
+}
+
+void LineFile::write(const std::string& line) {
+  if (file_ == nullptr) return;
+  fmt::print(file_, "{}\n", line);
+  if (std::fflush(file_) != 0 || std::ferror(file_) != 0) good_ = false;
+}
+
+std::FILE* LineFile::text() const { return file_ == stdout ? stderr : stdout; }
+
+std::string failure_text(const Failure& failure) {
+  return fmt::format("seed {} failed: {}: {}", failure.seed, failure.violation.checker,
+                     failure.violation.text);
+}
+
+std::string tally_text(const Tally& tally, ProfileKind kind) {
+  std::string text = "evaluated:";
+  for (size_t c = 0; c < kCheckers; ++c) {
+    text += fmt::format(" {} {}", name_of(static_cast<Checker>(c)), tally.evaluated[c]);
+  }
+  text += fmt::format(
+      "\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n"
+      "{} ended with a pending change that most of its voters have lost (no K-LIVE)\n",
+      median_text(tally.median_events), median_text(tally.median_completed),
+      median_text(tally.median_leaderships), tally.crashes, tally.needs_person);
+  if (kind == ProfileKind::Mixed) {
+    text += fmt::format("{} ended when a flaw of ZooKeeper's had struck (sim/apache/flaws.h)\n",
+                        tally.excused);
+  }
+  if (tally.seeds < tally.planned) {
+    text +=
+        fmt::format("covered {} of {} seeds ({:.1f} %)\n", tally.seeds, tally.planned,
+                    100.0 * static_cast<double>(tally.seeds) / static_cast<double>(tally.planned));
+  }
+  return text;
+}
+
+}  // namespace vivarium::sim

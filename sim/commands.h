@@ -1,0 +1,61 @@
+// What vivsim does, one function per command. Each prints for a person and returns the exit code:
+// 0 well, 1 something failed, 2 wrong usage.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/campaign.h"
+#include "sim/campaign_file.h"
+
+namespace vivarium::sim {
+
+struct RunArguments {
+  std::string seeds;
+  std::string shard = "0/1";
+  std::string time;  // empty: until all seeds have run
+  std::string json;  // a file; "-": the standard output; empty: none
+  uint32_t jobs = 1;
+  uint64_t failures_max = 20;
+  bool all_evaluated = false;
+  ProfileKind kind = ProfileKind::Standard;
+  std::string version;
+  std::string commit;
+};
+int run_command(const RunArguments& arguments);
+
+int replay_command(const std::string& seed, bool trace, ProfileKind kind);
+
+// Sums what `run --json` wrote.
+int merge_command(const std::vector<std::string>& files, const std::string& json);
+
+// The commit of the source of this program, of which it may be a version with changes ("-dirty");
+// "unknown" where it was built without git.
+std::string build_commit();
+
+// --- what the commands share
+
+// A file of JSON lines, each written out at once; of no name: nowhere.
+class LineFile {
+ public:
+  explicit LineFile(const std::string& name);
+  LineFile(const LineFile&) = delete;
+  LineFile& operator=(const LineFile&) = delete;
+  ~LineFile();
+  void write(const std::string& line);
+  // False: a line could not be written.
+  bool good() const { return good_; }
+  // Where text for a person goes: the standard output, unless the lines go there.
+  std::FILE* text() const;
+
+ private:
+  std::FILE* file_ = nullptr;
+  bool good_ = true;
+};
+
+// Several lines.
+std::string tally_text(const Tally& tally, ProfileKind kind);
+std::string failure_text(const Failure& failure);
+
+}  // namespace vivarium::sim

@@ -57,6 +57,8 @@ class HashInOrder {
   uint64_t value_ = 0;
 };
 
+thread_local uint64_t seed_of_thread = 0;
+
 // A campaign under way: what its threads share.
 class Campaign {
  public:
@@ -96,6 +98,7 @@ void Campaign::work() {
     const uint64_t nth = next_++;
     if (nth >= result_.tally.planned) return;
     const uint64_t seed = options_.range.first + options_.shard.index + nth * options_.shard.of;
+    seed_of_thread = seed;
     const Outcome outcome = Cluster(seed, options_.kind).run();
     const std::lock_guard<std::mutex> guard(lock_);
     add(nth, seed, outcome);
@@ -175,6 +178,8 @@ uint64_t Tally::failures() const {
   for (const auto& entry : failed) sum += entry.second;
   return sum;
 }
+
+uint64_t seed_under_way() { return seed_of_thread; }
 
 CampaignResult run_campaign(const CampaignOptions& options) {
   Campaign campaign(options);

@@ -73,6 +73,9 @@ struct CampaignOptions {
 // However it ends, the seeds that it has run are the first of its share.
 CampaignResult run_campaign(const CampaignOptions& options);
 
+// Of the schedule that this thread runs. 0: none, or seed 0.
+uint64_t seed_under_way();
+
 constexpr std::string_view name_of(ProfileKind kind) {
   return kind == ProfileKind::Mixed ? "mixed" : "standard";
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class LineFile {
   void write(const std::string& line);
   // False: a line could not be written.
   bool good() const { return good_; }
+  int descriptor() const { return file_ == nullptr ? -1 : fileno(file_); }
   // Where text for a person goes: the standard output, unless the lines go there.
   std::FILE* text() const;
 

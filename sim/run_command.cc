@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <csignal>
 #include <cstdio>
 #include <optional>
 
@@ -26,6 +28,46 @@ std::function<void(uint64_t)> progress_bar(uint64_t planned) {
   };
 }
 
+volatile std::sig_atomic_t results_descriptor = -1;
+
+void write_all(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(descriptor, text.data(), text.size());
+    if (done <= 0) return;
+    text.remove_prefix(static_cast<size_t>(done));
+  }
+}
+
+// A CHECK of a schedule's ends the process: its seed is the last thing that is said.
+extern "C" void tell_seed_and_die(int signal) {
+  std::array<char, 200> line{};
+  const auto tell = [&](int descriptor, auto format) {
+    const auto end = fmt::format_to_n(line.data(), line.size(), format, seed_under_way(), signal);
+    write_all(descriptor, {line.data(), std::min(end.size, line.size())});
+  };
+  tell(STDERR_FILENO, FMT_STRING("vivsim: seed {} ended the process (signal {})\n"));
+  if (results_descriptor >= 0) {
+    tell(results_descriptor,
+         FMT_STRING("{{\"record\":\"failure\",\"seed\":{},\"invariant\":\"process ended\","
+                    "\"text\":\"signal {}\",\"at_ns\":0}}\n"));
+  }
+  std::raise(signal);
+}
+
+// But where somebody else already listens to it (a sanitizer).
+void tell_seed_when_dying(int descriptor) {
+  results_descriptor = descriptor;
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) {
+    struct sigaction known {};
+    struct sigaction action {};
+    action.sa_handler = tell_seed_and_die;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    if (sigaction(signal, nullptr, &known) == 0 && known.sa_handler == SIG_DFL) {
+      sigaction(signal, &action, nullptr);
+    }
+  }
+}
+
 // Checkers that had nothing to look at; a line each.
 std::string never_evaluated(const Tally& tally, ProfileKind kind) {
   std::string text;
@@ -40,6 +82,7 @@ int run_and_tell(const CampaignOptions& options, const RunArguments& arguments, 
   std::FILE* const out = lines.text();
   const Origin origin{arguments.version, arguments.commit, std::string(name_of(options.kind))};
   const std::vector<Share> shares{{options.range, options.shard.of, {options.shard.index}}};
+  tell_seed_when_dying(lines.descriptor());
   lines.write(begin_line(origin, shares));
   const CampaignResult result = run_campaign(options);
   const Tally& tally = result.tally;

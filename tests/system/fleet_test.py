@@ -2,12 +2,13 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import tempfile
 import time
 import unittest
 
-from tests.system.harness import program
+from tests.system.harness import cpu_seconds, program, wait_until
 
 RUN_S = 300
 SEEDS = 12
@@ -126,6 +127,25 @@ class Fleet(unittest.TestCase):
         merged = vivsim("merge", *self.shards, dead)
         self.assertEqual(merged.returncode, 0, merged)
         self.assertIn(f"{SEEDS} passed, 0 failed", merged.stdout)
+
+    def test_a_worker_that_dies_names_its_seed(self):
+        path = self.folder / "dies.jsonl"
+        with subprocess.Popen([program("vivsim"), "run", "--seeds", "7:1000000", "--json", path], text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as running:
+            try:
+                wait_until(lambda: cpu_seconds(running.pid) > 0.5, "schedules that run")
+                running.send_signal(signal.SIGABRT)
+                said = running.communicate(timeout=RUN_S)[1]
+            finally:
+                running.kill()
+        self.assertEqual(running.returncode, -signal.SIGABRT)
+        failure = records_of(path.read_text())[-1]
+        self.assertEqual((failure["invariant"], failure["text"]), ("process ended", f"signal {int(signal.SIGABRT)}"))
+        self.assertIn(f"seed {failure['seed']} ended the process", said)
+        self.assertGreaterEqual(failure["seed"], 7)
+        merged = vivsim("merge", path)
+        self.assertEqual(merged.returncode, 1)
+        self.assertIn(f"seed {failure['seed']} failed: process ended", merged.stdout)
 
     def test_time(self):
         """What was covered are the first seeds of the share."""

@@ -50,6 +50,11 @@ def wait_until(condition, what, seconds=PATIENCE_S):
         pause.wait(0.01)
 
 
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def once_heard(call, *arguments, seconds=PATIENCE_S):
     """What a client's call returns, however often its connection breaks before that."""
     def attempt():

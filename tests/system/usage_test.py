@@ -1,14 +1,12 @@
 """What a person meets at the command line: help, mistakes, and things that are in the way."""
 
-import os
-import pathlib
 import re
 import signal
 import subprocess
 import unittest
 
-from tests.system.harness import (HOST, PATIENCE_S, Ensemble, ServerTest, connected, free_port, program, standalone,
-                                  wait_until)
+from tests.system.harness import (HOST, PATIENCE_S, Ensemble, ServerTest, connected, cpu_seconds, free_port, program,
+                                  standalone, wait_until)
 
 
 def run(*arguments):
@@ -140,12 +138,7 @@ class Simulator(unittest.TestCase):
         with subprocess.Popen([program("vivsim"), "run", "--seeds", "1:18446744073709551615"], text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as running:
             try:
-                ticks = os.sysconf("SC_CLK_TCK")
-
-                def cpu_s():
-                    fields = pathlib.Path(f"/proc/{running.pid}/stat").read_text("ascii").rpartition(")")[2].split()
-                    return (int(fields[11]) + int(fields[12])) / ticks
-                wait_until(lambda: running.poll() is not None or cpu_s() > 0.5, "schedules that run")
+                wait_until(lambda: running.poll() is not None or cpu_seconds(running.pid) > 0.5, "schedules that run")
                 self.assertIsNone(running.poll())
             finally:
                 running.kill()

@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/hash.h"
+#include "sim/twice.h"
 
 namespace vivarium::sim {
 namespace {
@@ -59,6 +61,30 @@ class HashInOrder {
 
 thread_local uint64_t seed_of_thread = 0;
 
+// All that is said of a run, but its trace, which whoever watches it has heard.
+uint64_t verdict_of(const Outcome& outcome) {
+  uint64_t hash = hash_combine(outcome.trace_hash, outcome.completed);
+  for (const uint64_t times : outcome.evaluated) hash = hash_combine(hash, times);
+  if (outcome.violation) hash = hash_combine(hash, hash64(as_bytes(outcome.violation->text)));
+  return hash;
+}
+
+// What came of the first run; that the second differs is a violation before all others.
+Outcome run_twice(uint64_t seed, ProfileKind kind) {
+  std::optional<Outcome> first;
+  const std::optional<std::string> difference = difference_of_two(
+      [&](Observer& observer) {
+        Cluster cluster(seed, kind);
+        cluster.also_observe(&observer);
+        const Outcome outcome = cluster.run();
+        if (!first) first = outcome;
+        return verdict_of(outcome);
+      },
+      static_cast<uint8_t>(1 + mix64(seed) % 255));
+  if (difference) first->violation = Violation{std::string(kReplay), *difference, {}};
+  return *first;
+}
+
 // A campaign under way: what its threads share.
 class Campaign {
  public:
@@ -71,6 +97,9 @@ class Campaign {
   double seconds() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
   bool over() const {
     return enough_ || (options_.time && Clock::now() - began_ >= *options_.time);
+  }
+  bool runs_twice(uint64_t seed) const {
+    return options_.twice_one_in != 0 && mix64(seed) % options_.twice_one_in == 0;
   }
   void add(uint64_t nth, uint64_t seed, const Outcome& outcome);
 
@@ -99,7 +128,8 @@ void Campaign::work() {
     if (nth >= result_.tally.planned) return;
     const uint64_t seed = options_.range.first + options_.shard.index + nth * options_.shard.of;
     seed_of_thread = seed;
-    const Outcome outcome = Cluster(seed, options_.kind).run();
+    const Outcome outcome =
+        runs_twice(seed) ? run_twice(seed, options_.kind) : Cluster(seed, options_.kind).run();
     const std::lock_guard<std::mutex> guard(lock_);
     add(nth, seed, outcome);
   }
@@ -108,6 +138,7 @@ void Campaign::work() {
 void Campaign::add(uint64_t nth, uint64_t seed, const Outcome& outcome) {
   Tally& tally = result_.tally;
   ++tally.seeds;
+  tally.twice += runs_twice(seed) ? 1U : 0U;
   for (size_t c = 0; c < kCheckers; ++c) tally.evaluated[c] += outcome.evaluated[c];
   tally.events += outcome.events;
   tally.completed += outcome.completed;
@@ -168,6 +199,7 @@ void Tally::add(const Tally& other) {
   crashes += other.crashes;
   needs_person += other.needs_person;
   excused += other.excused;
+  twice += other.twice;
   traces += other.traces;
   seconds = std::max(seconds, other.seconds);
   job_seconds += other.job_seconds;

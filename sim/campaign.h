@@ -41,6 +41,7 @@ struct Tally {
   uint64_t crashes = 0;
   uint64_t needs_person = 0;  // schedules of which K-LIVE asked nothing
   uint64_t excused = 0;       // schedules of which nothing was asked from some moment on
+  uint64_t twice = 0;         // schedules that were run a second time (sim/twice.h)
   uint64_t traces = 0;        // the sum of all trace hashes: however the seeds are shared out
   Medians median_events;
   Medians median_completed;
@@ -65,6 +66,7 @@ struct CampaignOptions {
   ProfileKind kind = ProfileKind::Standard;
   uint64_t failures_max = 20;                // then the campaign ends early
   std::optional<std::chrono::seconds> time;  // after it no schedule begins
+  uint64_t twice_one_in = 0;  // so many seeds are run twice, whichever share they are in; 0: none
   // Called from one thread at a time: after each schedule, and with each failure.
   std::function<void(uint64_t done)> progress;
   std::function<void(const Failure&)> failed;
@@ -75,6 +77,9 @@ CampaignResult run_campaign(const CampaignOptions& options);
 
 // Of the schedule that this thread runs. 0: none, or seed 0.
 uint64_t seed_under_way();
+
+// What a schedule violates that is another one when it is run again.
+inline constexpr std::string_view kReplay = "K-REPLAY";
 
 constexpr std::string_view name_of(ProfileKind kind) {
   return kind == ProfileKind::Mixed ? "mixed" : "standard";

@@ -17,7 +17,7 @@ struct TallyField {
   std::string_view key;
   T Tally::*value;
 };
-constexpr std::array<TallyField<uint64_t>, 10> kNumbers{{{"planned", &Tally::planned},
+constexpr std::array<TallyField<uint64_t>, 11> kNumbers{{{"planned", &Tally::planned},
                                                          {"seeds", &Tally::seeds},
                                                          {"passed", &Tally::passed},
                                                          {"events", &Tally::events},
@@ -26,6 +26,7 @@ constexpr std::array<TallyField<uint64_t>, 10> kNumbers{{{"planned", &Tally::pla
                                                          {"crashes", &Tally::crashes},
                                                          {"needs_person", &Tally::needs_person},
                                                          {"excused", &Tally::excused},
+                                                         {"twice", &Tally::twice},
                                                          {"traces", &Tally::traces}}};
 constexpr std::array<TallyField<Medians>, 3> kMedians{
     {{"events", &Tally::median_events},

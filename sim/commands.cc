@@ -13,6 +13,11 @@ std::string median_text(const Medians& medians) {
   return fmt::format("{} to {}", medians.least, medians.most);
 }
 
+uint64_t differed(const Tally& tally) {
+  const auto found = tally.failed.find(std::string(kReplay));
+  return found == tally.failed.end() ? 0 : found->second;
+}
+
 }  // namespace
 
 LineFile::LineFile(const std::string& name) {
@@ -48,6 +53,7 @@ std::string tally_text(const Tally& tally, ProfileKind kind) {
       "{} ended with a pending change that most of its voters have lost (no K-LIVE)\n",
       median_text(tally.median_events), median_text(tally.median_completed),
       median_text(tally.median_leaderships), tally.crashes, tally.needs_person);
+  text += fmt::format("{} seeds run twice, {} differed\n", tally.twice, differed(tally));
   if (kind == ProfileKind::Mixed) {
     text += fmt::format("{} ended when a flaw of ZooKeeper's had struck (sim/apache/flaws.h)\n",
                         tally.excused);

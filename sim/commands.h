@@ -15,8 +15,9 @@ namespace vivarium::sim {
 struct RunArguments {
   std::string seeds;
   std::string shard = "0/1";
-  std::string time;  // empty: until all seeds have run
-  std::string json;  // a file; "-": the standard output; empty: none
+  std::string twice = "1/64";  // the share of seeds that are run twice; "0": none
+  std::string time;            // empty: until all seeds have run
+  std::string json;            // a file; "-": the standard output; empty: none
   uint32_t jobs = 1;
   uint64_t failures_max = 20;
   bool all_evaluated = false;

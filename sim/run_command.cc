@@ -119,6 +119,11 @@ int run_command(const RunArguments& arguments) {
         fmt::format("--shard I/N with I from 0 to N-1, not \"{}\"", arguments.shard));
   }
   CampaignOptions options;
+  const std::optional<uint64_t> twice = parse_one_in(arguments.twice);
+  if (!twice) {
+    return wrong_usage(fmt::format("--twice 1/N or 0, not \"{}\"", arguments.twice));
+  }
+  options.twice_one_in = *twice;
   if (!arguments.time.empty()) {
     options.time = parse_span(arguments.time);
     if (!options.time) {

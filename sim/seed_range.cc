@@ -35,6 +35,13 @@ std::optional<Shard> parse_shard(const std::string& text) {
   return Shard{*index, *of};
 }
 
+std::optional<uint64_t> parse_one_in(const std::string& text) {
+  if (text == "0") return 0;
+  if (!text.starts_with("1/")) return std::nullopt;
+  const std::optional<uint64_t> n = parse_number(text.substr(2));
+  return n == uint64_t{0} ? std::nullopt : n;
+}
+
 std::optional<std::chrono::seconds> parse_span(const std::string& text) {
   if (text.empty()) return std::nullopt;
   const uint64_t unit = text.back() == 's' ? 1 : text.back() == 'm' ? 60 : 3600;

@@ -26,6 +26,8 @@ struct Shard {
 std::optional<uint64_t> parse_number(const std::string& text);
 std::optional<SeedRange> parse_range(const std::string& text);
 std::optional<Shard> parse_shard(const std::string& text);
+// "1/N"; "0": none.
+std::optional<uint64_t> parse_one_in(const std::string& text);
 std::optional<std::chrono::seconds> parse_span(const std::string& text);
 std::string to_text(const SeedRange& range);  // "FIRST:COUNT"
 

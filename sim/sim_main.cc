@@ -27,6 +27,8 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
   run->add_option("--seed", to.one_seed, "One seed")->excludes(range);
   run->add_option("--shard", to.run.shard, "I/N: of these seeds every N-th, I from 0 to N-1");
   run->add_option("--time", to.run.time, "Begin no schedule after 90s, 10m, 2h");
+  run->add_option("--twice", to.run.twice,
+                  "1/N: run one of N seeds a second time, with junk in memory (1/64); 0: none");
   run->add_option("--json", to.run.json, "Results as JSON lines to this file, or to -");
   run->add_option("--jobs", to.run.jobs, "Schedules at once")->check(CLI::Range(1, 256));
   run->add_option("--failures", to.run.failures_max, "End the campaign after so many failures (20)")

@@ -124,6 +124,8 @@ class Simulator(unittest.TestCase):
                 (["run", "--seeds", "1:9", "--shard", "3"], '"3"'),
                 (["run", "--seeds", "1:9", "--time", "10"], '"10"'),
                 (["run", "--seeds", "1:9", "--time", "0s"], '"0s"'),
+                (["run", "--seeds", "1:9", "--twice", "1/0"], '"1/0"'),
+                (["run", "--seeds", "1:9", "--twice", "2/3"], '"2/3"'),
                 (["run", "--no-such-flag"], "no-such-flag"),
                 (["merge"], "FILE"),
                 (["replay"], "SEED"),

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace vivarium::sim {
 
 std::string_view name_of(ChoiceKind kind) {
@@ -59,6 +61,12 @@ std::string to_text(const Choice& choice) {
                      choice.nth);
 }
 
+bool is_frame(const Choice& choice) {
+  if (choice.kind == ChoiceKind::Topology || choice.kind == ChoiceKind::Fault) return true;
+  if (choice.kind != ChoiceKind::Workload) return false;
+  return choice.subject >= kClientSubjects || choice.nth < kServerChoice;
+}
+
 uint64_t Choices::draw_delay(const Choice& choice, const Delay& delay) const {
   const uint64_t bits = draw(choice);
   uint64_t ns = static_cast<uint64_t>(delay.base.ns);
@@ -70,9 +78,14 @@ uint64_t Choices::draw_delay(const Choice& choice, const Delay& delay) const {
   return ns;
 }
 
-uint64_t Choices::decide_slowly(const Choice& choice, uint64_t drawn, uint64_t benign) {
+uint64_t Choices::decide_slowly(const Choice& choice, uint64_t drawn, uint64_t benign,
+                                uint64_t most) {
+  if (is_frame(choice)) return drawn;
   uint64_t value = benign_ ? benign : drawn;
-  if (const auto fixed = fixed_.find(choice); fixed != fixed_.end()) value = fixed->second;
+  if (const auto fixed = fixed_.find(choice); fixed != fixed_.end()) {
+    value = std::min(fixed->second.value, most);
+    fixed->second.matched = true;
+  }
   if (recording_ && value != benign) recorded_.push_back({choice, value, benign});
   return value;
 }

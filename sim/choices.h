@@ -54,6 +54,13 @@ struct Choice {
   constexpr auto operator<=>(const Choice&) const = default;
 };
 std::string to_text(const Choice& choice);
+// Part of a schedule's frame, which is the seed's: topology, the details of faults and operations,
+// what an operator asks. How a client goes about its operations is not.
+bool is_frame(const Choice& choice);
+
+// How a client goes about its operations: Workload choices, with the client as subject.
+enum ClientChoice : uint64_t { kServerChoice = 1000, kPauseChoice, kMoveChoice, kLieChoice };
+inline constexpr uint64_t kClientSubjects = 1000;  // above them are other people's
 
 // base + [0, spread), and with chance tail_per_1024 another [0, tail). Benign is base.
 struct Delay {
@@ -86,26 +93,33 @@ class Choices {
   // Uniform in [0, n); n > 0.
   uint64_t below(const Choice& choice, uint64_t n, uint64_t benign = 0) {
     CHECK(n > 0);
-    return decide(choice, scale(draw(choice), n), benign);
+    return decide(choice, scale(draw(choice), n), benign, n - 1);
   }
   bool chance(const Choice& choice, uint32_t numerator, uint32_t denominator) {
     if (numerator == 0) return false;
-    return decide(choice, scale(draw(choice), denominator) < numerator ? 1 : 0, 0) != 0;
+    return decide(choice, scale(draw(choice), denominator) < numerator ? 1 : 0, 0, 1) != 0;
   }
   Duration delay(const Choice& choice, const Delay& delay) {
     const uint64_t drawn = draw_delay(choice, delay);
-    return {static_cast<int64_t>(decide(choice, drawn, static_cast<uint64_t>(delay.base.ns)))};
+    return {static_cast<int64_t>(
+        decide(choice, drawn, static_cast<uint64_t>(delay.base.ns), kLongestDelay))};
   }
 
   // --- schedules: benign takes every choice that is not fixed as benign; a fixed choice has its
-  // value.
+  // value, or the largest that is possible when it is asked. What belongs to the frame (is_frame)
+  // is drawn all the same.
   void set_benign(bool on) {
     benign_ = on;
     update_plain();
   }
   void fix(const Choice& choice, uint64_t value) {
-    fixed_[choice] = value;
+    fixed_[choice] = {value, false};
     update_plain();
+  }
+  // Whether a fixed choice was asked for.
+  bool matched(const Choice& choice) const {
+    const auto fixed = fixed_.find(choice);
+    return fixed != fixed_.end() && fixed->second.matched;
   }
   // Keeps every choice that differs from its benign value, in the order made.
   void record(bool on) {
@@ -115,23 +129,28 @@ class Choices {
   const std::vector<MadeChoice>& recorded() const { return recorded_; }
 
  private:
+  static constexpr uint64_t kLongestDelay = uint64_t{1} << 40;  // ns
   static uint64_t scale(uint64_t bits, uint64_t n) {
     return n <= UINT32_MAX ? ((bits >> 32) * n) >> 32 : bits % n;
   }
   uint64_t draw_delay(const Choice& choice, const Delay& delay) const;
-  uint64_t decide(const Choice& choice, uint64_t drawn, uint64_t benign) {
+  uint64_t decide(const Choice& choice, uint64_t drawn, uint64_t benign, uint64_t most) {
     if (plain_) [[likely]]
       return drawn;
-    return decide_slowly(choice, drawn, benign);
+    return decide_slowly(choice, drawn, benign, most);
   }
-  uint64_t decide_slowly(const Choice& choice, uint64_t drawn, uint64_t benign);
+  uint64_t decide_slowly(const Choice& choice, uint64_t drawn, uint64_t benign, uint64_t most);
   void update_plain() { plain_ = !benign_ && !recording_ && fixed_.empty(); }
 
   uint64_t seed_;
   bool plain_ = true;
   bool benign_ = false;
   bool recording_ = false;
-  std::map<Choice, uint64_t> fixed_;
+  struct Fixed {
+    uint64_t value = 0;
+    bool matched = false;
+  };
+  std::map<Choice, Fixed> fixed_;
   std::vector<MadeChoice> recorded_;
 };
 

@@ -83,12 +83,13 @@ void SimClient::send_connect(World& world, SimTime true_now) {
 void SimClient::connect(World& world, Choices& choices) {
   ++connects_;
   server_ = static_cast<uint32_t>(
-      choices.below({ChoiceKind::Workload, options_.index, connects_, 1000}, options_.servers));
+      choices.below({ChoiceKind::Workload, options_.index, connects_, kServerChoice},
+                    options_.servers, (options_.index + connects_) % options_.servers));
   server_ = preferred_.value_or(server_);
   link_ = world.connect({fmt::format("s{}", server_ + 1), kClientPort});
   state_ = State::Connecting;
   lie_ = Lie::None;
-  const Choice lies{ChoiceKind::Workload, options_.index, connects_, 1003};
+  const Choice lies{ChoiceKind::Workload, options_.index, connects_, kLieChoice};
   if (options_.wrong_one_in != 0 && choices.chance(lies, 1, options_.wrong_one_in)) {
     const bool both = session_ != SessionId{} && !sasl_name_of(options_.who).empty();
     const bool secret = both ? connects_ % 2 == 0 : session_ == SessionId{};
@@ -374,16 +375,19 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
     const Operation operation = options_.changes_ensemble
                                     ? draw_change(issued_, options_.servers, choices)
                                     : draw_operation(options_.index, issued_, choices);
+    const auto& kept = options_.kept;
+    const bool left_out = kept && !std::binary_search(kept->begin(), kept->end(), issued_);
     ++issued_;
     if (issued_ % options_.burst == 0) {
       const uint64_t longest = static_cast<uint64_t>(options_.think.ns) * 2 * options_.burst;
-      const Choice choice{ChoiceKind::Workload, options_.index, issued_, 1001};
-      next_op_ = now + Duration{static_cast<int64_t>(choices.below(choice, longest))};
+      const Choice choice{ChoiceKind::Workload, options_.index, issued_, kPauseChoice};
+      next_op_ = now + Duration{static_cast<int64_t>(choices.below(choice, longest, longest / 2))};
     }
+    if (left_out) continue;  // its pause stays, so that the others keep their time
     send_op(operation, world, true_now);
     // Now and then a client goes to another server with everything in flight, its goodbye too.
     const uint32_t moves_in = closing_ ? 3 : 40;
-    if (choices.chance({ChoiceKind::Workload, options_.index, issued_, 1002}, 1, moves_in)) {
+    if (choices.chance({ChoiceKind::Workload, options_.index, issued_, kMoveChoice}, 1, moves_in)) {
       leaves_ = true;
       return;
     }

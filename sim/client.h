@@ -7,6 +7,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -35,6 +36,8 @@ struct ClientOptions {
   Identity who;
   uint32_t wrong_one_in = 0;      // connects with a wrong password or secret; 0: never
   bool changes_ensemble = false;  // asks for other members, and for nothing else
+  // Of the workload, only these are invoked: which, ascending, from 0. All, when not set.
+  std::optional<std::vector<uint32_t>> kept{};
 };
 
 class SimClient {
@@ -52,6 +55,8 @@ class SimClient {
   const std::vector<ClientOp>& ops() const { return log_.ops; }
   // All that it invoked and heard.
   const ClientLog& log() const { return log_; }
+  void keep_operations(std::vector<uint32_t> which) { options_.kept = std::move(which); }
+  uint32_t issued() const { return issued_; }  // left out ones too
   bool workload_done() const { return issued_ >= options_.operations && in_flight_.empty(); }
   size_t completed() const { return completed_; }
   bool connected() const { return state_ == State::Connected; }

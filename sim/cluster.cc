@@ -36,17 +36,17 @@ SimOptions sim_options(uint64_t seed) {
   return options;
 }
 
-Profile profile_of(uint64_t seed, ProfileKind kind) {
-  Choices choices(seed);
-  return kind == ProfileKind::Mixed ? mixed_profile(choices) : standard_profile(choices);
-}
-
 std::vector<Fault> faults_of(uint64_t seed, const Profile& profile) {
   Choices choices(seed);
   return draw_faults(profile, choices);
 }
 
 }  // namespace
+
+Profile profile_of(uint64_t seed, ProfileKind kind) {
+  Choices choices(seed);
+  return kind == ProfileKind::Mixed ? mixed_profile(choices) : standard_profile(choices);
+}
 
 NodeFacts NodeFacts::of(const Node& node) {
   NodeFacts f;
@@ -144,7 +144,7 @@ void Cluster::build() {
       options.wrong_one_in = 0;
     }
     clients_.emplace_back(options);
-    sim_.start(id, milliseconds(20));
+    if (!profile_.is_absent(i)) sim_.start(id, milliseconds(20));
   }
   if (profile_.has_operator) {
     HostOptions host;
@@ -447,8 +447,11 @@ bool Cluster::converged() const {
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
     if (!member_converged(i, facts_[*leading].last_applied)) return false;
   }
-  return std::all_of(clients_.begin(), clients_.end(),
-                     [](const SimClient& c) { return c.probe_done() && c.workload_done(); });
+  for (ClientIndex i = 0; i < profile_.clients; ++i) {
+    const bool done = clients_[i].probe_done() && clients_[i].workload_done();
+    if (!done && !profile_.is_absent(i)) return false;
+  }
+  return true;
 }
 
 void Cluster::run_for(Duration d) {
@@ -499,8 +502,10 @@ void Cluster::check_live() {
 // Nothing goes wrong any more, so nobody looks for another leader and no session ends.
 void Cluster::check_quiet() {
   const auto all_connected = [&] {
-    return std::all_of(clients_.begin(), clients_.end(),
-                       [](const SimClient& c) { return c.connected(); });
+    for (ClientIndex i = 0; i < profile_.clients; ++i) {
+      if (!clients_[i].connected() && !profile_.is_absent(i)) return false;
+    }
+    return true;
   };
   const SimTime limit = sim_.now() + milliseconds(3000);
   while (sim_.now() < limit && !all_connected()) sim_.run_for(*this, kProbeStep);
@@ -522,6 +527,7 @@ void Cluster::check_quiet() {
     });
   }
   for (ClientIndex i = 0; i < profile_.clients; ++i) {
+    if (profile_.is_absent(i)) continue;
     verdict_.expect(Checker::NoExpire,
                     clients_[i].connected() && clients_[i].session() == sessions[i], sim_.now(),
                     [&] { return fmt::format("c{} lost its session, and was heard", i + 1); });

@@ -43,6 +43,7 @@ struct Outcome {
 };
 
 enum class ProfileKind : uint8_t { Standard, Mixed };
+Profile profile_of(uint64_t seed, ProfileKind kind);
 
 class Cluster final : public Programs, public Observer {
  public:
@@ -56,6 +57,7 @@ class Cluster final : public Programs, public Observer {
 
   // --- for scenarios and tools
   Simulation& sim() { return sim_; }
+  const Choices& choices() const { return sim_.choices(); }
   const SimNetwork& network() const { return sim_.network(); }
   const Profile& profile() const { return profile_; }
   const std::vector<Fault>& faults() const { return faults_; }
@@ -104,10 +106,11 @@ class Cluster final : public Programs, public Observer {
  private:
   bool is_server(HostId host) const { return host.value < profile_.servers; }
   void build();
-  void apply(const Fault& fault);
+  bool finds_target(const Fault& fault) const;
+  void apply(Fault& fault);
   void undo(const Fault& fault);
   void apply_to_links(const Fault& fault);
-  void strike(const Fault& fault);
+  void strike(Fault& fault);
   void isolate(const Fault& fault, ServerIndex server);
   void set_paths();
   int64_t own_slowness(ServerIndex server) const;

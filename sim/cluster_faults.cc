@@ -19,7 +19,7 @@ constexpr uint64_t kStrike = 2 << 20;
 
 void Cluster::alarm(uint64_t token) {
   const uint32_t id = static_cast<uint32_t>(token % kUndo);
-  for (const Fault& fault : faults_) {
+  for (Fault& fault : faults_) {
     if (fault.id != id) continue;
     if (token >= kStrike) {
       if (!healed_) strike(fault);
@@ -188,8 +188,20 @@ void Cluster::wipe_all(Duration down) {
   }
 }
 
-void Cluster::apply(const Fault& fault) {
+// Whether it does anything at all now; one that waits for a packet shows later.
+bool Cluster::finds_target(const Fault& fault) const {
+  const FaultKind kind = fault.kind;
+  if (kind == FaultKind::PowerLoss || kind == FaultKind::Kill) {
+    return sim_.state(HostId{fault.target}) != HostState::Off;
+  }
+  const bool strikes_leader = kind == FaultKind::LeaderPowerLoss || kind == FaultKind::LeaderKill ||
+                              kind == FaultKind::LeaderCut || kind == FaultKind::LeaderPause;
+  return strikes_leader ? leader().has_value() : !fault.waits_for_packet();
+}
+
+void Cluster::apply(Fault& fault) {
   const std::optional<ServerIndex> leading = leader();
+  const bool found = finds_target(fault);
   const uint32_t n = profile_.servers;
   bool lasting = false;
   switch (fault.kind) {
@@ -327,6 +339,7 @@ void Cluster::apply(const Fault& fault) {
       sim_.clock_changed(server_host(fault.target));
       break;
   }
+  fault.happened = found;
   sim_.note(server_host(std::min(fault.target, n - 1)), to_text(fault));
   if (lasting) sim_.alarm(sim_.now() + fault.lasts, fault.id + kUndo);
 }
@@ -363,7 +376,8 @@ void Cluster::packet_seen(ServerIndex leader, ServerIndex learner, const QuorumP
   }
 }
 
-void Cluster::strike(const Fault& fault) {
+void Cluster::strike(Fault& fault) {
+  fault.happened = true;
   sim_.note(server_host(fault.target), "strikes: " + to_text(fault));
   const auto struck = [&](ServerIndex server) {
     switch (fault.struck) {

@@ -18,6 +18,7 @@ struct RunArguments {
   std::string twice = "1/64";  // the share of seeds that are run twice; "0": none
   std::string time;            // empty: until all seeds have run
   std::string json;            // a file; "-": the standard output; empty: none
+  std::string save;            // a directory for schedule files; empty: none is written
   uint32_t jobs = 1;
   uint64_t failures_max = 20;
   bool all_evaluated = false;
@@ -26,8 +27,6 @@ struct RunArguments {
   std::string commit;
 };
 int run_command(const RunArguments& arguments);
-
-int replay_command(const std::string& seed, bool trace, ProfileKind kind);
 
 // Sums what `run --json` wrote.
 int merge_command(const std::vector<std::string>& files, const std::string& json);

@@ -5,8 +5,13 @@
 #include <algorithm>
 #include <array>
 
+#include "sim/schedule_words.h"
+#include "sim/seed_range.h"
+
 namespace vivarium::sim {
 namespace {
+
+constexpr uint64_t kFaultIdsMax = 1 << 20;  // alarms carry what is due above them
 
 struct Row {
   FaultKind kind;
@@ -93,6 +98,44 @@ std::string_view name_of(Struck struck) {
   return "?";
 }
 
+bool set_name(Fault& fault, const std::string& key, const std::string& value) {
+  if (key == "packet") {
+    const auto row = std::find_if(kPackets.begin(), kPackets.end(),
+                                  [&](const PacketRow& r) { return r.name == value; });
+    if (row == kPackets.end()) return false;
+    fault.packet = row->type;
+    return true;
+  }
+  if (key == "power") {
+    fault.power = value == "yes";
+    return fault.power || value == "no";
+  }
+  for (uint8_t i = 0; key == "struck" && i < 5; ++i) {
+    fault.struck = static_cast<Struck>(i);
+    if (word_of(name_of(fault.struck)) == value) return true;
+  }
+  return false;
+}
+
+bool set_field(Fault& fault, const std::string& key, const std::string& value) {
+  if (key == "at" || key == "lasts" || key == "after") {
+    const std::optional<int64_t> ns = parse_milliseconds(value);
+    if (!ns) return false;
+    (key == "at" ? fault.at.ns : key == "lasts" ? fault.lasts.ns : fault.after.ns) = *ns;
+    return true;
+  }
+  if (key == "target" || key == "other" || key == "count") {
+    const std::optional<uint64_t> number = parse_number(value);
+    if (!number || *number == 0 || *number > UINT32_MAX) return false;
+    const auto n = static_cast<uint32_t>(*number);
+    (key == "target"  ? fault.target
+     : key == "other" ? fault.other
+                      : fault.count) = key == "count" ? n : n - 1;
+    return true;
+  }
+  return set_name(fault, key, value);
+}
+
 template <class Draw>
 void draw_details(Fault& fault, Draw&& draw) {
   if (fault.kind == FaultKind::SlowFollowers) {
@@ -133,6 +176,44 @@ std::string to_text(const Fault& fault) {
   return fmt::format("fault {}: at {} ms {}{} target {} other {} for {} ms", fault.id,
                      fault.at.ns / 1'000'000, name_of(fault.kind), details, fault.target + 1,
                      fault.other + 1, fault.lasts.ms());
+}
+
+std::string to_line(const Fault& fault) {
+  std::string line = fmt::format("{} {} at={}", fault.id, word_of(name_of(fault.kind)),
+                                 milliseconds_text(fault.at.ns));
+  const auto add = [&](std::string_view key, const std::string& value) {
+    line += fmt::format(" {}={}", key, value);
+  };
+  if (fault.lasts.ns != 0) add("lasts", milliseconds_text(fault.lasts.ns));
+  add("target", std::to_string(fault.target + 1));
+  add("other", std::to_string(fault.other + 1));
+  if (fault.waits_for_packet()) {
+    add("packet", std::string(name_of(fault.packet)));
+    add("struck", word_of(name_of(fault.struck)));
+  }
+  if (fault.after.ns != 0) add("after", milliseconds_text(fault.after.ns));
+  if (fault.count != 0) add("count", std::to_string(fault.count));
+  add("power", fault.power ? "yes" : "no");
+  return line;
+}
+
+std::optional<Fault> parse_fault(const std::vector<std::string>& words) {
+  if (words.size() < 3) return std::nullopt;
+  Fault fault;
+  const std::optional<uint64_t> id = parse_number(words[0]);
+  const auto row = std::find_if(kRows.begin(), kRows.end(),
+                                [&](const Row& r) { return word_of(r.name) == words[1]; });
+  if (!id || *id >= kFaultIdsMax || row == kRows.end()) return std::nullopt;
+  fault.id = static_cast<uint32_t>(*id);
+  fault.kind = row->kind;
+  for (size_t i = 2; i < words.size(); ++i) {
+    const size_t equals = words[i].find('=');
+    if (equals == std::string::npos) return std::nullopt;
+    if (!set_field(fault, words[i].substr(0, equals), words[i].substr(equals + 1))) {
+      return std::nullopt;
+    }
+  }
+  return fault;
 }
 
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {

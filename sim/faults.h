@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -69,12 +70,16 @@ struct Fault {
   // Packet faults; target and other are the leader and the learner once the packet was seen.
   PacketType packet{};
   Struck struck{};
-  Duration after{};    // from the packet to the strike
-  bool power = false;  // or a kill
-  uint32_t count = 0;  // DiesAtDisk: which operation; SlowFollowers: the factor
+  Duration after{};       // from the packet to the strike
+  bool power = false;     // or a kill
+  uint32_t count = 0;     // DiesAtDisk: which operation; SlowFollowers: the factor
+  bool happened = false;  // in the run, and to somebody
   bool waits_for_packet() const { return kind >= FaultKind::PacketCrash; }
 };
 std::string to_text(const Fault& fault);
+// As schedule files have it, every field that matters: "3 kill at=12.5ms lasts=100ms target=2".
+std::string to_line(const Fault& fault);
+std::optional<Fault> parse_fault(const std::vector<std::string>& words);
 
 // In the order of time.
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices);

@@ -22,6 +22,7 @@ struct Profile {
   bool shadow = false;     // the last observer is one (Config::shadow), which nobody else knows
   bool reconfig = false;   // the last client asks for other members
   uint32_t clients = 4;
+  uint32_t absent = 0;  // a bit for each client that never comes
   uint32_t operations_per_client = 50;
   uint32_t faults = 20;
   Duration trouble{};  // faults begin within it
@@ -49,6 +50,7 @@ struct Profile {
   bool observer(uint32_t server) const { return server >= voters() && !spare(server); }
   bool is_shadow(uint32_t server) const { return shadow && server + 1 == servers; }
   bool spare(uint32_t server) const { return server >= servers - spares; }
+  bool is_absent(uint32_t client) const { return (absent >> client & 1) != 0; }
   bool changes_ensemble(uint32_t client) const { return reconfig && client + 1 == clients; }
   std::vector<bool> voter_set() const {
     std::vector<bool> set(servers, true);

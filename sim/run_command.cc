@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "sim/commands.h"
+#include "sim/schedule_commands.h"
 
 namespace vivarium::sim {
 namespace {
@@ -144,6 +145,9 @@ int run_command(const RunArguments& arguments) {
     fmt::print(lines.text(), "{}\n", failure_text(failure));
     std::fflush(lines.text());
     lines.write(failure_line(failure));
+    if (!arguments.save.empty()) {
+      save_failure(arguments.save, failure.seed, arguments.kind, lines.text());
+    }
   };
   options.progress = progress_bar(shard->size(range->count));
   return run_and_tell(options, arguments, lines);

@@ -1,4 +1,5 @@
-// vivsim: runs schedules of the simulator from seeds, sums what machines found, and replays one.
+// vivsim: runs schedules of the simulator from seeds, sums what machines found, replays one of
+// them, and makes it smaller.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "sim/commands.h"
+#include "sim/schedule_commands.h"
 
 namespace vivarium::sim {
 namespace {
@@ -15,8 +17,9 @@ struct Arguments {
   RunArguments run;
   uint64_t one_seed = 0;
   bool mixed = false;
-  std::string replayed;
+  std::string what;
   bool trace = false;
+  std::string out;
   std::vector<std::string> files;
   std::string merged;
 };
@@ -30,6 +33,8 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
   run->add_option("--twice", to.run.twice,
                   "1/N: run one of N seeds a second time, with junk in memory (1/64); 0: none");
   run->add_option("--json", to.run.json, "Results as JSON lines to this file, or to -");
+  run->add_option("--save", to.run.save, "DIRECTORY: a schedule file of each seed that failed")
+      ->check(CLI::ExistingDirectory);
   run->add_option("--jobs", to.run.jobs, "Schedules at once")->check(CLI::Range(1, 256));
   run->add_option("--failures", to.run.failures_max, "End the campaign after so many failures (20)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
@@ -40,9 +45,17 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
 
 CLI::App* add_replay(CLI::App& app, Arguments& to) {
   CLI::App* replay = app.add_subcommand("replay", "Run one schedule and tell about it");
-  replay->add_option("SEED", to.replayed, "The seed")->required();
+  replay->add_option("SEED", to.what, "A seed, or a schedule file")->required();
   replay->add_flag("--trace", to.trace, "A line for each event");
   return replay;
+}
+
+CLI::App* add_shrink(CLI::App& app, Arguments& to) {
+  CLI::App* shrink = app.add_subcommand("shrink", "Find the smallest schedule that still fails");
+  shrink->add_option("SEED", to.what, "A seed, or a schedule file")->required();
+  shrink->add_option("-o,--out", to.out, "FILE: where to write it")->required();
+  shrink->add_option("--jobs", to.run.jobs, "Tries at once")->check(CLI::Range(1, 256));
+  return shrink;
 }
 
 CLI::App* add_merge(CLI::App& app, Arguments& to) {
@@ -66,8 +79,9 @@ int main_of(int argc, char** argv) {
   });
   CLI::App* run = add_run(app, arguments);
   CLI::App* replay = add_replay(app, arguments);
+  CLI::App* shrink = add_shrink(app, arguments);
   add_merge(app, arguments);
-  for (CLI::App* command : {run, replay}) {
+  for (CLI::App* command : {run, replay, shrink}) {
     command->add_flag("--mixed", arguments.mixed,
                       "Some of the servers are like Apache ZooKeeper's");
   }
@@ -83,7 +97,9 @@ int main_of(int argc, char** argv) {
     if (run->count("--seed") != 0) arguments.run.seeds = fmt::format("{}:1", arguments.one_seed);
     code = run_command(arguments.run);
   } else if (*replay) {
-    code = replay_command(arguments.replayed, arguments.trace, kind);
+    code = replay_command(arguments.what, arguments.trace, kind);
+  } else if (*shrink) {
+    code = shrink_command(arguments.what, kind, arguments.out, arguments.run.jobs);
   } else {
     code = merge_command(arguments.files, arguments.merged);
   }

@@ -141,6 +141,7 @@ class Simulation {
 
   // --- the parts, for faults and for looking
   Choices& choices() { return choices_; }
+  const Choices& choices() const { return choices_; }
   SimNetwork& network() { return network_; }
   const SimNetwork& network() const { return network_; }
   SimDisk& disk(HostId host) { return at(host).disk; }

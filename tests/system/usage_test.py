@@ -129,7 +129,10 @@ class Simulator(unittest.TestCase):
                 (["run", "--no-such-flag"], "no-such-flag"),
                 (["merge"], "FILE"),
                 (["replay"], "SEED"),
-                (["replay", "x"], '"x"')]:
+                (["replay", "x"], '"x"'),
+                (["shrink", "1"], "--out"),
+                (["shrink", "x", "-o", "y"], '"x"'),
+                (["run", "--seed", "1", "--save", "/nowhere"], "/nowhere")]:
             with self.subTest(arguments):
                 done = self.run_it(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))

@@ -1,0 +1,139 @@
+#include "sim/schedule_commands.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string_view>
+
+#include "sim/seed_range.h"
+#include "sim/shrink.h"
+#include "sim/trace.h"
+
+namespace vivarium::sim {
+namespace {
+
+bool save_schedule(const std::string& name, const Schedule& schedule) {
+  std::ofstream file(name, std::ios::binary);
+  file << to_text(schedule);
+  file.close();
+  if (file) return true;
+  fmt::print(stderr, "vivsim: {} could not be written\n", name);
+  return false;
+}
+
+Result<Schedule> schedule_in(const std::string& name) {
+  std::ifstream file(name, std::ios::binary);
+  if (!file) return fail(fmt::format("\"{}\" is neither a seed nor a file", name));
+  std::ostringstream text;
+  text << file.rdbuf();
+  Result<Schedule> schedule = parse_schedule(text.str());
+  if (!schedule) return fail(fmt::format("{}: {}", name, schedule.error().message));
+  return schedule;
+}
+
+// A seed, or the name of a file. Of a seed the whole schedule is written down by running it.
+Result<Schedule> schedule_from(const std::string& seed_or_file, ProfileKind kind) {
+  if (const std::optional<uint64_t> seed = parse_number(seed_or_file)) {
+    return schedule_of(*seed, kind);
+  }
+  return schedule_in(seed_or_file);
+}
+
+// The lines that matched nothing.
+void print_stale(const Schedule& schedule, const Stale& stale) {
+  if (stale.count() == 0) return;
+  fmt::print("{} of {} lines match nothing in this run:\n", stale.count(), schedule.lines());
+  for (size_t i = 0; i < schedule.faults.size(); ++i) {
+    if (stale.faults[i]) fmt::print("  fault {}\n", to_line(schedule.faults[i]));
+  }
+  for (size_t i = 0; i < schedule.operations.size(); ++i) {
+    const KeptOperation& kept = schedule.operations[i];
+    if (stale.operations[i]) fmt::print("  operation c{} {}\n", kept.client + 1, kept.nth);
+  }
+  for (size_t i = 0; i < schedule.choices.size(); ++i) {
+    if (!stale.choices[i]) continue;
+    fmt::print("  choice {}\n", to_text(schedule.choices[i].choice, schedule.hosts()));
+  }
+}
+
+int replay(Cluster& cluster, std::string_view what, bool trace, const Schedule* schedule) {
+  fmt::print("{}: {} servers, {} clients, {} faults\n", what, cluster.profile().servers,
+             cluster.profile().clients, cluster.faults().size());
+  for (uint32_t i = 0; i < cluster.profile().servers; ++i) {
+    if (cluster.profile().is_apache(i)) fmt::print("s{} is ZooKeeper's\n", i + 1);
+  }
+  for (const Fault& fault : cluster.faults()) fmt::print("{}\n", to_text(fault));
+  TraceWriter lines([](std::string_view line) { fmt::print("{}\n", line); });
+  if (trace) cluster.also_observe(&lines);
+  const Outcome o = cluster.run();
+  fmt::print(
+      "{} events, {} completed operations, {} leaderships, {} txns, {} crashes, hash {:016x}\n",
+      o.events, o.completed, o.leaderships, o.txns, o.crashes, o.trace_hash);
+  if (o.excused) fmt::print("ended by a flaw of ZooKeeper's: {}\n", *o.excused);
+  if (schedule != nullptr) print_stale(*schedule, stale_of(*schedule, cluster));
+  if (!o.violation) {
+    fmt::print("1 passed, 0 failed\n");
+    return 0;
+  }
+  fmt::print("violated {} at {:.6f} s: {}\n", o.violation->checker,
+             static_cast<double>(o.violation->at.ns) / 1e9, o.violation->text);
+  fmt::print("0 passed, 1 failed\n");
+  return 1;
+}
+
+}  // namespace
+
+bool save_failure(const std::string& directory, uint64_t seed, ProfileKind kind, std::FILE* text) {
+  const std::string name = fmt::format("{}/{}.sched", directory, seed);
+  const Schedule schedule = schedule_of(seed, kind);
+  if (!save_schedule(name, schedule)) return false;
+  fmt::print(text, "seed {} is written down in {}: {} lines\n", seed, name, schedule.lines());
+  return true;
+}
+
+int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std::string& out,
+                   uint32_t jobs) {
+  const Result<Schedule> given = schedule_from(seed_or_file, kind);
+  if (!given) {
+    fmt::print(stderr, "vivsim: {}\n", given.error().message);
+    return 2;
+  }
+  const auto began = std::chrono::steady_clock::now();
+  ShrinkOptions options;
+  options.jobs = jobs;
+  const Shrunk shrunk = shrink(*given, options);
+  if (!shrunk.failed) {
+    fmt::print("it does not fail{}: nothing to shrink\n",
+               given->violates.empty() ? "" : " with " + given->violates);
+    return 1;
+  }
+  if (!save_schedule(out, shrunk.schedule)) return 1;
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  const Schedule& s = shrunk.schedule;
+  fmt::print("{}: {} lines, of {}: {} faults, {} operations, {} other choices\n", s.violates,
+             s.lines(), shrunk.lines_before, s.faults.size(), s.operations.size(),
+             s.choices.size());
+  fmt::print("{} tries in {:.1f} s; written to {}\n", shrunk.tries, took.count(), out);
+  return 0;
+}
+
+int replay_command(const std::string& seed_or_file, bool trace, ProfileKind kind) {
+  const std::optional<uint64_t> seed = parse_number(seed_or_file);
+  if (seed) {
+    Cluster cluster(*seed, kind);
+    return replay(cluster, fmt::format("seed {}", *seed), trace, nullptr);
+  }
+  const Result<Schedule> schedule = schedule_in(seed_or_file);
+  if (!schedule) {
+    fmt::print(stderr, "vivsim: {}\n", schedule.error().message);
+    return 2;
+  }
+  Cluster cluster = cluster_of(*schedule);
+  return replay(cluster, seed_or_file, trace, &*schedule);
+}
+
+}  // namespace vivarium::sim

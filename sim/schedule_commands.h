@@ -1,0 +1,20 @@
+// What vivsim does with schedule files. Each prints for a person; false, or another status than 0,
+// when it could not do it.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "sim/schedule.h"
+
+namespace vivarium::sim {
+
+// DIRECTORY/SEED.sched of a seed that failed; a line about it goes to `text`.
+bool save_failure(const std::string& directory, uint64_t seed, ProfileKind kind, std::FILE* text);
+int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std::string& out,
+                   uint32_t jobs);
+// A seed as it is, or a file.
+int replay_command(const std::string& seed_or_file, bool trace, ProfileKind kind);
+
+}  // namespace vivarium::sim

@@ -20,10 +20,10 @@ PACKAGES := \
   python3 python3-kazoo python3-pure-sasl zookeeper default-jdk-headless libzookeeper-mt-dev
 
 # What `make test-all` needs beyond that: what kazoo's own tests import, Curator, clients in other languages (Node may
-# be there from elsewhere), a KDC with clients of Kerberos, and Slurm.
+# be there from elsewhere), a KDC with clients of Kerberos, Slurm, and a browser for the page of a run.
 PACKAGES_ALL := python3-pytest python3-pytest-timeout python3-mock python3-objgraph libcurator-recipes-java \
   golang-go golang-github-samuel-go-zookeeper-dev $(if $(shell which npm),,nodejs npm) \
-  krb5-kdc krb5-admin-server krb5-user python3-gssapi slurm-wlm munge
+  krb5-kdc krb5-admin-server krb5-user python3-gssapi slurm-wlm munge chromium chromium-driver
 
 SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' | sort)
 

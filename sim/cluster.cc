@@ -314,6 +314,10 @@ void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (is_server(host) && peers_[host.value]) after_peer_step(host.value);
 }
 
+void Cluster::crashed(Simulation& sim, HostId host) {
+  if (other_ != nullptr) other_->crashed(sim, host);
+}
+
 void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
   if (other_ != nullptr) other_->happened(sim, host, what);
 }

@@ -66,6 +66,9 @@ class Cluster final : public Programs, public Observer {
     return peers_[server] ? &*peers_[server] : nullptr;
   }
   const NodeFacts& facts(ServerIndex server) const { return facts_[server]; }
+  // The same as of now, within a step too.
+  NodeFacts facts_of(ServerIndex server) const;
+  bool alive(ServerIndex server) const { return nodes_[server] || peers_[server]; }
   SimClient& client(ClientIndex index) { return clients_[index]; }
   HostId client_host(ClientIndex client) const { return HostId{profile_.servers + client}; }
   const Verdict& verdict() const { return verdict_; }
@@ -101,6 +104,7 @@ class Cluster final : public Programs, public Observer {
   void called(Simulation& sim, HostId host, const Call& call) override;
   void delivering(Simulation& sim, HostId host, const Event& event) override;
   void delivered(Simulation& sim, HostId host, const Event& event) override;
+  void crashed(Simulation& sim, HostId host) override;
   void happened(Simulation& sim, HostId host, std::string_view what) override;
 
  private:
@@ -129,9 +133,7 @@ class Cluster final : public Programs, public Observer {
   void check_clients();
   void after_step(ServerIndex server);
   // --- cluster_apache.cc: servers of ZooKeeper's
-  bool alive(ServerIndex server) const { return nodes_[server] || peers_[server]; }
   const DataTree* tree_of(ServerIndex server) const;
-  NodeFacts facts_of(ServerIndex server) const;
   Zxid txn_at(Zxid zxid) const;
   void peer_born(ServerIndex server);
   void after_peer_step(ServerIndex server);

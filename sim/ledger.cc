@@ -40,6 +40,13 @@ std::optional<FoundRecord> parse_record(ByteView bytes, size_t& at) {
   return found;
 }
 
+// Where records begin in what is written at `offset`.
+size_t first_record(uint64_t offset, ByteView bytes) {
+  const bool header =
+      offset == 0 && bytes.size() >= kLogHeaderBytes && get_u32(bytes.data()) == kLogMagic;
+  return header ? kLogHeaderBytes : 0;
+}
+
 // The last seal of a snapshot: an Adler-32 of all before it, and "/".
 bool sealed(ByteView file) {
   constexpr size_t kSealBytes = 13;
@@ -57,6 +64,15 @@ ByteView stored(const FileImage& image, uint64_t offset, uint64_t length) {
 }
 
 }  // namespace
+
+std::vector<Zxid> records_in(uint64_t offset, ByteView bytes) {
+  std::vector<Zxid> zxids;
+  size_t at = first_record(offset, bytes);
+  while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
+    zxids.push_back(record->zxid);
+  }
+  return zxids;
+}
 
 std::vector<Ledger::Record>::const_iterator Ledger::at_least(const Log& log, Zxid zxid) {
   return std::lower_bound(log.records.begin(), log.records.end(), zxid,
@@ -83,10 +99,7 @@ void Ledger::put(Log& log, const Record& record) {
 
 std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_t offset,
                                         ByteView bytes) {
-  size_t at = 0;
-  if (offset == 0 && bytes.size() >= kLogHeaderBytes && get_u32(bytes.data()) == kLogMagic) {
-    at = kLogHeaderBytes;
-  }
+  size_t at = first_record(offset, bytes);
   while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
     put(logs_[server], {record->zxid, inode, offset + record->offset, record->length});
     Bytes& known = entries_[record->zxid];

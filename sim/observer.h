@@ -64,6 +64,8 @@ class Observer {
   virtual void counted(Simulation&, HostId, std::string_view /*key*/, int64_t /*value*/) {}
   // The host's disk took an operation or finished a sync: a place to take a crash image.
   virtual void disk_changed(Simulation&, HostId) {}
+  // What a death has left of the host's disk is settled.
+  virtual void crashed(Simulation&, HostId) {}
   // Something that no process sees: a fault, a death, a start.
   virtual void happened(Simulation&, HostId, std::string_view) {}
 };

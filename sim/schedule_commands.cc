@@ -11,7 +11,6 @@
 
 #include "sim/seed_range.h"
 #include "sim/shrink.h"
-#include "sim/trace.h"
 
 namespace vivarium::sim {
 namespace {
@@ -60,31 +59,6 @@ void print_stale(const Schedule& schedule, const Stale& stale) {
   }
 }
 
-int replay(Cluster& cluster, std::string_view what, bool trace, const Schedule* schedule) {
-  fmt::print("{}: {} servers, {} clients, {} faults\n", what, cluster.profile().servers,
-             cluster.profile().clients, cluster.faults().size());
-  for (uint32_t i = 0; i < cluster.profile().servers; ++i) {
-    if (cluster.profile().is_apache(i)) fmt::print("s{} is ZooKeeper's\n", i + 1);
-  }
-  for (const Fault& fault : cluster.faults()) fmt::print("{}\n", to_text(fault));
-  TraceWriter lines([](std::string_view line) { fmt::print("{}\n", line); });
-  if (trace) cluster.also_observe(&lines);
-  const Outcome o = cluster.run();
-  fmt::print(
-      "{} events, {} completed operations, {} leaderships, {} txns, {} crashes, hash {:016x}\n",
-      o.events, o.completed, o.leaderships, o.txns, o.crashes, o.trace_hash);
-  if (o.excused) fmt::print("ended by a flaw of ZooKeeper's: {}\n", *o.excused);
-  if (schedule != nullptr) print_stale(*schedule, stale_of(*schedule, cluster));
-  if (!o.violation) {
-    fmt::print("1 passed, 0 failed\n");
-    return 0;
-  }
-  fmt::print("violated {} at {:.6f} s: {}\n", o.violation->checker,
-             static_cast<double>(o.violation->at.ns) / 1e9, o.violation->text);
-  fmt::print("0 passed, 1 failed\n");
-  return 1;
-}
-
 }  // namespace
 
 bool save_failure(const std::string& directory, uint64_t seed, ProfileKind kind, std::FILE* text) {
@@ -121,11 +95,13 @@ int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std:
   return 0;
 }
 
-int replay_command(const std::string& seed_or_file, bool trace, ProfileKind kind) {
-  const std::optional<uint64_t> seed = parse_number(seed_or_file);
-  if (seed) {
+int replay_command(const std::string& seed_or_file, ReplayOptions options, ProfileKind kind) {
+  const std::string_view mixed = kind == ProfileKind::Mixed ? " --mixed" : "";
+  options.command = fmt::format("vivsim replay {}{}", seed_or_file, mixed);
+  if (const std::optional<uint64_t> seed = parse_number(seed_or_file)) {
     Cluster cluster(*seed, kind);
-    return replay(cluster, fmt::format("seed {}", *seed), trace, nullptr);
+    options.title = fmt::format("seed {}", *seed);
+    return replay(cluster, options);
   }
   const Result<Schedule> schedule = schedule_in(seed_or_file);
   if (!schedule) {
@@ -133,7 +109,9 @@ int replay_command(const std::string& seed_or_file, bool trace, ProfileKind kind
     return 2;
   }
   Cluster cluster = cluster_of(*schedule);
-  return replay(cluster, seed_or_file, trace, &*schedule);
+  options.title = seed_or_file;
+  options.ran = [&] { print_stale(*schedule, stale_of(*schedule, cluster)); };
+  return replay(cluster, options);
 }
 
 }  // namespace vivarium::sim

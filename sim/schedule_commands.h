@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "sim/replay.h"
 #include "sim/schedule.h"
 
 namespace vivarium::sim {
@@ -14,7 +15,7 @@ namespace vivarium::sim {
 bool save_failure(const std::string& directory, uint64_t seed, ProfileKind kind, std::FILE* text);
 int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std::string& out,
                    uint32_t jobs);
-// A seed as it is, or a file.
-int replay_command(const std::string& seed_or_file, bool trace, ProfileKind kind);
+// A seed as it is, or a file. The options' title and command are made here.
+int replay_command(const std::string& seed_or_file, ReplayOptions options, ProfileKind kind);
 
 }  // namespace vivarium::sim

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/commands.h"
+#include "sim/replay.h"
 #include "sim/schedule_commands.h"
 
 namespace vivarium::sim {
@@ -18,7 +19,7 @@ struct Arguments {
   uint64_t one_seed = 0;
   bool mixed = false;
   std::string what;
-  bool trace = false;
+  ReplayOptions replay;
   std::string out;
   std::vector<std::string> files;
   std::string merged;
@@ -46,7 +47,8 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
 CLI::App* add_replay(CLI::App& app, Arguments& to) {
   CLI::App* replay = app.add_subcommand("replay", "Run one schedule and tell about it");
   replay->add_option("SEED", to.what, "A seed, or a schedule file")->required();
-  replay->add_flag("--trace", to.trace, "A line for each event");
+  replay->add_flag("--trace", to.replay.trace, "A line for each event");
+  replay->add_option("--html", to.replay.html, "FILE: the run as a page to look at");
   return replay;
 }
 
@@ -97,7 +99,7 @@ int main_of(int argc, char** argv) {
     if (run->count("--seed") != 0) arguments.run.seeds = fmt::format("{}:1", arguments.one_seed);
     code = run_command(arguments.run);
   } else if (*replay) {
-    code = replay_command(arguments.what, arguments.trace, kind);
+    code = replay_command(arguments.what, arguments.replay, kind);
   } else if (*shrink) {
     code = shrink_command(arguments.what, kind, arguments.out, arguments.run.jobs);
   } else {

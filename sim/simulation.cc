@@ -367,6 +367,7 @@ void Simulation::die(HostId host, Death death, std::optional<StopReason> ended,
     Crash::kill(h.disk, choices_, host, h.life, now_, options_.disk.kill_lag);
   }
   mix(h.disk.hash(SimDisk::Image::Cached));
+  if (observer() != nullptr) observer()->crashed(*this, host);
   if (lived) programs.died(host);
 }
 

@@ -81,10 +81,6 @@ uint64_t seed_under_way();
 // What a schedule violates that is another one when it is run again.
 inline constexpr std::string_view kReplay = "K-REPLAY";
 
-constexpr std::string_view name_of(ProfileKind kind) {
-  return kind == ProfileKind::Mixed ? "mixed" : "standard";
-}
-
 // Of a mixed ensemble these are not asked: its configuration stays, and nobody asks it words.
 constexpr bool is_asked(Checker checker, ProfileKind kind) {
   return kind == ProfileKind::Standard || (checker != Checker::Cfg && checker != Checker::Admin);

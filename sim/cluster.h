@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/node.h"
@@ -43,6 +44,9 @@ struct Outcome {
 };
 
 enum class ProfileKind : uint8_t { Standard, Mixed };
+constexpr std::string_view name_of(ProfileKind kind) {
+  return kind == ProfileKind::Mixed ? "mixed" : "standard";
+}
 Profile profile_of(uint64_t seed, ProfileKind kind);
 
 class Cluster final : public Programs, public Observer {

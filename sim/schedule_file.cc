@@ -16,10 +16,6 @@ namespace {
 constexpr std::string_view kFirstLine = "vivarium-schedule 1";
 using WordList = std::vector<std::string>;
 
-std::string_view name_of(ProfileKind kind) {
-  return kind == ProfileKind::Mixed ? "mixed" : "standard";
-}
-
 std::string present_clients(const Profile& profile) {
   std::string names;
   for (uint32_t i = 0; i < profile.clients; ++i) {

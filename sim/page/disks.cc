@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <string_view>
 
 #include "sim/ledger.h"
 #include "sim/page/streams.h"

@@ -2,17 +2,22 @@
 // tests/system/page_test.py opens such pages in a browser.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
+#include <vector>
 
+#include "core/wire/peer_messages.h"
 #include "sim/cluster.h"
 #include "sim/page/evidence.h"
 #include "sim/page/recorder.h"
 #include "sim/page/streams.h"
 #include "sim/page/words.h"
 #include "sim/page/writer.h"
+#include "sim/sim_network.h"
 
 namespace vivarium::sim {
 namespace {

@@ -187,6 +187,11 @@ class ServerHost final : public Replication {
     ServerParts p = parts();
     server.read_only_started(p);
   }
+  // As stop_serving(), at the beginning of an election that clients may wait for.
+  void lose_leader() {
+    stop_serving();
+    may_serve = world.now() + milliseconds(500);
+  }
   void stop_serving() {
     is_serving = false;
     log_.clear();

@@ -263,8 +263,7 @@ TEST(ServerSession, ServingMayStopWithinTheCall) {
 
 TEST(ServerSession, WhoComesDuringAnElectionWaitsForItsEnd) {
   ServerHost host;
-  host.stop_serving();
-  host.may_serve = host.world.now() + milliseconds(500);
+  host.lose_leader();
   const LinkId early = host.open();
   host.send_frame(early, connect_request({}));
   host.settle();
@@ -284,8 +283,7 @@ TEST(ServerSession, WhoComesDuringAnElectionWaitsForItsEnd) {
 
 TEST(ServerSession, NobodyWaitsForAnElectionThatTakesLong) {
   ServerHost host;
-  host.stop_serving();
-  host.may_serve = host.world.now() + milliseconds(500);
+  host.lose_leader();
   const LinkId early = host.open();
   host.send_frame(early, connect_request({}));
   host.settle();
@@ -304,8 +302,7 @@ TEST(ServerSession, NobodyWaitsForAnElectionThatTakesLong) {
 TEST(ServerSession, NobodyWaitsForAnElectionLongerThanAThirdOfItsTimeout) {
   for (const int32_t timeout_ms : {0, 900, -1}) {
     ServerHost host;
-    host.stop_serving();
-    host.may_serve = host.world.now() + milliseconds(500);
+    host.lose_leader();
     const LinkId link = host.open();
     host.send_frame(link, connect_request({}, timeout_ms));
     host.settle();
@@ -323,8 +320,7 @@ TEST(ServerSession, ManyWhoHaveWaitedAreLetInOverSeveralTurns) {
   Config config = ServerHost::default_config();
   config.connections_per_address_max = 0;
   ServerHost host(config);
-  host.stop_serving();
-  host.may_serve = host.world.now() + milliseconds(500);
+  host.lose_leader();
   for (int i = 0; i < 1000; ++i) host.send_frame(host.open(), connect_request({}));
   host.commits_by_itself = false;
   host.start_serving();
@@ -342,8 +338,7 @@ TEST(ServerSession, WhoWaitsForAnElectionHoldsLittleAndIsCounted) {
   Config config = ServerHost::default_config();
   config.connections_per_address_max = 2;
   ServerHost host(config);
-  host.stop_serving();
-  host.may_serve = host.world.now() + milliseconds(500);
+  host.lose_leader();
   const LinkId first = host.open();
   const LinkId word = host.open();
   EXPECT_NE(host.end_of(host.open()), LinkEnd::Open);

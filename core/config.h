@@ -140,12 +140,12 @@ struct Config {
   Coding snapshot_coding = Coding::Plain;  // snapshot.compression.method
   // What a snapshot takes of a step, of memory for what changes meanwhile, and may owe the disk. No
   // keys of zoo.cfg: the simulator draws small ones.
-  uint32_t snapshot_slice_elements = 2000;
+  uint32_t snapshot_slice_elements = 800;
   uint64_t snapshot_image_bytes_max = 64 << 20;
   uint64_t snapshot_unsynced_bytes_max = 32 << 20;
   // Txns that a step applies, when many are committed at once, or proposes, when many sessions have
   // expired. No key either.
-  uint32_t step_txns_max = 256;
+  uint32_t step_txns_max = 64;
   bool trust_empty_snapshot = false;  // snapshot.trust.empty: a log may be all there is
   bool purge = true;                  // false: nothing is ever removed
   int64_t purge_interval_ms = 0;      // 0: behind each snapshot

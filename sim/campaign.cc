@@ -140,6 +140,7 @@ void Campaign::add(uint64_t nth, uint64_t seed, const Outcome& outcome) {
   ++tally.seeds;
   tally.twice += runs_twice(seed) ? 1U : 0U;
   for (size_t c = 0; c < kCheckers; ++c) tally.evaluated[c] += outcome.evaluated[c];
+  tally.coverage.add(outcome.coverage);
   tally.events += outcome.events;
   tally.completed += outcome.completed;
   tally.leaderships += outcome.leaderships;
@@ -193,6 +194,7 @@ void Tally::add(const Tally& other) {
   passed += other.passed;
   for (const auto& [invariant, times] : other.failed) failed[invariant] += times;
   for (size_t c = 0; c < kCheckers; ++c) evaluated[c] += other.evaluated[c];
+  coverage.add(other.coverage);
   events += other.events;
   completed += other.completed;
   leaderships += other.leaderships;

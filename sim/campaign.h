@@ -35,6 +35,7 @@ struct Tally {
   uint64_t passed = 0;
   std::map<std::string, uint64_t> failed;  // by invariant
   std::array<uint64_t, kCheckers> evaluated{};
+  Coverage coverage;
   uint64_t events = 0;
   uint64_t completed = 0;
   uint64_t leaderships = 0;
@@ -83,7 +84,7 @@ inline constexpr std::string_view kReplay = "K-REPLAY";
 
 // Of a mixed ensemble these are not asked: its configuration stays, and nobody asks it words.
 constexpr bool is_asked(Checker checker, ProfileKind kind) {
-  return kind == ProfileKind::Standard || (checker != Checker::Cfg && checker != Checker::Admin);
+  return kind != ProfileKind::Mixed || (checker != Checker::Cfg && checker != Checker::Admin);
 }
 
 }  // namespace vivarium::sim

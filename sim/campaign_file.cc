@@ -133,6 +133,11 @@ Tally read_tally(RecordReader& in, const JsonRecord& record) {
   for (size_t c = 0; c < kCheckers; ++c) {
     tally.evaluated[c] = in.number(in.at(evaluated, name_of(static_cast<Checker>(c))));
   }
+  const JsonRecord& coverage = in.at(record, "coverage");
+  for_each_cell([&](FaultKind kind, Phase phase) {
+    tally.coverage.struck(kind, phase,
+                          in.number(in.at(in.at(coverage, name_of(kind)), name_of(phase))));
+  });
   return tally;
 }
 
@@ -284,6 +289,11 @@ std::string summary_line(const Origin& origin, const std::vector<Share>& shares,
   for (size_t c = 0; c < kCheckers; ++c) {
     record["evaluated"][std::string(name_of(static_cast<Checker>(c)))] = tally.evaluated[c];
   }
+  JsonRecord& coverage = record["coverage"];
+  for_each_cell([&](FaultKind kind, Phase phase) {
+    coverage[std::string(name_of(kind))][std::string(name_of(phase))] =
+        tally.coverage.times(kind, phase);
+  });
   return line_of(record);
 }
 

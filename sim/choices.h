@@ -25,16 +25,16 @@ enum class ChoiceKind : uint8_t {
   ConnectDelay,  // link, direction
   PacketDelay,   // link, direction, n-th packet
   PacketSplit,   // link, direction, n-th departure
-  PacketCut,     // where the split is: link, direction, n-th packet
-  WindowDelay,   // link, direction, position
+  PacketCut,     // where the split is, as a share: link, direction, n-th packet
+  WindowDelay,   // link, direction, n-th time
   LinkEnd,       // how a closed or broken link ends: link, end, what ended it
   LinkEndDelay,  // when an end notices
   LinkEndCut,    // how much of what was in flight still arrives
-  OpenDelay,     // host and life, file's role, n-th
-  SyncDelay,     // host and life, file's role, size covered
-  ReadDelay,     // host and life, file's role, offset
-  NameDelay,     // operations on a directory: host and life, directory, n-th
-  FailedSync,    // whether the dirty data of a failed sync is forgotten
+  OpenDelay,     // host, life and file's role; open or preallocation; n-th
+  SyncDelay,     // host, life and file's role, n-th sync
+  ReadDelay,     // host, life and file's role; n-th file, offset
+  NameDelay,     // sync or listing of a directory: host and life, directory, n-th
+  FailedSync,    // whether the dirty data of a failed sync is forgotten: as SyncDelay
   KillProgress,  // how far a killed process's disk thread had come: host and life, file
   CrashMode,     // how unsynced operations of a file or directory survive: host and life, file
   CrashKeep,     // one operation or sector of it

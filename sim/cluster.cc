@@ -30,9 +30,10 @@ constexpr Duration kProbeStep = milliseconds(50);
 constexpr uint32_t kChanges = 16;
 constexpr Duration kBetweenChanges = milliseconds(250);
 
-SimOptions sim_options(uint64_t seed) {
+SimOptions sim_options(uint64_t seed, const Profile& profile) {
   SimOptions options;
   options.seed = seed;
+  options.net.split_per_1024 = profile.split_per_1024;
   return options;
 }
 
@@ -42,11 +43,6 @@ std::vector<Fault> faults_of(uint64_t seed, const Profile& profile) {
 }
 
 }  // namespace
-
-Profile profile_of(uint64_t seed, ProfileKind kind) {
-  Choices choices(seed);
-  return kind == ProfileKind::Mixed ? mixed_profile(choices) : standard_profile(choices);
-}
 
 NodeFacts NodeFacts::of(const Node& node) {
   NodeFacts f;
@@ -78,7 +74,7 @@ Cluster::Cluster(uint64_t seed, ProfileKind kind)
 
 Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults)
     : profile_(profile),
-      sim_(sim_options(seed)),
+      sim_(sim_options(seed, profile)),
       faults_(std::move(faults)),
       nodes_(profile.servers),
       peers_(profile.servers),
@@ -88,6 +84,9 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       wiped_(profile.servers),
       fuzzy_(profile.servers),
       down_for_(profile.servers),
+      dies_at_(profile.servers),
+      sync_fails_(profile.servers),
+      syncing_(profile.servers),
       ledger_(profile.servers),
       agreement_(profile.servers),
       leadership_(profile.servers),
@@ -205,6 +204,7 @@ void Cluster::step(HostId host, const Event& event, World& world) {
 void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
+  cover_death(server);
   nodes_[server].reset();
   peers_[server].reset();
   note_lead(server, false);
@@ -289,6 +289,7 @@ void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, By
     CHECK(!learner || state == Decoded::Ok);
     if (state != Decoded::Ok) return;
     bytes = bytes.subspan(used);
+    if (!learner) sync_sent(server, peer, packet.type);
     if (learner) {
       leadership_.packet_sent(server, peer, facts, packet, sim_.now(), verdict_);
       durability_.packet_sent(server, facts, packet, disk, ledger_, sim_.now(), verdict_);
@@ -327,6 +328,7 @@ void Cluster::after_step(ServerIndex server) {
   const NodeFacts after = facts_of(server);
   if (after == facts_[server]) return;
   const NodeFacts before = std::exchange(facts_[server], after);
+  if (after.role == ZabRole::Looking) syncing_[server].reset();
   if (after.delivers) fuzzy_[server] = false;
   if (before.busy && !after.busy) {
     // A recovery, truncation or install is over.

@@ -18,6 +18,7 @@
 #include "sim/checkers/past.h"
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
+#include "sim/coverage.h"
 #include "sim/faults.h"
 #include "sim/ledger.h"
 #include "sim/observation.h"
@@ -38,16 +39,11 @@ struct Outcome {
   uint64_t crashes = 0;
   uint64_t syncs[3] = {0, 0, 0};  // DIFF, TRUNC, SNAP received
   std::array<uint64_t, kCheckers> evaluated{};
+  Coverage coverage;
   bool needs_person = false;  // K-LIVE was not asked: see beyond_repair()
   // A flaw of ZooKeeper's has struck (sim/apache/flaws.h), and nothing was asked from then on.
   std::optional<std::string> excused;
 };
-
-enum class ProfileKind : uint8_t { Standard, Mixed };
-constexpr std::string_view name_of(ProfileKind kind) {
-  return kind == ProfileKind::Mixed ? "mixed" : "standard";
-}
-Profile profile_of(uint64_t seed, ProfileKind kind);
 
 class Cluster final : public Programs, public Observer {
  public:
@@ -125,6 +121,13 @@ class Cluster final : public Programs, public Observer {
   void packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet);
   void crash(ServerIndex server, bool power, Duration down);
   bool may_wipe(ServerIndex server) const;
+  // What a server is at; nullopt: it does not run.
+  std::optional<Phase> phase_of(ServerIndex server) const;
+  void covered(FaultKind kind, ServerIndex server);
+  void cover(const Fault& fault);
+  void cover_death(ServerIndex server);
+  void sync_sent(ServerIndex leader, ServerIndex learner, PacketType type);
+  bool linked(HostId a, HostId b) const;
   std::optional<Config> config_of(ServerIndex server);
   bool beyond_repair() const;
   bool member_converged(ServerIndex server, Zxid applied) const;
@@ -200,6 +203,9 @@ class Cluster final : public Programs, public Observer {
   std::vector<Cut> cuts_;                          // in force
   std::vector<uint32_t> waiting_;                  // faults that wait for a packet, by id
   std::vector<std::optional<Duration>> down_for_;  // once it dies at a file operation
+  std::vector<uint64_t> dies_at_;                  // that operation, of all its lives
+  std::vector<bool> sync_fails_;                   // its next one of the log
+  std::vector<std::optional<Phase>> syncing_;      // by what, since it has a leader or is one
   int64_t fastest_ppm_ = 0;                        // of the clocks of this run, by ClockDrift
   int64_t slowest_ppm_ = 0;
   Ledger ledger_;

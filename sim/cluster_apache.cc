@@ -204,6 +204,7 @@ void Cluster::after_peer_step(ServerIndex server) {
   const NodeFacts after = facts_of(server);
   if (after == facts_[server]) return;
   const NodeFacts before = std::exchange(facts_[server], after);
+  if (after.role == ZabRole::Looking) syncing_[server].reset();
   const SimTime now = sim_.now();
   const SimDisk& disk = sim_.disk(server_host(server));
   note_lead(server, after.leading);

@@ -200,6 +200,7 @@ bool Cluster::finds_target(const Fault& fault) const {
 }
 
 void Cluster::apply(Fault& fault) {
+  cover(fault);
   const std::optional<ServerIndex> leading = leader();
   const bool found = finds_target(fault);
   const uint32_t n = profile_.servers;
@@ -270,16 +271,19 @@ void Cluster::apply(Fault& fault) {
     case FaultKind::FailSync:
       // What a failed sync leaves unwritten counts as written when ZooKeeper reads it back.
       if (profile_.is_apache(fault.target)) return;
+      sync_fails_[fault.target] = true;
       sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "log.", 0, FileError::Io});
       break;
     case FaultKind::Wipe:
       if (!may_wipe(fault.target)) return;
+      covered(fault.kind, fault.target);
       wipe(fault.target, fault.lasts,
            sim_.choices().chance({ChoiceKind::Fault, fault.id, 14, 0}, 1, 2));
       break;
     case FaultKind::Rot:
       // ZooKeeper's servers take what is left for all there was, and promise nothing else.
       if (profile_.is_apache(fault.target) || !may_wipe(fault.target)) return;
+      covered(fault.kind, fault.target);
       rot(fault.target, fault.id, fault.lasts);
       break;
     case FaultKind::SlowLinks:
@@ -306,8 +310,8 @@ void Cluster::apply(Fault& fault) {
       const HostId host = server_host(fault.target);
       if (sim_.state(host) != HostState::Running) return;
       down_for_[fault.target] = fault.lasts;
-      sim_.doom_at(host, sim_.file_operations(host) + fault.count,
-                   fault.power ? Death::PowerLoss : Death::Kill);
+      dies_at_[fault.target] = sim_.file_operations(host) + fault.count;
+      sim_.doom_at(host, dies_at_[fault.target], fault.power ? Death::PowerLoss : Death::Kill);
       break;
     }
     case FaultKind::PacketCrash:
@@ -395,8 +399,13 @@ void Cluster::strike(Fault& fault) {
     return false;
   };
   if (fault.kind == FaultKind::StuckRestart) {
-    if (leader() != fault.target) crash(fault.target, fault.power, milliseconds(10));
-    return;
+    if (leader() == fault.target) return;
+    covered(fault.kind, fault.target);
+    return crash(fault.target, fault.power, milliseconds(10));
+  }
+  if (fault.kind != FaultKind::PacketCrash) {
+    covered(fault.kind, fault.target);
+    covered(fault.kind, fault.other);
   }
   if (fault.kind == FaultKind::PacketBreak) {
     return sim_.break_links(server_host(fault.target), server_host(fault.other), fault.id);
@@ -415,7 +424,9 @@ void Cluster::strike(Fault& fault) {
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
     // They come back one after the other, in either order.
     const int64_t nth = (fault.id & 1) != 0 ? int64_t{i} : n - 1 - int64_t{i};
-    if (struck(i)) crash(i, fault.power, fault.lasts * (nth + 1) / n);
+    if (!struck(i)) continue;
+    covered(fault.kind, i);
+    crash(i, fault.power, fault.lasts * (nth + 1) / n);
   }
 }
 

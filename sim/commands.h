@@ -22,6 +22,8 @@ struct RunArguments {
   uint32_t jobs = 1;
   uint64_t failures_max = 20;
   bool all_evaluated = false;
+  bool coverage = false;     // a table of it
+  bool all_covered = false;  // that of the standard profile is asked for
   ProfileKind kind = ProfileKind::Standard;
   std::string version;
   std::string commit;
@@ -29,7 +31,7 @@ struct RunArguments {
 int run_command(const RunArguments& arguments);
 
 // Sums what `run --json` wrote.
-int merge_command(const std::vector<std::string>& files, const std::string& json);
+int merge_command(const std::vector<std::string>& files, const std::string& json, bool coverage);
 
 // The commit of the source of this program, of which it may be a version with changes ("-dirty");
 // "unknown" where it was built without git.

@@ -217,9 +217,14 @@ std::optional<Fault> parse_fault(const std::vector<std::string>& words) {
 }
 
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
+  const auto weight = [&](const Row& row) {
+    const auto bit = static_cast<uint32_t>(row.kind);
+    return (profile.fault_kinds >> bit & 1) != 0 ? row.weight : 0;
+  };
   uint32_t total = 0;
-  for (const Row& row : kRows) total += row.weight;
+  for (const Row& row : kRows) total += weight(row);
   std::vector<Fault> faults;
+  if (total == 0) return faults;
   for (uint32_t id = 0; id < profile.faults; ++id) {
     const auto draw = [&](uint64_t what, uint64_t n) {
       return choices.below({ChoiceKind::Fault, id, what, 0}, n);
@@ -229,8 +234,8 @@ std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
     auto roll = static_cast<uint32_t>(draw(0, total));
     for (const Row& row : kRows) {
       fault.kind = row.kind;
-      if (roll < row.weight) break;
-      roll -= row.weight;
+      if (roll < weight(row)) break;
+      roll -= weight(row);
     }
     const Row& row = row_of(fault.kind);
     fault.at = SimTime{static_cast<int64_t>(draw(1, static_cast<uint64_t>(profile.trouble.ns)))};

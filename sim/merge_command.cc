@@ -17,7 +17,7 @@ Result<std::vector<CampaignRecord>> read_records(const std::string& name) {
   return records;
 }
 
-int tell(const Merged& merged, const std::string& json) {
+int tell(const Merged& merged, const std::string& json, bool coverage) {
   LineFile lines(json);
   std::FILE* const out = lines.text();
   lines.write(begin_line(merged.origin, merged.shares));
@@ -27,8 +27,9 @@ int tell(const Merged& merged, const std::string& json) {
   }
   const Tally& tally = merged.tally;
   lines.write(summary_line(merged.origin, merged.shares, tally));
-  const bool mixed = merged.origin.profile == name_of(ProfileKind::Mixed);
-  fmt::print(out, "{}", tally_text(tally, mixed ? ProfileKind::Mixed : ProfileKind::Standard));
+  const ProfileKind kind = profile_named(merged.origin.profile).value_or(ProfileKind::Standard);
+  fmt::print(out, "{}", tally_text(tally, kind));
+  if (coverage) fmt::print(out, "{}", to_text(tally.coverage));
   for (const auto& [invariant, times] : tally.failed) {
     fmt::print(out, "{} failed {} times\n", invariant, times);
   }
@@ -47,7 +48,7 @@ int tell(const Merged& merged, const std::string& json) {
 
 }  // namespace
 
-int merge_command(const std::vector<std::string>& files, const std::string& json) {
+int merge_command(const std::vector<std::string>& files, const std::string& json, bool coverage) {
   std::vector<CampaignRecord> all;
   std::vector<std::string> unread;
   for (const std::string& file : files) {
@@ -63,7 +64,7 @@ int merge_command(const std::vector<std::string>& files, const std::string& json
   for (const std::string& why : unread) {
     if (merged) merged->wanting.push_back(why);
   }
-  if (merged) return tell(*merged, json);
+  if (merged) return tell(*merged, json, coverage);
   for (const std::string& why : unread) fmt::print(stderr, "vivsim: {}\n", why);
   fmt::print(stderr, "vivsim: {}\n", merged.error().message);
   return 2;

@@ -89,10 +89,10 @@ Profile common_profile(Choices& choices) {
   p.servers = roll == 0 ? 1 : (roll < 11 ? 3 : 5);
   p.clients = static_cast<uint32_t>(3 + draw(1, 3));
   p.operations_per_client = 200 / p.clients + 1;
-  p.faults = 26;
-  p.trouble = milliseconds(4500);
+  p.faults = 20;
+  p.trouble = milliseconds(3000);
   p.settle = milliseconds(15000);
-  p.think = milliseconds(30);
+  p.think = milliseconds(20);
   if (p.servers > 1 && draw(11, 5) == 0) {
     p.observers = static_cast<uint32_t>(p.servers == 3 ? 1 + draw(12, 2) : 1);
     p.servers += p.observers;
@@ -146,8 +146,6 @@ Profile common_profile(Choices& choices) {
   return p;
 }
 
-}  // namespace
-
 Profile standard_profile(Choices& choices) {
   const auto draw = [&](uint64_t what, uint64_t n) {
     return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
@@ -194,6 +192,86 @@ Profile mixed_profile(Choices& choices) {
   if (version == 1) p.flaws.early_ack = false;  // from 3.8.5 on
   p.apache_slice = static_cast<uint32_t>(1 + draw(92, 12));
   return p;
+}
+
+// A part of the kinds of fault, so that in some seeds few of them have the field to themselves.
+uint32_t draw_fault_kinds(Choices& choices) {
+  constexpr uint32_t kAll = UINT32_MAX;
+  if (choices.below({ChoiceKind::Topology, 149, 0, 0}, 4) == 0) return kAll;
+  const uint64_t denominator = 2 + choices.below({ChoiceKind::Topology, 150, 0, 0}, 5);
+  uint32_t kinds = 0;
+  for (uint32_t i = 0; i < 32; ++i) {
+    if (choices.below({ChoiceKind::Topology, 160 + i, 0, 0}, denominator) == 0) kinds |= 1U << i;
+  }
+  return kinds;
+}
+
+// Limits so small that everything rolls, is cut, purged, and sent as a SNAP.
+void draw_tiny_limits(Profile& p, Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Config& c = p.config;
+  if (draw(140, 2) == 0) c.snapshot_every_txns = static_cast<uint32_t>(2 + draw(141, 6));
+  if (draw(142, 2) == 0) c.log_prealloc_bytes = 512 + 512 * draw(143, 3);
+  if (draw(144, 2) == 0) c.history_txns_max = static_cast<uint32_t>(draw(145, 5));
+  if (draw(146, 4) == 0) c.snapshot_slice_elements = 1;
+  if (draw(147, 4) == 0) c.counter_max = static_cast<uint32_t>(8 + draw(148, 60));
+  if (c.counter_max != UINT32_MAX) p.quiet_end = false;
+  if (draw(151, 4) == 0) p.split_per_1024 = static_cast<uint32_t>(256 + draw(152, 768));
+}
+
+Profile swarm_profile(Choices& choices) {
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  Profile p = standard_profile(choices);
+  if (!p.reconfig) {
+    p.observers = draw(130, 3) == 0 ? static_cast<uint32_t>(1 + draw(131, 2)) : 0;
+    p.servers = static_cast<uint32_t>(1 + draw(132, 7)) + p.observers;
+    if (p.voters() == 1) p.servers = 1;
+    if (p.servers == 1) p.observers = 0;
+    p.shadow = p.observers > 0 && !p.has_operator && draw(133, 2) == 0;
+    p.clients = static_cast<uint32_t>(1 + draw(134, 6));
+    p.config.leader_serves = p.config.leader_serves || p.servers == 1;
+    p.slow_disks &= (1U << p.servers) - 1;
+  }
+  p.operations_per_client = static_cast<uint32_t>(20 + draw(135, 300)) / p.clients + 1;
+  p.faults = static_cast<uint32_t>(draw(136, 40));
+  p.trouble = milliseconds(static_cast<int64_t>(500 + draw(137, 5000)));
+  p.think = milliseconds(static_cast<int64_t>(2 + draw(138, 40)));
+  p.session_timeout_ms =
+      static_cast<int32_t>(p.config.tick_ms * static_cast<int64_t>(2 + draw(139, 20)));
+  p.fault_kinds = draw_fault_kinds(choices);
+  draw_tiny_limits(p, choices);
+  return p;
+}
+
+constexpr std::array<std::string_view, kProfileKinds.size()> kProfileNames{"standard", "mixed",
+                                                                           "swarm"};
+
+}  // namespace
+
+std::string_view name_of(ProfileKind kind) { return kProfileNames[static_cast<size_t>(kind)]; }
+
+std::optional<ProfileKind> profile_named(std::string_view name) {
+  for (const ProfileKind kind : kProfileKinds) {
+    if (name_of(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
+Profile profile_of(uint64_t seed, ProfileKind kind) {
+  Choices choices(seed);
+  switch (kind) {
+    case ProfileKind::Standard:
+      return standard_profile(choices);
+    case ProfileKind::Mixed:
+      return mixed_profile(choices);
+    case ProfileKind::Swarm:
+      return swarm_profile(choices);
+  }
+  return standard_profile(choices);
 }
 
 Ids draw_ids(const Profile& profile, uint32_t client, Choices& choices) {

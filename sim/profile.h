@@ -3,7 +3,10 @@
 // numbers.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "core/base/time.h"
@@ -37,6 +40,8 @@ struct Profile {
   int32_t session_timeout_ms = 1000;
   uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
   Config config;              // of every server; id and members are filled per server
+  uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets
+  uint32_t fault_kinds = UINT32_MAX;                      // a bit for each FaultKind that is drawn
   uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
   apache::Flaws flaws;        // of those
   uint32_t apache_slice = 1;  // znodes that one of their snapshots takes at once
@@ -59,11 +64,15 @@ struct Profile {
   }
 };
 
-// The standard profile of a seed: 1, 3 or 5 voters, in some seeds observers beside them.
-Profile standard_profile(Choices& choices);
-// The same without what only an ensemble of ours has; 1 to all but one of the servers are
-// ZooKeeper's.
-Profile mixed_profile(Choices& choices);
+// Standard: 1, 3 or 5 voters, in some seeds observers beside them; frozen, docs/testing.md has it.
+// Mixed: the same without what only an ensemble of ours has; 1 to all but one of the servers are
+// ZooKeeper's. Swarm: everything is drawn anew, how many there are, what goes wrong and how often.
+enum class ProfileKind : uint8_t { Standard, Mixed, Swarm };
+inline constexpr std::array<ProfileKind, 3> kProfileKinds{ProfileKind::Standard, ProfileKind::Mixed,
+                                                          ProfileKind::Swarm};
+std::string_view name_of(ProfileKind kind);
+std::optional<ProfileKind> profile_named(std::string_view name);
+Profile profile_of(uint64_t seed, ProfileKind kind);
 Config server_config(const Profile& profile, uint32_t server);
 // What a client can prove. Every second one is alice; where servers know certificates and SASL,
 // some are somebody else, or more than one.

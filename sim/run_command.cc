@@ -95,8 +95,10 @@ int run_and_tell(const CampaignOptions& options, const RunArguments& arguments, 
              result.hash, origin.profile, options.jobs, seconds,
              static_cast<double>(tally.seeds) / seconds,
              static_cast<double>(tally.events) / seconds / 1e6);
-  const std::string missing =
-      arguments.all_evaluated ? never_evaluated(tally, options.kind) : std::string();
+  if (arguments.coverage) fmt::print(out, "{}", to_text(tally.coverage));
+  std::string missing;
+  if (arguments.all_evaluated) missing += never_evaluated(tally, options.kind);
+  if (arguments.all_covered) missing += coverage_gaps(tally.coverage);
   fmt::print(out, "{}{} passed, {} failed\n", missing, tally.passed, tally.failures());
   if (!lines.good()) {
     fmt::print(stderr, "vivsim: {} could not be written\n", arguments.json);

@@ -96,8 +96,9 @@ int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std:
 }
 
 int replay_command(const std::string& seed_or_file, ReplayOptions options, ProfileKind kind) {
-  const std::string_view mixed = kind == ProfileKind::Mixed ? " --mixed" : "";
-  options.command = fmt::format("vivsim replay {}{}", seed_or_file, mixed);
+  const std::string profile =
+      kind == ProfileKind::Standard ? std::string() : fmt::format(" --{}", name_of(kind));
+  options.command = fmt::format("vivsim replay {}{}", seed_or_file, profile);
   if (const std::optional<uint64_t> seed = parse_number(seed_or_file)) {
     Cluster cluster(*seed, kind);
     options.title = fmt::format("seed {}", *seed);

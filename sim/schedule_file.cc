@@ -65,10 +65,12 @@ bool Parser::frame(const std::string& key, const WordList& values) {
     return seed.has_value() && !begun_;
   }
   if (key == "profile") {
-    schedule.kind = values[0] == "mixed" ? ProfileKind::Mixed : ProfileKind::Standard;
+    const std::optional<ProfileKind> kind = profile_named(values[0]);
+    if (!kind) return false;
+    schedule.kind = *kind;
     schedule.profile = profile_of(schedule.seed, schedule.kind);
     begun_ = true;
-    return values[0] == name_of(schedule.kind);
+    return true;
   }
   if (key == "violates") {
     schedule.violates = values[0];

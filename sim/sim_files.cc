@@ -85,8 +85,6 @@ uint32_t SimFiles::take_slot() {
   open.broken = false;
   open.inode = kNoInode;
   open.pending = 0;
-  open.written_end = 0;
-  open.syncs_there = 0;
   open.fills = 0;
   open.filled = 0;
   return slot;
@@ -107,9 +105,10 @@ void SimFiles::end_life() {
     free_slots_.push_back(slot);
   }
   for (Buffer& buffer : buffers_) buffer.used = false;
-  for (SimTime& ready : names_ready_) ready = SimTime{};
+  names_ready_.fill(SimTime{});
   reasons_.clear();
-  names_count_ = 0;
+  roles_.clear();
+  names_count_.fill(0);
 }
 
 uint32_t SimFiles::take_buffer() {
@@ -123,10 +122,18 @@ uint32_t SimFiles::take_buffer() {
   return static_cast<uint32_t>(buffers_.size() - 1);
 }
 
-// Host, life and the file's role: its name as far as the first dot.
 uint64_t SimFiles::subject_of(std::string_view name) const {
   const uint64_t role = hash64(as_bytes(name.substr(0, name.find('.'))));
   return uint64_t{host_.value} << 48 | (uint64_t{life_} & 0xffff) << 32 | (role & UINT32_MAX);
+}
+
+uint32_t SimFiles::role_of(std::string_view name) {
+  const uint64_t subject = subject_of(name);
+  const auto found = std::find_if(roles_.begin(), roles_.end(),
+                                  [&](const Role& role) { return role.subject == subject; });
+  if (found != roles_.end()) return static_cast<uint32_t>(found - roles_.begin());
+  roles_.push_back({subject});
+  return static_cast<uint32_t>(roles_.size() - 1);
 }
 
 Duration SimFiles::delay(Moment& m, const Choice& choice, const Delay& d, Lane lane) {
@@ -205,10 +212,12 @@ FileId SimFiles::open(Moment& m, SimDisk& disk, Dir dir, std::string_view name, 
   open.lane = lane;
   open.dir = dir;
   open.name.assign(name);
-  open.subject = subject_of(name);
+  open.role = role_of(name);
+  Role& role = roles_[open.role];
   const FileId file{slot, open.generation};
+  open.nth = static_cast<uint32_t>(role.opens++);
   const Duration took =
-      delay(m, {ChoiceKind::OpenDelay, open.subject, 0, names_count_++}, options_.open, lane);
+      delay(m, {ChoiceKind::OpenDelay, role.subject, 0, open.nth}, options_.open, lane);
   open.ready = after_names(disk, dir, m.now + took);
   if (const auto error = verdict(DiskOp::Open, name)) {
     fail(m, file, *error, "open");
@@ -241,10 +250,6 @@ void SimFiles::write(Moment& m, SimDisk& disk, FileId file, uint64_t offset, Byt
   if (!disk.fits(open->inode, end)) return fail(m, file, FileError::NoSpace, "write");
   disk.write(open->inode, offset, bytes, m.now);
   if (!quiet_faults_.empty()) spoil_write(disk, *open);
-  if (end != open->written_end) {
-    open->written_end = end;
-    open->syncs_there = 0;
-  }
 }
 
 void SimFiles::preallocate(Moment& m, SimDisk& disk, FileId file, uint64_t offset,
@@ -255,10 +260,12 @@ void SimFiles::preallocate(Moment& m, SimDisk& disk, FileId file, uint64_t offse
   if (error && *error != FileError::NoSpace) return fail(m, file, *error, "preallocate");
   const bool ok = !error && disk.fits(open->inode, offset + length);
   if (ok) disk.zero_fill(open->inode, offset, length, m.now);
-  const Duration took =
-      delay(m, {ChoiceKind::OpenDelay, open->subject, 1, offset}, options_.preallocate,
-            open->lane) +
-      delay(m, {ChoiceKind::OpenDelay, open->subject, 3, offset}, options_.zeros, open->lane);
+  Role& role = roles_[open->role];
+  const uint64_t nth = role.fills++;
+  const Choice taken{ChoiceKind::OpenDelay, role.subject, 1, nth};
+  const Choice zeros{ChoiceKind::OpenDelay, role.subject, 3, nth};
+  const Duration took = delay(m, taken, options_.preallocate, open->lane) +
+                        delay(m, zeros, options_.zeros, open->lane);
   open->fills += 1;
   open->fill_ok = ok;
   open->hurried = false;
@@ -273,8 +280,9 @@ void SimFiles::hurry(Moment& m, SimDisk& disk, FileId file) {
   if (open->fills != open->filled + 1 || open->pending != 1) return;  // others wait behind it
   open->hurried = true;
   const uint64_t which = uint64_t{open->fills} << 1;
-  const Duration took = delay(m, {ChoiceKind::OpenDelay, open->subject, 4, open->fills},
-                              options_.preallocate, open->lane);
+  Role& role = roles_[open->role];
+  const Choice choice{ChoiceKind::OpenDelay, role.subject, 4, role.hurries++};
+  const Duration took = delay(m, choice, options_.preallocate, open->lane);
   open->ready = std::max(m.now, std::min(open->ready, m.now + took));
   open->pending += 1;
   m.queue.push(open->ready, {Happens::Preallocated, host_, file.slot, file.generation,
@@ -294,12 +302,13 @@ void SimFiles::truncate(Moment& m, SimDisk& disk, FileId file, uint64_t size) {
 void SimFiles::sync(Moment& m, SimDisk& disk, FileId file, uint64_t token) {
   Open* open = find(file);
   if (open == nullptr || open->broken || open->closed) return;
-  const Choice choice{ChoiceKind::SyncDelay, open->subject, open->written_end, open->syncs_there++};
+  Role& role = roles_[open->role];
+  const uint64_t nth = role.syncs++;
+  const Choice choice{ChoiceKind::SyncDelay, role.subject, 0, nth};
   const SimTime at = m.now + delay(m, choice, options_.sync, open->lane);
   if (const auto error = verdict(DiskOp::Sync, open->name)) {
     // What a failed sync should have written stays dirty, or is forgotten (as Linux does).
-    const bool forgotten =
-        m.choices.chance({ChoiceKind::FailedSync, open->subject, open->written_end, 0}, 1, 2);
+    const bool forgotten = m.choices.chance({ChoiceKind::FailedSync, role.subject, 0, nth}, 1, 2);
     answer(m, file, Happens::SyncFailed, forgotten ? 1 : 0, disk.last_sequence(), at);
     return fail(m, file, *error, "sync");
   }
@@ -317,7 +326,7 @@ void SimFiles::read(Moment& m, SimDisk& disk, FileId file, uint64_t offset, uint
   buffer.offset = offset;
   // Later writes must not show: a read happens in its place.
   disk.file(open->inode).cached.read(offset, length, buffer.bytes);
-  const Choice choice{ChoiceKind::ReadDelay, open->subject, offset, 0};
+  const Choice choice{ChoiceKind::ReadDelay, roles_[open->role].subject, open->nth, offset};
   answer(m, file, Happens::ReadDone, token, at,
          m.now + delay(m, choice, options_.read, open->lane));
 }
@@ -350,7 +359,8 @@ void SimFiles::sync_dir(Moment& m, SimDisk& disk, Dir dir, uint64_t token, Lane 
   if (const auto error = verdict(DiskOp::SyncDir, "")) {
     return fail_dir(m, dir, *error, "sync of a directory");
   }
-  const Choice choice{ChoiceKind::NameDelay, subject_of(""), disk.index(dir), names_count_++};
+  const size_t index = disk.index(dir);
+  const Choice choice{ChoiceKind::NameDelay, subject_of(""), index, names_count_[index]++};
   const Duration took = delay(m, choice, options_.names, lane);
   m.queue.push(
       after_names(disk, dir, m.now + took),
@@ -361,7 +371,8 @@ void SimFiles::list(Moment& m, SimDisk& disk, Dir dir, uint64_t token) {
   const uint32_t at = take_buffer();
   buffers_[at].token = disk.last_sequence();
   buffers_[at].entries = disk.list(dir, SimDisk::Image::Cached);
-  const Choice choice{ChoiceKind::NameDelay, subject_of(""), disk.index(dir), names_count_++};
+  const size_t index = disk.index(dir);
+  const Choice choice{ChoiceKind::NameDelay, subject_of(""), index, names_count_[index]++};
   const Duration took = delay(m, choice, options_.names, Lane::Log);
   m.queue.push(after_names(disk, dir, m.now + took),
                {Happens::DirListed, host_, static_cast<uint32_t>(dir), life_, token, at});

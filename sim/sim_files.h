@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <iterator>
 #include <optional>
@@ -132,9 +133,8 @@ class SimFiles {
     Lane lane{};
     uint32_t pending = 0;  // happenings on their way
     Dir dir{};
-    uint64_t subject = 0;      // of choices: host, life and role
-    uint64_t written_end = 0;  // and where in the file
-    uint32_t syncs_there = 0;
+    uint32_t role = 0;    // in roles_
+    uint32_t nth = 0;     // file of this role that this life has opened
     uint32_t fills = 0;   // preallocate() was called as often
     uint32_t filled = 0;  // and answered
     bool fill_ok = false;
@@ -152,7 +152,17 @@ class SimFiles {
   void fail(Moment& m, FileId file, FileError error, std::string_view what);
   void fail_dir(Moment& m, Dir dir, FileError error, std::string_view what);
   Duration delay(Moment& m, const Choice& choice, const Delay& d, Lane lane);
+  // What choices are about: host, life and a file's role, which is its name as far as the first
+  // dot; and what of that role came before.
+  struct Role {
+    uint64_t subject = 0;
+    uint64_t opens = 0;
+    uint64_t fills = 0;
+    uint64_t hurries = 0;
+    uint64_t syncs = 0;
+  };
   uint64_t subject_of(std::string_view name) const;
+  uint32_t role_of(std::string_view name);
   SimTime after_names(const SimDisk& disk, Dir dir, SimTime at);
   uint32_t take_buffer();
 
@@ -162,8 +172,9 @@ class SimFiles {
   int64_t slowness_ = 1;
   std::vector<Open> opens_;
   std::vector<uint32_t> free_slots_;
-  SimTime names_ready_[3];
-  uint64_t names_count_ = 0;
+  std::vector<Role> roles_;  // of this life
+  std::array<SimTime, kDirs> names_ready_;
+  std::array<uint64_t, kDirs> names_count_{};
   std::vector<DiskFault> faults_;
   std::vector<QuietFault> quiet_faults_;
   std::vector<std::string> reasons_;

@@ -18,11 +18,13 @@ struct Arguments {
   RunArguments run;
   uint64_t one_seed = 0;
   bool mixed = false;
+  bool swarm = false;
   std::string what;
   ReplayOptions replay;
   std::string out;
   std::vector<std::string> files;
   std::string merged;
+  bool coverage = false;  // of merge
 };
 
 CLI::App* add_run(CLI::App& app, Arguments& to) {
@@ -41,6 +43,9 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
   run->add_flag("--all-evaluated", to.run.all_evaluated,
                 "Fail when a checker has found nothing to look at");
+  run->add_flag("--coverage", to.run.coverage, "A table of faults by phase of the protocol");
+  run->add_flag("--all-covered", to.run.all_covered,
+                "Fail when a fault never struck in a phase in which it has to");
   return run;
 }
 
@@ -63,6 +68,7 @@ CLI::App* add_shrink(CLI::App& app, Arguments& to) {
 CLI::App* add_merge(CLI::App& app, Arguments& to) {
   CLI::App* merge = app.add_subcommand("merge", "Sum what the shards of a campaign wrote");
   merge->add_option("FILE", to.files, "What run --json wrote")->required();
+  merge->add_flag("--coverage", to.coverage, "A table of faults by phase of the protocol");
   merge->add_option("--json", to.merged, "The sum as JSON lines to this file, or to -");
   return merge;
 }
@@ -84,15 +90,21 @@ int main_of(int argc, char** argv) {
   CLI::App* shrink = add_shrink(app, arguments);
   add_merge(app, arguments);
   for (CLI::App* command : {run, replay, shrink}) {
-    command->add_flag("--mixed", arguments.mixed,
-                      "Some of the servers are like Apache ZooKeeper's");
+    CLI::Option* mixed = command->add_flag("--mixed", arguments.mixed,
+                                           "Some of the servers are like Apache ZooKeeper's");
+    command
+        ->add_flag("--swarm", arguments.swarm,
+                   "Seeds draw how many servers there are, what goes wrong, and every limit")
+        ->excludes(mixed);
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  const ProfileKind kind = arguments.mixed ? ProfileKind::Mixed : ProfileKind::Standard;
+  const ProfileKind kind = arguments.mixed   ? ProfileKind::Mixed
+                           : arguments.swarm ? ProfileKind::Swarm
+                                             : ProfileKind::Standard;
   int code = 0;
   if (*run) {
     arguments.run.kind = kind;
@@ -103,7 +115,7 @@ int main_of(int argc, char** argv) {
   } else if (*shrink) {
     code = shrink_command(arguments.what, kind, arguments.out, arguments.run.jobs);
   } else {
-    code = merge_command(arguments.files, arguments.merged);
+    code = merge_command(arguments.files, arguments.merged, arguments.coverage);
   }
   // A result that nobody could read is none.
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

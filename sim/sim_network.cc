@@ -5,6 +5,11 @@
 #include "core/base/check.h"
 
 namespace vivarium::sim {
+namespace {
+
+constexpr uint64_t kShares = 1 << 20;  // of a run of bytes that arrives in pieces
+
+}  // namespace
 
 // ---------------------------------------------------------------------------------- tables
 
@@ -295,8 +300,9 @@ void SimNetwork::depart(Moment& m, uint32_t connection, size_t sender, uint64_t 
     const uint64_t rest = s.left - start;
     uint64_t piece = rest;
     if (pieces > 1 && rest > 1) {
-      piece = 1 + m.choices.below(choice(ChoiceKind::PacketCut, c, sender, s.packets), rest - 1,
-                                  rest - 2);
+      // A share of them: the choice does not depend on how many there are.
+      const Choice cut = choice(ChoiceKind::PacketCut, c, sender, s.packets);
+      piece = 1 + (rest - 1) * m.choices.below(cut, kShares, kShares - 1) / kShares;
     }
     start += piece;
     pieces -= pieces > 1 ? 1 : 0;
@@ -437,7 +443,7 @@ void SimNetwork::acknowledge(Moment& m, uint32_t connection, size_t sender) {
   s.acked = s.delivered;
   if (s.window_queued || s.left == s.committed || s.window == 0) return;
   s.window_queued = true;
-  const Choice when = choice(ChoiceKind::WindowDelay, c, sender, s.delivered);
+  const Choice when = choice(ChoiceKind::WindowDelay, c, sender, s.window_opens++);
   push(m, m.now + m.choices.delay(when, options_.packet), Happens::WindowOpen, connection, sender,
        0);
 }

@@ -127,6 +127,7 @@ class SimNetwork {
     uint64_t window = 0;
     uint64_t cut = UINT64_MAX;  // nothing behind it ever arrives
     uint64_t packets = 0;
+    uint64_t window_opens = 0;
     uint64_t held_to = 0;  // arrived at a stalled path
     SimTime last_arrival;
     SimTime stalled_until;

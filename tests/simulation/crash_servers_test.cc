@@ -127,8 +127,7 @@ TEST_P(CrashImagesOfServers, AreReadAlikeByBoth) {
   size_t taken_back = 0;
   for (uint64_t seed = GetParam(); seed < GetParam() + 3 && !HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
-    Choices choices(seed);
-    Profile profile = standard_profile(choices);
+    Profile profile = profile_of(seed, ProfileKind::Standard);
     profile.config.snapshot_coding = Coding::Plain;  // simulated disks do not compress
     Cluster cluster(seed, profile, power_losses(profile));
     PowerLosses losses(cluster, sample);

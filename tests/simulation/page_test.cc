@@ -39,8 +39,7 @@ Recorded record(uint64_t seed) {
 
 // Two of three servers lose all they have: nobody promises to survive that.
 Recorded record_violation() {
-  Choices choices(1);
-  Profile profile = standard_profile(choices);
+  Profile profile = profile_of(1, ProfileKind::Standard);
   profile.servers = 3;
   profile.observers = profile.spares = 0;
   profile.shadow = profile.reconfig = false;
@@ -103,7 +102,7 @@ TEST(Page, ARunIsRecordedWhole) {
       count(m, PageKind::Operation, Fate::Done) + count(m, PageKind::Operation, Fate::Refused);
   EXPECT_EQ(answered, recorded.outcome.completed);
   EXPECT_GT(m.reaches.size(), 100U);
-  EXPECT_EQ(m.faults.size(), 26U);
+  EXPECT_EQ(m.faults.size(), 20U);
   EXPECT_NE(m.healed, SimTime::never());
 }
 

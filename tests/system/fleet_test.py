@@ -12,7 +12,7 @@ from tests.system.harness import cpu_seconds, program, wait_until
 
 RUN_S = 300
 SEEDS = 12
-SUMS = ["planned", "seeds", "passed", "failed", "events", "completed", "leaderships", "crashes", "traces", "evaluated",
+SUMS = ["planned", "seeds", "passed", "failed", "events", "completed", "leaderships", "crashes", "traces", "twice", "coverage", "evaluated",
         "failures"]
 
 

@@ -84,6 +84,7 @@ inline constexpr std::string_view kReplay = "K-REPLAY";
 
 // Of a mixed ensemble these are not asked: its configuration stays, and nobody asks it words.
 constexpr bool is_asked(Checker checker, ProfileKind kind) {
+  if (kind == ProfileKind::Beyond) return checker != Checker::Cfg;
   return kind != ProfileKind::Mixed || (checker != Checker::Cfg && checker != Checker::Admin);
 }
 

@@ -426,10 +426,23 @@ bool Cluster::member_converged(ServerIndex server, Zxid applied) const {
          f.last_logged == applied;
 }
 
+// So many voters do not know what they have acknowledged that the others are no quorum, and nobody
+// leads.
+bool Cluster::majority_lost() const {
+  uint32_t lost = 0;
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    if (facts_[i].leading && facts_[i].established) return false;
+    const Standing standing = facts_[i].standing;
+    if (standing == Standing::Aside || standing == Standing::Blank || facts_[i].damaged) ++lost;
+  }
+  return lost > (profile_.voters() - 1) / 2;
+}
+
 // A change of the ensemble was proposed when enough of its voters seemed to be there, and by now
 // they have lost what they held: whoever has logged it cannot go on without them, and nobody but a
 // person can tell that it was never committed.
 bool Cluster::beyond_repair() const {
+  if (profile_.beyond) return majority_lost();
   for (const NodeFacts& facts : facts_) {
     const auto pending = ledger_.reconfigs().find(facts.pending_config);
     if (pending == ledger_.reconfigs().end()) continue;
@@ -480,7 +493,7 @@ void Cluster::check_live() {
     run_for(kProbeStep);
   }
   if (over()) return;
-  if (profile_.reconfig && !converged() && beyond_repair()) {
+  if ((profile_.reconfig || profile_.beyond) && !converged() && beyond_repair()) {
     stuck_ = true;
     return;
   }

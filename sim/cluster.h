@@ -121,6 +121,8 @@ class Cluster final : public Programs, public Observer {
   void packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet);
   void crash(ServerIndex server, bool power, Duration down);
   bool may_wipe(ServerIndex server) const;
+  bool another_is_whole(ServerIndex server) const;
+  bool majority_lost() const;
   // What a server is at; nullopt: it does not run.
   std::optional<Phase> phase_of(ServerIndex server) const;
   void covered(FaultKind kind, ServerIndex server);

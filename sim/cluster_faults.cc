@@ -78,6 +78,7 @@ void Cluster::set_paths() {
 bool Cluster::may_wipe(ServerIndex server) const {
   if (profile_.observer(server) && !profile_.reconfig) return true;
   if (profile_.is_apache(server)) return may_wipe_peer(server);
+  if (profile_.beyond) return another_is_whole(server);
   // Who is about to be taken in for what it holds keeps it.
   if (profile_.reconfig && clients_.back().busy()) return false;
   for (const std::vector<bool>& voters : configs_.live(ledger_)) {
@@ -94,6 +95,16 @@ bool Cluster::may_wipe(ServerIndex server) const {
     if (count < 2 || missing > (count - 1) / 2 || wiped_[server]) return false;
   }
   return true;
+}
+
+// A voter that has never lost anything, or has it back, and knows that there was an epoch. Where all
+// are blank, or as empty as they were made, they are a new ensemble.
+bool Cluster::another_is_whole(ServerIndex server) const {
+  for (ServerIndex i = 0; i < profile_.voters(); ++i) {
+    const bool knows = nodes_[i] && !facts_[i].busy && nodes_[i]->storage().current_epoch() > 0;
+    if (i != server && knows && !wiped_[i]) return true;
+  }
+  return false;
 }
 
 void Cluster::wipe(ServerIndex server, Duration down, bool logs_only) {

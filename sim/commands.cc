@@ -50,7 +50,7 @@ std::string tally_text(const Tally& tally, ProfileKind kind) {
   }
   text += fmt::format(
       "\nmedians: {} events, {} completed operations, {} leaderships; {} crashes\n"
-      "{} ended with a pending change that most of its voters have lost (no K-LIVE)\n",
+      "{} ended where a majority had lost what it held, which takes a person (no K-LIVE)\n",
       median_text(tally.median_events), median_text(tally.median_completed),
       median_text(tally.median_leaderships), tally.crashes, tally.needs_person);
   text += fmt::format("{} seeds run twice, {} differed\n", tally.twice, differed(tally));

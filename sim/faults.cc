@@ -11,6 +11,7 @@
 namespace vivarium::sim {
 namespace {
 
+constexpr uint32_t kBeyondTimes = 12;       // as often damage that may be too much is drawn
 constexpr uint64_t kFaultIdsMax = 1 << 20;  // alarms carry what is due above them
 
 struct Row {
@@ -219,7 +220,9 @@ std::optional<Fault> parse_fault(const std::vector<std::string>& words) {
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
   const auto weight = [&](const Row& row) {
     const auto bit = static_cast<uint32_t>(row.kind);
-    return (profile.fault_kinds >> bit & 1) != 0 ? row.weight : 0;
+    const bool damages = row.kind == FaultKind::Wipe || row.kind == FaultKind::Rot;
+    const uint32_t times = profile.beyond && damages ? kBeyondTimes : 1;
+    return (profile.fault_kinds >> bit & 1) != 0 ? times * row.weight : 0;
   };
   uint32_t total = 0;
   for (const Row& row : kRows) total += weight(row);

@@ -247,8 +247,22 @@ Profile swarm_profile(Choices& choices) {
   return p;
 }
 
+// Who changes the ensemble would have to know who is left of it.
+Profile beyond_profile(Choices& choices) {
+  Profile p = standard_profile(choices);
+  if (p.reconfig) {
+    p.servers -= p.spares;
+    p.spares = 0;
+    --p.clients;
+    p.reconfig = false;
+    p.config.reconfig.standalone_enabled = true;
+  }
+  p.beyond = true;
+  return p;
+}
+
 constexpr std::array<std::string_view, kProfileKinds.size()> kProfileNames{"standard", "mixed",
-                                                                           "swarm"};
+                                                                           "swarm", "beyond"};
 
 }  // namespace
 
@@ -270,6 +284,8 @@ Profile profile_of(uint64_t seed, ProfileKind kind) {
       return mixed_profile(choices);
     case ProfileKind::Swarm:
       return swarm_profile(choices);
+    case ProfileKind::Beyond:
+      return beyond_profile(choices);
   }
   return standard_profile(choices);
 }

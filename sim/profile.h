@@ -42,6 +42,7 @@ struct Profile {
   Config config;              // of every server; id and members are filled per server
   uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets
   uint32_t fault_kinds = UINT32_MAX;                      // a bit for each FaultKind that is drawn
+  bool beyond = false;        // damage is not kept within what is promised to be survived
   uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
   apache::Flaws flaws;        // of those
   uint32_t apache_slice = 1;  // znodes that one of their snapshots takes at once
@@ -67,9 +68,11 @@ struct Profile {
 // Standard: 1, 3 or 5 voters, in some seeds observers beside them; frozen, docs/testing.md has it.
 // Mixed: the same without what only an ensemble of ours has; 1 to all but one of the servers are
 // ZooKeeper's. Swarm: everything is drawn anew, how many there are, what goes wrong and how often.
-enum class ProfileKind : uint8_t { Standard, Mixed, Swarm };
-inline constexpr std::array<ProfileKind, 3> kProfileKinds{ProfileKind::Standard, ProfileKind::Mixed,
-                                                          ProfileKind::Swarm};
+// Beyond: more disks are damaged and wiped than anybody promises to survive, all but one; nothing
+// may be lost without a word all the same, and where a majority has lost its data nobody may lead.
+enum class ProfileKind : uint8_t { Standard, Mixed, Swarm, Beyond };
+inline constexpr std::array<ProfileKind, 4> kProfileKinds{ProfileKind::Standard, ProfileKind::Mixed,
+                                                          ProfileKind::Swarm, ProfileKind::Beyond};
 std::string_view name_of(ProfileKind kind);
 std::optional<ProfileKind> profile_named(std::string_view name);
 Profile profile_of(uint64_t seed, ProfileKind kind);

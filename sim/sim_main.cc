@@ -19,6 +19,7 @@ struct Arguments {
   uint64_t one_seed = 0;
   bool mixed = false;
   bool swarm = false;
+  bool beyond = false;
   std::string what;
   ReplayOptions replay;
   std::string out;
@@ -92,19 +93,26 @@ int main_of(int argc, char** argv) {
   for (CLI::App* command : {run, replay, shrink}) {
     CLI::Option* mixed = command->add_flag("--mixed", arguments.mixed,
                                            "Some of the servers are like Apache ZooKeeper's");
+    CLI::Option* swarm =
+        command
+            ->add_flag("--swarm", arguments.swarm,
+                       "Seeds draw how many servers there are, what goes wrong, and every limit")
+            ->excludes(mixed);
     command
-        ->add_flag("--swarm", arguments.swarm,
-                   "Seeds draw how many servers there are, what goes wrong, and every limit")
-        ->excludes(mixed);
+        ->add_flag("--beyond", arguments.beyond,
+                   "More disks are damaged than can be survived: a stop, and no loss")
+        ->excludes(mixed)
+        ->excludes(swarm);
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  const ProfileKind kind = arguments.mixed   ? ProfileKind::Mixed
-                           : arguments.swarm ? ProfileKind::Swarm
-                                             : ProfileKind::Standard;
+  const ProfileKind kind = arguments.mixed    ? ProfileKind::Mixed
+                           : arguments.swarm  ? ProfileKind::Swarm
+                           : arguments.beyond ? ProfileKind::Beyond
+                                              : ProfileKind::Standard;
   int code = 0;
   if (*run) {
     arguments.run.kind = kind;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "sim/cluster.h"
 
@@ -69,40 +68,6 @@ TEST(Coverage, CountsWhatARunDoes) {
     }
   });
   EXPECT_EQ(struck, profile.servers);
-}
-
-// --- the swarm profile
-
-TEST(Swarm, DrawsEverySizeAndEveryPartOfTheFaults) {
-  std::vector<uint32_t> sizes(16);
-  size_t without_power_loss = 0;
-  for (uint64_t seed = 1; seed <= 400; ++seed) {
-    const Profile profile = profile_of(seed, ProfileKind::Swarm);
-    ASSERT_GE(profile.voters(), 1U);
-    ASSERT_LE(profile.servers, 9U);
-    ++sizes[profile.servers];
-    without_power_loss += (profile.fault_kinds & 1) == 0 ? 1U : 0U;
-  }
-  for (uint32_t n = 1; n <= 9; ++n) EXPECT_GT(sizes[n], 0U) << n << " servers";
-  EXPECT_GT(without_power_loss, 100U);
-  EXPECT_LT(without_power_loss, 350U);
-}
-
-TEST(Swarm, FaultsAreOfTheDrawnKindsAlone) {
-  for (uint64_t seed = 1; seed <= 100; ++seed) {
-    const Profile profile = profile_of(seed, ProfileKind::Swarm);
-    Choices choices(seed);
-    for (const Fault& fault : draw_faults(profile, choices)) {
-      EXPECT_NE(profile.fault_kinds >> static_cast<uint32_t>(fault.kind) & 1, 0U) << seed;
-    }
-  }
-}
-
-TEST(Swarm, ItsSchedulesPass) {
-  for (uint64_t seed = 1; seed <= 12; ++seed) {
-    const Outcome outcome = Cluster(seed, ProfileKind::Swarm).run();
-    EXPECT_FALSE(outcome.violation.has_value()) << seed << ": " << outcome.violation->text;
-  }
 }
 
 }  // namespace

@@ -97,8 +97,8 @@ bool Cluster::may_wipe(ServerIndex server) const {
   return true;
 }
 
-// A voter that has never lost anything, or has it back, and knows that there was an epoch. Where all
-// are blank, or as empty as they were made, they are a new ensemble.
+// A voter that has never lost anything, or has it back, and knows that there was an epoch. Where
+// all are blank, or as empty as they were made, they are a new ensemble.
 bool Cluster::another_is_whole(ServerIndex server) const {
   for (ServerIndex i = 0; i < profile_.voters(); ++i) {
     const bool knows = nodes_[i] && !facts_[i].busy && nodes_[i]->storage().current_epoch() > 0;

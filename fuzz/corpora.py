@@ -12,7 +12,7 @@ import struct
 import sys
 import tarfile
 
-FUZZERS = ("acl", "admin", "coding", "config", "quorum", "session", "storage", "wire")
+FUZZERS = ("acl", "admin", "coding", "config", "quorum", "schedule", "session", "storage", "wire")
 INPUT_BYTES_MAX = 4096
 
 # wire_fuzz's decoders of client frames, by operation.
@@ -208,6 +208,18 @@ def changes_of_ensembles(corpora: Corpora) -> None:
                         b"\x80\x20" + request + acks + b"\x80\xFF")
 
 
+def schedules(corpora: Corpora) -> None:
+    """What schedule_fuzz makes of a seed: no faults, one of them, and several with some of its choices."""
+    for kind in range(3):
+        for seed in range(4):
+            begin = bytes([kind, seed])
+            corpora.add("schedule", begin)
+            corpora.add("schedule", begin + bytes([0, 0, seed, 0, 0, 0]))
+            faults = b"".join(bytes([0, 0, n, 0, 0, 0]) for n in range(0, 20, 3))
+            choices = b"".join(bytes([5, n, 37 * n % 256, 0, 0, 0]) for n in range(12))
+            corpora.add("schedule", begin + faults + choices)
+
+
 def data_directories(corpora: Corpora, golden: pathlib.Path) -> None:
     for path in sorted((golden / "data").glob("*.tar.gz")):
         with tarfile.open(path) as archive:
@@ -364,6 +376,7 @@ def main() -> None:
     quorum_transcripts(corpora, golden)
     said_to_quorum_port(corpora)
     changes_of_ensembles(corpora)
+    schedules(corpora)
     own_wire(corpora)
     data_directories(corpora, golden)
     configurations(corpora, source)

@@ -155,7 +155,7 @@ class Page(unittest.TestCase):
         self.browser.run("document.getElementById('search').value = 'NEWLEADER'; search()")
         self.assertLess(self.browser.run(rows), every / 4)
         self.browser.run("document.getElementById('tab-faults').click()")
-        self.assertEqual(self.browser.run("return document.querySelectorAll('#faults li').length"), 26)
+        self.assertEqual(self.browser.run("return document.querySelectorAll('#faults li').length"), 20)
 
     def test_a_window_of_a_long_run_says_so(self):
         self.opened("window.html")

@@ -32,6 +32,15 @@ bool vouches_for_disk(const apache::Flaws& flaws) {
   return !flaws.early_ack && !flaws.unsynced_files;
 }
 
+// It serves as a leader with all that was delivered, and its disk does not hold that.
+bool leads_from_memory(const apache::Peer& peer, const std::vector<Zxid>& delivered,
+                       const Ledger& ledger, ServerIndex server) {
+  const apache::Leader* leader = peer.leader_role();
+  if (leader == nullptr || !leader->serving() || delivered.empty()) return false;
+  const Zxid end = leader->history_end();
+  return end >= delivered.back() && !ledger.holds(server, end);
+}
+
 void add_role(const apache::Peer& peer, NodeFacts& facts) {
   if (const apache::Leader* leader = peer.leader_role()) {
     facts.leading = true;
@@ -189,10 +198,11 @@ void Cluster::note_vouched(ServerIndex server) {
       peer_pasts_[server].begun_behind = learner->history_end();
     }
   }
-  // As a leader it counts itself for what its log has synced, which may be less than is committed.
-  if (peer.leader_role() != nullptr && peer.leader_role()->serving()) {
-    vouched =
-        std::max(vouched, std::min(peer.leader_role()->committed(), peer.database().synced()));
+  // As a leader it counts itself for the history of its epoch, which may be in a snapshot alone,
+  // and for what its log has synced, which may be less than is committed.
+  if (const apache::Leader* leader = peer.leader_role(); leader != nullptr && leader->serving()) {
+    const Zxid counted = std::max(leader->history_end(), peer.database().synced());
+    vouched = std::max(vouched, std::min(leader->committed(), counted));
   }
 }
 
@@ -223,6 +233,12 @@ void Cluster::after_peer_step(ServerIndex server) {
                           verdict_);
   }
   if (after.established) wiped_[server] = false;
+  // The queue of its log has lived on, and the snapshot that holds all is being written over.
+  if (!before.established && profile_.flaws.memory_is_not_disk &&
+      leads_from_memory(peer, agreement_.order(), ledger_, server)) {
+    return excuse(server, fmt::format("it leads epoch {} with {:x}, which its disk does not hold",
+                                      after.epoch, after.last_applied.value));
+  }
   agreement_.stepped(server, before, after, peer.database().tree(), ledger_, now, verdict_);
   std::vector<ConfigCheck::Need> needs;
   if (after.leading && after.established && after.committed > before.committed) {

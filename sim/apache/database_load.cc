@@ -268,7 +268,8 @@ void Database::end_reading() {
     initialised_ = true;
     cut_at_.reset();
   }
-  synced_ = log_end_;
+  // A queue that lives on is in the log's end already, and not on the disk.
+  synced_ = log_.idle() ? log_end_ : std::min(synced_, log_end_);
   reading_ = Reading::Nothing;
   end_job();
 }

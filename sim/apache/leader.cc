@@ -103,7 +103,7 @@ void Leader::start_server(Lent lent) {
   enter(Phase::Broadcast, lent);
   phase_until_ = Instant::never();
   last_committed_ = Zxid(epoch_, 0);
-  committed_ = database.last_txn().value_or(Zxid());
+  committed_ = history_end_ = database.last_txn().value_or(Zxid());
   for (const auto& [session, timeout_ms] : database.tree().sessions()) {
     sessions_.add(session, timeout_ms, lent.world.now());
   }

@@ -44,6 +44,8 @@ class Leader {
   Epoch epoch() const { return epoch_fixed_ ? epoch_ : 0; }
   bool serving() const { return phase_ == Phase::Broadcast; }
   Zxid committed() const { return committed_; }
+  // The end of the history that its epoch begins with; 0 before it serves.
+  Zxid history_end() const { return history_end_; }
 
  private:
   // What the main thread waits for.
@@ -114,6 +116,7 @@ class Leader {
   Zxid last_proposed_;
   Zxid last_committed_;
   Zxid committed_;
+  Zxid history_end_;
   std::map<Zxid, Outstanding> outstanding_;
   std::map<Zxid, std::vector<ServerId>> pending_syncs_;
   PendingChanges pending_;

@@ -120,7 +120,8 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
     }
   }
   if (after.role != ZabRole::Recovering) s.going_back = after.busy;
-  if (after.established) s.sent_back.reset();
+  // When it acknowledges NEWLEADER it has gone back, and vouches for the leader's history.
+  if (after.established || s.synced_epoch != 0) s.sent_back.reset();
   // Known damage: what it claims is at least what it acknowledged (RULES 9).
   if (after.damaged && after.standing == Standing::Voter && before.standing != Standing::Voter) {
     verdict.expect(Checker::Recover, after.claimed >= s.acknowledged, now, [&] {

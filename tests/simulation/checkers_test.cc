@@ -367,6 +367,19 @@ TEST(Checkers, DurAckAllowsALearnerToGoBackToWhatWasCommittedWhenItWasTold) {
   t.send(1, 0, PacketType::FollowerInfo, Zxid(1, 0).wire());
   t.durability.truncated(1, Zxid(1, 2), Zxid(1, 3), kNow, t.verdict);
   EXPECT_THAT(said(t.verdict), StartsWith("K-DURACK: s2 goes back to zxid 100000002"));
+
+  // Nor has whoever has acknowledged NEWLEADER, before it serves or not.
+  Servers u;
+  u.commit_three();
+  u.send(1, 0, PacketType::FollowerInfo, Zxid(1, 0).wire());
+  u.durability.sent_back(1, Zxid(1, 2));
+  u.put_epoch(1, "currentEpoch", 2);
+  u.facts[1].epoch = 2;
+  u.acknowledge(1, Zxid(2, 0));
+  u.step(1, [](NodeFacts&) {});
+  ASSERT_EQ(said(u.verdict), "");
+  u.durability.truncated(1, Zxid(1, 2), Zxid(1, 3), kNow, u.verdict);
+  EXPECT_THAT(said(u.verdict), StartsWith("K-DURACK: s2 goes back to zxid 100000002"));
 }
 
 TEST(Checkers, MemDiskFiresWhenMemoryIsAheadOfTheDisk) {

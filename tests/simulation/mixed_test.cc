@@ -1,6 +1,8 @@
 // Ensembles of our servers and of ZooKeeper's (sim/apache), all checkers on.
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -74,6 +76,64 @@ TEST(Mixed, AFuzzySnapOfZooKeepersFillsOneOfOurs) {
     ASSERT_TRUE(s.until([&] { return s.serving(); }));
     EXPECT_GE(s.received(0, PacketType::Snap), 1U);
   });
+}
+
+// A server of ZooKeeper's, the third one, follows one of ours on a slow disk. All is in its tree
+// when that leader dies, and nobody waits for the queue of its log (ZOOKEEPER-4712): the first
+// thing that holds its history is the snapshot with which it leads.
+bool lead_with_a_snapshot_alone(Scenario& s) {
+  if (!s.until([&] { return s.serving(); })) return false;
+  s.power_loss(2);
+  if (!s.until([&] { return s.leader() && *s.leader() != 2; })) return false;
+  s.start(2);
+  if (!s.until([&] { return s.serving(); }) || !s.client(0).attach(0)) return false;
+  s.sim().files(s.host(2)).set_slowness(400);
+  if (!write(s, "queued", 60)) return false;
+  const ServerIndex leader = *s.leader();
+  const Zxid last = s.facts(leader).committed;
+  if (!s.until([&] { return s.facts(2).last_applied == last; })) return false;
+  s.power_loss(leader);
+  if (!s.until([&] { return s.leader() == 2U; })) return false;
+  const apache::Database& database = s.cluster().peer(2)->database();
+  return database.synced() < last && database.saved() == last;
+}
+
+Profile slow_log() {
+  Profile profile = mixed(1U << 2);
+  profile.flaws = apache::Flaws::all();
+  profile.config.snapshot_every_txns = 4;  // so no batch is longer
+  profile.apache_slice = 1000;             // a snapshot is there at once
+  return profile;
+}
+
+TEST(Mixed, AHistoryThatIsInASnapshotAloneIsEnoughToLead) {
+  Scenario s(slow_log());
+  play(s, [&] {
+    ASSERT_TRUE(lead_with_a_snapshot_alone(s));
+    s.sim().files(s.host(2)).set_slowness(1);
+    for (const ServerIndex other : {0U, 1U}) {
+      if (!s.sim().running(s.host(other))) s.start(other);
+    }
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+  });
+  EXPECT_FALSE(s.cluster().finish().excused.has_value());
+}
+
+// Nothing was synced of that snapshot: when power goes, it is there or not.
+TEST(Mixed, AHistoryThatWasInASnapshotAloneMayBeLost) {
+  size_t lost = 0;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Scenario s(slow_log(), seed);
+    play(s, [&] {
+      ASSERT_TRUE(lead_with_a_snapshot_alone(s));
+      for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+      for (ServerIndex i = 0; i < 3; ++i) s.start(i);
+      ASSERT_TRUE(s.until([&] { return s.sim().running(s.host(2)); }));
+    });
+    const std::optional<std::string> excused = s.cluster().finish().excused;
+    if (excused && excused->find("and has lost") != std::string::npos) ++lost;
+  }
+  EXPECT_GT(lost, 0U);
 }
 
 // What they once found is in the history of this file. The draws have changed since, and they are a

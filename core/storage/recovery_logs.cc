@@ -165,6 +165,9 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
     return;
   }
   const bool backwards = previous_ && record.zxid <= previous_->zxid;
+  // A follower of ZooKeeper's may append once more what its log holds (ZOOKEEPER-4394: it gives up
+  // a DIFF in the middle, and gets it again). ZooKeeper applies it again, and ends where it was.
+  if (backwards && !record.trailer && !previous_->ours) return;
   if (backwards || (record.zxid > last && !follows(record, last))) {
     facts_.end = PrefixEnd::Gap;
     where_ = fmt::format("{} at {}: zxid {:x} behind {:x}", log_name(logs_[log_at_]), record.offset,

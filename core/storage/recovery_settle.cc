@@ -90,7 +90,9 @@ void Recovery::plan_truncation() {
     if (s.zxid > limit_) plan.snapshots.push_back(s.name());
   }
   for (const Zxid first : logs_) {
-    if (first > limit_) plan.logs.push_back(first);
+    // Files behind the cut, too, that begin with what their predecessor holds already.
+    const bool behind = limit_cut_ && first > limit_cut_->log;
+    if (first > limit_ || behind) plan.logs.push_back(first);
   }
   std::optional<LogCut> cut = limit_cut_;
   if (!cut && facts_.end == PrefixEnd::Bad) {

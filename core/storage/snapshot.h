@@ -84,6 +84,7 @@ class SnapshotBodyReader {
   uint32_t left_ = 0;  // sessions or ACLs still to come
   std::map<int64_t, Acl> acls_;
   Acl open_acl_ = open_acl();                  // kOpenAclId, which stands in no list
+  Acl closed_acl_ = {{0, "world", "anyone"}};  // of a list that is not there
   std::optional<DataTree::Place> next_place_;  // of the znode that comes next, if it is known
   Bytes rest_;  // the beginning of an element whose end has not arrived
   std::string error_;

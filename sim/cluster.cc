@@ -355,7 +355,7 @@ void Cluster::after_step(ServerIndex server) {
   const bool recovered = after.role != ZabRole::Recovering;
   const bool whole = after.standing == Standing::Voter || after.standing == Standing::Observer ||
                      after.standing == Standing::NonVoting;
-  if (forgotten_[server]) watch_forgotten(server);
+  if (forgotten_[server]) watch_forgotten(server, before.role);
   if (recovered && whole && !after.damaged && !forgotten_[server]) wiped_[server] = false;
   const SimTime now = sim_.now();
   if (operator_) operators_.stepped(server, before, after, now);
@@ -379,12 +379,13 @@ void Cluster::after_step(ServerIndex server) {
 }
 
 // Whoever has lost the end of its log and hears of a peer who remembers it takes no part as a voter
-// with what is left (RULES 3, rule T).
-void Cluster::watch_forgotten(ServerIndex server) {
+// with what is left (RULES 3, rule T). What it hears when it has joined comes too late to be said.
+void Cluster::watch_forgotten(ServerIndex server, ZabRole before) {
   const NodeFacts& now = facts_[server];
   const Node& node = *nodes_[server];
   const Forgotten& forgotten = *forgotten_[server];
-  const bool joins = now.role == ZabRole::Learner || now.role == ZabRole::Leader;
+  const bool joined = now.role == ZabRole::Learner || now.role == ZabRole::Leader;
+  const bool joins = joined && now.role != before;
   if (joins && !now.established && now.standing == Standing::Voter && !now.damaged &&
       now.last_logged == forgotten.kept) {
     for (const ServerIndex peer : forgotten.remember) {

@@ -157,7 +157,7 @@ class Cluster final : public Programs, public Observer {
   void excuse(ServerIndex server, std::string_view how);
   bool may_wipe_peer(ServerIndex server) const;
   bool enough_others_have(ServerIndex server, Zxid zxid) const;
-  void watch_forgotten(ServerIndex server);
+  void watch_forgotten(ServerIndex server, ZabRole before);
   void check_quiet();
   void run_for(Duration d);
   void tap(ServerIndex server, const Call& call);

@@ -29,7 +29,7 @@ SOURCES = $(shell find core sim net disk tests fuzz -name '*.cc' -o -name '*.h' 
 
 help:
 	@echo 'make run       build, and serve on 127.0.0.1:$(PORT) with data in $(DATA)  (PORT=, DATA=)'
-	@echo 'make test      install what is missing, build, run the tests (under 25 minutes from nothing)'
+	@echo 'make test      install what is missing, build, run the tests (half an hour from nothing)'
 	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
 	@echo 'make fuzz      the fuzzers alone, each for $(FUZZ_SECONDS) s  (FUZZ_SECONDS=, or FUZZ_RUNS=10000000; FUZZERS=)'
 	@echo 'make build     the release preset alone, programs in build/release/bin'

@@ -1,6 +1,6 @@
 // Coverage: which kinds of fault struck servers in which phases of the protocol, how often. Of
 // each pair it is known whether a campaign of the standard profile has to bring it about or cannot,
-// and why not; docs/testing.md has the table.
+// and why not.
 #pragma once
 
 #include <array>

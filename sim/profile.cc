@@ -247,16 +247,9 @@ Profile swarm_profile(Choices& choices) {
   return p;
 }
 
-// Who changes the ensemble would have to know who is left of it.
+// Without changes of the ensemble: who asks for one would have to know who is left of it.
 Profile beyond_profile(Choices& choices) {
-  Profile p = standard_profile(choices);
-  if (p.reconfig) {
-    p.servers -= p.spares;
-    p.spares = 0;
-    --p.clients;
-    p.reconfig = false;
-    p.config.reconfig.standalone_enabled = true;
-  }
+  Profile p = common_profile(choices);
   p.beyond = true;
   return p;
 }

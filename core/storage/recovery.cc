@@ -206,6 +206,12 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
                    fmt::format("{} is not used: {}", snapshot_name(file.name()), why));
     return;
   }
+  if (const size_t closed = snapshot_reader_.closed_nodes(); closed != 0) {
+    disk.world.log(LogLevel::Warn,
+                   fmt::format("{}: the ACLs of {} znodes stand in no list: closed until the log "
+                               "says what they are",
+                               snapshot_name(file.name()), closed));
+  }
   file.valid = true;
   base_loaded_ = true;
   base_ = file.zxid;

@@ -382,6 +382,7 @@ Decoded SnapshotBodyReader::read_node(ByteView in, DataTree& tree, size_t& used)
     // the one that made this list is replayed, and names it. Until then the znode is closed.
     const auto known = acls_.find(acl_id);
     acl = known == acls_.end() ? &closed_acl_ : &known->second;
+    closed_nodes_ += known == acls_.end() ? 1U : 0U;
   }
   if (!next_place_) next_place_ = tree.place_of(as_text(path));
   if (!tree.load_node(as_text(path), *next_place_, data, null_data, *acl, stat)) {

@@ -70,6 +70,8 @@ class SnapshotBodyReader {
  public:
   Decoded feed(ByteView piece, DataTree& tree, size_t& used);
   const std::string& error() const { return error_; }
+  // Znodes whose ACL stands in no list: closed until a txn that is replayed says what it is.
+  size_t closed_nodes() const { return closed_nodes_; }
 
  private:
   enum class Part : uint8_t { SessionCount, Sessions, AclCount, Acls, Nodes, End };
@@ -85,6 +87,7 @@ class SnapshotBodyReader {
   std::map<int64_t, Acl> acls_;
   Acl open_acl_ = open_acl();                  // kOpenAclId, which stands in no list
   Acl closed_acl_ = {{0, "world", "anyone"}};  // of a list that is not there
+  size_t closed_nodes_ = 0;
   std::optional<DataTree::Place> next_place_;  // of the znode that comes next, if it is known
   Bytes rest_;  // the beginning of an element whose end has not arrived
   std::string error_;
@@ -105,6 +108,7 @@ class SnapshotFileReader {
   bool feed(ByteView piece, DataTree& tree);
   // After the last piece. Errors: what is wrong with the file.
   Result<Seals> finish() const;
+  size_t closed_nodes() const { return body_.closed_nodes(); }
 
  private:
   Bytes header_;

@@ -48,13 +48,16 @@ TEST(Swarm, ItsSchedulesPass) {
   }
 }
 
+Profile voters_alone(uint32_t servers) {
+  Profile profile = profile_of(1, ProfileKind::Beyond);
+  profile.servers = servers;
+  profile.observers = 0;
+  return profile;
+}
+
 // One of three is whole, the other two have lost all: they are no quorum, and say so.
 TEST(Beyond, AMajorityThatHasLostItsDataLeadsNobody) {
-  Profile profile = profile_of(1, ProfileKind::Standard);
-  profile.servers = 3;
-  profile.observers = profile.spares = 0;
-  profile.shadow = profile.reconfig = false;
-  profile.beyond = true;
+  const Profile profile = voters_alone(3);
   std::vector<Fault> faults(2);
   for (uint32_t i = 0; i < 2; ++i) {
     faults[i].id = i;
@@ -74,11 +77,7 @@ TEST(Beyond, AMajorityThatHasLostItsDataLeadsNobody) {
 
 // The last one that is whole keeps what it has, and so does one of a single server.
 TEST(Beyond, NobodyIsWipedLast) {
-  Profile profile = profile_of(1, ProfileKind::Standard);
-  profile.servers = 1;
-  profile.observers = profile.spares = 0;
-  profile.shadow = profile.reconfig = false;
-  profile.beyond = true;
+  const Profile profile = voters_alone(1);
   Fault wipe;
   wipe.kind = FaultKind::Wipe;
   wipe.at = SimTime{2'000'000'000};

@@ -65,12 +65,18 @@ class Directories(ServerTest):
         server.kill()
         return seen
 
-    def test_there_and_back_and_there_again(self):
+    def lives(self, *kinds):
         server = configured(self.folder / "one", **WORDS, snapCount=150)
         seen = None
-        for kind in (of_apache, ours, of_apache, ours, ours, of_apache):
+        for kind in kinds:
             seen = self.life(kind(server), seen)
-        self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), 6)
+        self.assertEqual(len([path for path in seen if re.fullmatch(r"/life-\d{10}", path)]), len(kinds))
+
+    def test_there_and_back(self):
+        self.lives(of_apache, ours, of_apache)
+
+    def test_ours_first_and_each_behind_each(self):
+        self.lives(ours, of_apache, of_apache, ours, ours, of_apache)
 
     def test_a_log_without_a_snapshot_is_taken_by_word_alone(self):
         """As ZooKeeper 3.4 may leave it; once ours has taken it, there is a snapshot for both."""

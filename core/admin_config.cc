@@ -63,18 +63,30 @@ Result<void> take_provider(std::string_view value, AdminConfig& config) {
   return fail(fmt::format("metricsProvider.className={}: there is no such provider here", value));
 }
 
+void take_words(std::string_view value, AdminConfig& config, std::vector<std::string>& warnings) {
+  const std::vector<std::string_view> words = comma_separated(value);
+  config.words.assign(words.begin(), words.end());
+  for (const std::string_view word : words) {
+    const bool known = std::find(std::begin(kFourLetterWords), std::end(kFourLetterWords), word) !=
+                       std::end(kFourLetterWords);
+    if (known || word == "*") continue;
+    warnings.push_back(fmt::format("4lw.commands.whitelist: there is no word '{}'", word));
+  }
+}
+
 }  // namespace
 
 std::optional<Result<void>> take_admin_key(std::string_view key, std::string_view value,
-                                           AdminConfig& config) {
+                                           AdminConfig& config,
+                                           std::vector<std::string>& warnings) {
   const bool on = value == "true";  // as ZooKeeper: whatever is not this word is "off"
   if (key.starts_with("admin.server") || key == "admin.commandURL") config.server_wanted = true;
   if (key == "4lw.commands.whitelist") {
-    const std::vector<std::string_view> words = comma_separated(value);
-    config.words.assign(words.begin(), words.end());
+    take_words(value, config, warnings);
   } else if (key == "admin.enableServer") {
     config.server = on;
     config.server_wanted = on;
+    warn_if_neither(key, value, "true", warnings);
   } else if (key == "admin.serverAddress") {
     config.host = unbracketed(value);
   } else if (key == "admin.serverPort") {
@@ -87,6 +99,7 @@ std::optional<Result<void>> take_admin_key(std::string_view key, std::string_vie
     return take_ms(key, value, 0, config.snapshot_pause_ms);
   } else if (key == "admin.snapshot.enabled") {
     config.snapshot = on;
+    warn_if_neither(key, value, "true", warnings);
   } else if (key == "metricsProvider.className") {
     return take_provider(value, config);
   } else if (key == "metricsProvider.httpHost") {
@@ -94,7 +107,8 @@ std::optional<Result<void>> take_admin_key(std::string_view key, std::string_vie
   } else if (key == "metricsProvider.httpPort") {
     return take_port(key, value, config.metrics_port);
   } else if (key == "audit.enable") {
-    config.audit = on;
+    config.audit = equal_ignoring_case(value, "true");
+    warn_if_neither(key, value, "true", warnings);
   } else {
     return std::nullopt;
   }

@@ -17,6 +17,11 @@ namespace vivarium {
 inline constexpr std::string_view kServerVersion =
     "3.9.3-vivarium-0.1.0, built on 2026-11-01 00:00 UTC";
 
+// The four-letter words that there are.
+inline constexpr std::string_view kFourLetterWords[] = {
+    "conf", "cons", "crst", "dirs", "dump", "envi", "gtmk", "hash", "isro",
+    "mntr", "ruok", "srst", "srvr", "stat", "stmk", "wchc", "wchp", "wchs"};
+
 struct AdminConfig {
   // 4lw.commands.whitelist, without "srvr", which is always answered; "*": all.
   std::vector<std::string> words;
@@ -57,6 +62,6 @@ struct AdminConfig {
 
 // Keys of zoo.cfg, without the prefix "zookeeper.". Nothing: the key is none of these.
 std::optional<Result<void>> take_admin_key(std::string_view key, std::string_view value,
-                                           AdminConfig& config);
+                                           AdminConfig& config, std::vector<std::string>& warnings);
 
 }  // namespace vivarium

@@ -68,7 +68,7 @@ bool is_option_key(std::string_view key, std::string_view value) {
   Config scratch;
   std::vector<std::string> warnings;
   return take_value_key(key, value, scratch, warnings).has_value() ||
-         take_admin_key(key, value, scratch.admin).has_value() ||
+         take_admin_key(key, value, scratch.admin, warnings).has_value() ||
          AuthKeys().take(key, value).has_value() ||
          TlsKeys().take(key, value, warnings).has_value() || is_identity_key(key) ||
          rule_on_key(key, value).verdict != KeyVerdict::Unknown;
@@ -145,7 +145,7 @@ class ServerFileParser {
     if (const auto taken = auth_keys_.take(key, value)) {
       return *taken ? std::nullopt : Failure(taken->error());
     }
-    if (const auto taken = take_admin_key(key, value, file_.config.admin)) {
+    if (const auto taken = take_admin_key(key, value, file_.config.admin, file_.warnings)) {
       return *taken ? std::nullopt : Failure(taken->error());
     }
     if (key.starts_with(kServerPrefix)) return take_member(key, value);

@@ -1,5 +1,6 @@
 #include "core/config_keys.h"
 
+#include "core/properties.h"
 #include "core/value_keys.h"
 
 namespace vivarium {

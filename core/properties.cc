@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace vivarium {
 namespace {
@@ -152,6 +154,24 @@ std::vector<std::string_view> comma_separated(std::string_view text) {
     if (!trimmed(word).empty()) words.push_back(trimmed(word));
   }
   return words;
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+void warn_if_neither(std::string_view key, std::string_view value, std::string_view word,
+                     std::vector<std::string>& warnings) {
+  constexpr std::pair<std::string_view, std::string_view> kOpposites[] = {
+      {"true", "false"}, {"false", "true"}, {"yes", "no"}, {"no", "yes"}};
+  for (const auto& [one, other] : kOpposites) {
+    if (one != word || equal_ignoring_case(value, one) || equal_ignoring_case(value, other))
+      continue;
+    warnings.push_back(
+        fmt::format("{}={} is neither {} nor {}: taken as {}", key, value, one, other, other));
+  }
 }
 
 }  // namespace vivarium

@@ -6,6 +6,7 @@
 
 #include "core/base/limits.h"
 #include "core/base/number.h"
+#include "core/properties.h"
 
 namespace vivarium {
 namespace {
@@ -185,6 +186,7 @@ constexpr std::pair<std::string_view, bool SocketConfig::*> kSocketFlagKeys[] = 
 void take_flag(const FlagKey& key, std::string_view value, Config& config,
                std::vector<std::string>& warnings) {
   const bool word = equal_ignoring_case(value, key.word);
+  warn_if_neither(key.key, value, key.word, warnings);
   config.*key.flag = word ? key.means : !key.means;
   if (word && !key.warning.empty()) {
     warnings.push_back(fmt::format("{}={}: {}", key.key, value, key.warning));
@@ -285,12 +287,6 @@ Result<void> take_snapshot_coding(std::string_view value, Config& config) {
 
 }  // namespace
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::optional<Result<void>> take_value_key(std::string_view key, std::string_view value,
                                            Config& config, std::vector<std::string>& warnings) {
   for (const NumberKey& number : kNumberKeys) {
@@ -304,6 +300,7 @@ std::optional<Result<void>> take_value_key(std::string_view key, std::string_vie
   for (const auto& [name, flag] : kSocketFlagKeys) {
     if (name != key) continue;
     config.sockets.*flag = equal_ignoring_case(value, "true");
+    warn_if_neither(key, value, "true", warnings);
     return Result<void>();
   }
   for (const FractionKey& fraction : kFractionKeys) {
@@ -311,6 +308,7 @@ std::optional<Result<void>> take_value_key(std::string_view key, std::string_vie
   }
   if (key == "connection_throttle_weight_enabled") {
     config.connection_throttle.weighted = equal_ignoring_case(value, "true");
+    warn_if_neither(key, value, "true", warnings);
     return Result<void>();
   }
   if (key == "autopurge.purgeInterval") return take_purge_interval(value, config, warnings);

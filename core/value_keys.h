@@ -14,9 +14,6 @@ namespace vivarium {
 
 inline constexpr int64_t kMsMax = INT32_MAX;
 inline constexpr int64_t kTicksMax = 1'000'000;
-
-bool equal_ignoring_case(std::string_view a, std::string_view b);
-
 // nullopt: the key is none of these. `warnings` takes a line about a value that is allowed and
 // dangerous, or that counts for another one.
 std::optional<Result<void>> take_value_key(std::string_view key, std::string_view value,

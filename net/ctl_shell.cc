@@ -34,6 +34,15 @@ constexpr std::array kOwnCommands = {
 constexpr int64_t kFirstPromptMs = 1000;
 constexpr size_t kHistoryShown = 10;
 
+// A password, or its unsalted hash in an ACL, does not belong into a file.
+bool holds_secret(const std::vector<std::string>& words) {
+  return words[0] == "addauth" ||
+         std::any_of(words.begin(), words.end(), [](const std::string& word) {
+           return word.find("digest:") != std::string::npos ||
+                  word.find("auth:") != std::string::npos;
+         });
+}
+
 }  // namespace
 
 std::vector<std::string> command_names() {
@@ -142,8 +151,7 @@ int Shell::run_interactive() {
     if (got == Terminal::Got::End) break;
     if (got == Terminal::Got::Interrupted) continue;
     const std::vector<std::string> words = split_words(line);
-    // A password does not belong into a file.
-    if (!words.empty() && words[0] != "addauth") terminal.remember(line);
+    if (!words.empty() && !holds_secret(words)) terminal.remember(line);
     run_line(line);
   }
   end();

@@ -22,12 +22,9 @@ constexpr uint32_t number_of(std::string_view word) {
 }
 
 constexpr uint32_t kTelnetClose = 0xfff4'fffd;
-constexpr std::string_view kWords[] = {"conf", "cons", "crst", "dirs", "dump", "envi",
-                                       "gtmk", "hash", "isro", "mntr", "ruok", "srst",
-                                       "srvr", "stat", "stmk", "wchc", "wchp", "wchs"};
 
 std::string_view name_of(uint32_t word) {
-  for (const std::string_view known : kWords) {
+  for (const std::string_view known : kFourLetterWords) {
     if (number_of(known) == word) return known;
   }
   return {};

@@ -589,6 +589,8 @@ class Interactive(ServerTest):
         person.sees(self.PROMPT)
         person.type("addauth digest me:secret\n")
         person.sees(self.PROMPT)
+        person.type("setAcl /colours/red world:anyone:cdrwa,digest:me:secret-hash:r\n")
+        person.sees(self.PROMPT)
         person.type("get -w /colours\n")
         person.sees("\r\nx\r\n")
         person.sees(self.PROMPT)

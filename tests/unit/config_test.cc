@@ -307,7 +307,15 @@ TEST(ServerFile, AccessControlAndWrites) {
   EXPECT_EQ(c.container_removals_per_minute, 6U);
   EXPECT_EQ(c.container_never_used_ms, 7);
   EXPECT_EQ(file.warnings, std::vector<std::string>{"skipACL=yes: every client may do everything"});
-  // As in ZooKeeper, only the one word is a yes.
+  // As in ZooKeeper, only the one word is a yes; what is no word at all has a line.
+  EXPECT_EQ(parsed(kMinimal + "forceSync=maybe\nreadonlymode.enabled=yes\naudit.enable=TRUE\n"
+                              "4lw.commands.whitelist=ruok, rouk, *\ntcpKeepAlive=on\n")
+                .warnings,
+            (std::vector<std::string>{
+                "4lw.commands.whitelist: there is no word 'rouk'",
+                "forceSync=maybe is neither no nor yes: taken as yes",
+                "readonlymode.enabled=yes is neither true nor false: taken as false",
+                "tcpKeepAlive=on is neither true nor false: taken as false"}));
   EXPECT_FALSE(parsed(kMinimal + "skipACL=true\nenforceQuota=yes\n").config.skip_acl);
   EXPECT_NE(refusal(kMinimal + "DigestAuthenticationProvider.digestAlg=MD5\n").find("MD5"),
             std::string::npos);

@@ -154,6 +154,16 @@ void Cluster::build() {
     operator_.emplace(options);
     sim_.start(id, milliseconds(20));
   }
+  if (profile_.has_stranger) {
+    HostOptions host;
+    host.name = "x1";
+    const HostId id = sim_.add_host(host);
+    stranger_host_ = id.value;
+    StrangerOptions options;
+    options.servers = profile_.servers;
+    stranger_.emplace(options);
+    sim_.start(id, milliseconds(20));
+  }
   for (const Fault& fault : faults_) sim_.alarm(fault.at, fault.id);
 }
 
@@ -193,6 +203,8 @@ void Cluster::step(HostId host, const Event& event, World& world) {
     peers_[host.value]->step(event, world);
   } else if (is_server(host)) {
     nodes_[host.value]->step(event, world);
+  } else if (stranger_ && host.value == stranger_host_) {
+    stranger_->step(event, world, sim_.choices());
   } else if (host.value == profile_.servers + profile_.clients) {
     operator_->step(event, world, sim_.choices(), sim_.now());
     operators_.stepped(operator_->asked(), sim_.now(), verdict_);
@@ -259,6 +271,7 @@ void Cluster::tap(ServerIndex server, const Call& call) {
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
   if (!link || link->port != kQuorumPort) return;
   const bool learner = link->from == server_host(server);
+  if (!is_server(learner ? link->to : link->from)) return;  // a stranger's
   tap_packets(server, learner ? link->to.value : link->from.value, learner, call.bytes);
 }
 

@@ -25,6 +25,7 @@
 #include "sim/observer.h"
 #include "sim/profile.h"
 #include "sim/sim_operator.h"
+#include "sim/sim_stranger.h"
 #include "sim/simulation.h"
 
 namespace vivarium::sim {
@@ -171,7 +172,9 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<apache::Peer>> peers_;  // in their places
   std::vector<NodeFacts> facts_;
   std::vector<SimClient> clients_;
-  std::optional<SimOperator> operator_;  // on the last host
+  std::optional<SimOperator> operator_;  // on a host behind the clients
+  std::optional<SimStranger> stranger_;
+  uint32_t stranger_host_ = 0;
   // The end of a log is lost, and its disk does not tell.
   struct Forgotten {
     LogId log;

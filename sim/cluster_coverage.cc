@@ -50,6 +50,8 @@ void Cluster::cover(const Fault& fault) {
     case FaultKind::ClockJump:
     case FaultKind::ClockLeap:
     case FaultKind::ClockDrift:
+    case FaultKind::FullDisk:
+    case FaultKind::FailingOp:
       covered(fault.kind, fault.target);
       break;
     case FaultKind::Isolate:

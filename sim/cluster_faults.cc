@@ -317,6 +317,24 @@ void Cluster::apply(Fault& fault) {
       sim_.alarm(sim_.now() + fault.after, fault.id + kStrike);
       lasting = true;
       break;
+    case FaultKind::FullDisk: {
+      SimDisk& disk = sim_.disk(server_host(fault.target));
+      disk.set_capacity(disk.used_bytes() + fault.count - 1);
+      lasting = true;
+      break;
+    }
+    case FaultKind::FailingOp: {
+      // What cannot be read at a start is damage, which Rot does within its bounds.
+      const NodeFacts& facts = facts_[fault.target];
+      if (!nodes_[fault.target] || facts.role == ZabRole::Recovering) return;
+      if (fault.count > kFailingOps.size()) return;
+      const FailingOp& failing = kFailingOps[fault.count - 1];
+      const uint64_t skip = sim_.choices().below({ChoiceKind::Fault, fault.id, 15, 0}, 4);
+      sim_.files(server_host(fault.target))
+          .arm({failing.op, std::string(failing.name_prefix), static_cast<uint32_t>(skip),
+                FileError::Io, 1, true});
+      break;
+    }
     case FaultKind::DiesAtDisk: {
       const HostId host = server_host(fault.target);
       if (sim_.state(host) != HostState::Running) return;
@@ -486,6 +504,9 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::StuckRestart:
       for (ServerIndex i = 0; i < n; ++i) sim_.release_disk(server_host(i));
       break;
+    case FaultKind::FullDisk:
+      sim_.disk(server_host(fault.target)).set_capacity(SimDisk::kNoLimit);
+      break;
     case FaultKind::PowerLoss:
     case FaultKind::Kill:
     case FaultKind::PowerLossAll:
@@ -502,6 +523,7 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::DiesAtDisk:
     case FaultKind::PacketCrash:
     case FaultKind::PacketBreak:
+    case FaultKind::FailingOp:
       break;
   }
 }

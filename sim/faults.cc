@@ -21,7 +21,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 31> kRows{{
+constexpr std::array<Row, 33> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -53,6 +53,8 @@ constexpr std::array<Row, 31> kRows{{
     {FaultKind::PacketCrash, "crash at a packet", 24, 10, 900},
     {FaultKind::PacketCut, "cut at a packet", 14, 100, 1200},
     {FaultKind::PacketBreak, "link broken at a packet", 6, 0, 0},
+    {FaultKind::FullDisk, "full disk", 5, 50, 2000},
+    {FaultKind::FailingOp, "failing operation", 8, 0, 0},
 }};
 
 const Row& row_of(FaultKind kind) {
@@ -145,6 +147,10 @@ void draw_details(Fault& fault, Draw&& draw) {
   if (fault.kind == FaultKind::StuckRestart) {
     fault.after = milliseconds(static_cast<int64_t>(1 + draw(11, 60)));
   }
+  if (fault.kind == FaultKind::FullDisk) fault.count = static_cast<uint32_t>(1 + draw(6, 1200));
+  if (fault.kind == FaultKind::FailingOp) {
+    fault.count = static_cast<uint32_t>(1 + draw(6, kFailingOps.size()));
+  }
   if (fault.kind == FaultKind::DiesAtDisk) fault.count = static_cast<uint32_t>(1 + draw(6, 40));
   fault.power = draw(7, 3) != 0;
   if (!fault.waits_for_packet()) return;
@@ -219,7 +225,7 @@ std::optional<Fault> parse_fault(const std::vector<std::string>& words) {
 
 std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
   const auto weight = [&](const Row& row) {
-    const auto bit = static_cast<uint32_t>(row.kind);
+    const auto bit = static_cast<uint64_t>(row.kind);
     const bool damages = row.kind == FaultKind::Wipe || row.kind == FaultKind::Rot;
     const uint32_t times = profile.beyond && damages ? kBeyondTimes : 1;
     return (profile.fault_kinds >> bit & 1) != 0 ? times * row.weight : 0;

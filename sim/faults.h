@@ -3,6 +3,7 @@
 // what DESIGN section 5 promises to survive: no committed txn loses its last copy in a quorum.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "sim/choices.h"
 #include "sim/event_queue.h"
 #include "sim/profile.h"
+#include "sim/sim_files.h"
 
 namespace vivarium::sim {
 
@@ -52,10 +54,35 @@ enum class FaultKind : uint8_t {
   PacketCrash,  // some of the servers
   PacketCut,    // the two from each other, or one of them from all
   PacketBreak,  // the link in mid-stream
-  DrawnLast = PacketBreak
+  // Swarms alone:
+  FullDisk,   // next to nothing fits on it any more
+  FailingOp,  // one of the next operations on files of one kind fails; most end the process
+  DrawnLast = FailingOp
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift
+
+// What fails by FailingOp, on files whose names begin so.
+struct FailingOp {
+  DiskOp op{};
+  std::string_view name_prefix;
+};
+inline constexpr std::array<FailingOp, 16> kFailingOps{{{DiskOp::Write, "log."},
+                                                        {DiskOp::Write, "spare."},
+                                                        {DiskOp::Write, "snapshot."},
+                                                        {DiskOp::Write, "frontier"},
+                                                        {DiskOp::Write, ""},
+                                                        {DiskOp::Open, "log."},
+                                                        {DiskOp::Open, ""},
+                                                        {DiskOp::Preallocate, ""},
+                                                        {DiskOp::Truncate, ""},
+                                                        {DiskOp::Sync, "snapshot."},
+                                                        {DiskOp::Sync, "frontier"},
+                                                        {DiskOp::Sync, ""},
+                                                        {DiskOp::Read, ""},
+                                                        {DiskOp::Rename, ""},
+                                                        {DiskOp::Remove, ""},
+                                                        {DiskOp::SyncDir, ""}}};
 
 // Of the two ends of a packet, or of the ensemble, whom a fault strikes.
 enum class Struck : uint8_t { Leader, Learner, Both, All, AllButLearner };
@@ -70,11 +97,15 @@ struct Fault {
   // Packet faults; target and other are the leader and the learner once the packet was seen.
   PacketType packet{};
   Struck struck{};
-  Duration after{};       // from the packet to the strike
-  bool power = false;     // or a kill
-  uint32_t count = 0;     // DiesAtDisk: which operation; SlowFollowers: the factor
+  Duration after{};    // from the packet to the strike
+  bool power = false;  // or a kill
+  // DiesAtDisk: which operation; SlowFollowers: the factor; FullDisk: bytes left, less 1;
+  // FailingOp: a row of kFailingOps, plus 1.
+  uint32_t count = 0;
   bool happened = false;  // in the run, and to somebody
-  bool waits_for_packet() const { return kind >= FaultKind::PacketCrash; }
+  bool waits_for_packet() const {
+    return kind >= FaultKind::PacketCrash && kind <= FaultKind::PacketBreak;
+  }
 };
 std::string to_text(const Fault& fault);
 // As schedule files have it, every field that matters: "3 kill at=12.5ms lasts=100ms target=2".

@@ -195,13 +195,14 @@ Profile mixed_profile(Choices& choices) {
 }
 
 // A part of the kinds of fault, so that in some seeds few of them have the field to themselves.
-uint32_t draw_fault_kinds(Choices& choices) {
-  constexpr uint32_t kAll = UINT32_MAX;
+uint64_t draw_fault_kinds(Choices& choices) {
+  constexpr uint64_t kAll = UINT64_MAX;
   if (choices.below({ChoiceKind::Topology, 149, 0, 0}, 4) == 0) return kAll;
   const uint64_t denominator = 2 + choices.below({ChoiceKind::Topology, 150, 0, 0}, 5);
-  uint32_t kinds = 0;
-  for (uint32_t i = 0; i < 32; ++i) {
-    if (choices.below({ChoiceKind::Topology, 160 + i, 0, 0}, denominator) == 0) kinds |= 1U << i;
+  uint64_t kinds = 0;
+  for (uint32_t i = 0; i < 33; ++i) {
+    const Choice choice{ChoiceKind::Topology, 160 + i, 0, 0};
+    if (choices.below(choice, denominator) == 0) kinds |= uint64_t{1} << i;
   }
   return kinds;
 }
@@ -243,6 +244,7 @@ Profile swarm_profile(Choices& choices) {
   p.session_timeout_ms =
       static_cast<int32_t>(p.config.tick_ms * static_cast<int64_t>(2 + draw(139, 20)));
   p.fault_kinds = draw_fault_kinds(choices);
+  p.has_stranger = draw(153, 3) == 0;
   draw_tiny_limits(p, choices);
   return p;
 }

@@ -18,6 +18,9 @@
 
 namespace vivarium::sim {
 
+// Faults of later kinds are drawn by swarms alone: the standard profile is frozen.
+inline constexpr uint64_t kStandardFaults = (uint64_t{1} << 31) - 1;
+
 struct Profile {
   uint32_t servers = 3;
   uint32_t observers = 0;  // of the servers, those behind the voters
@@ -36,12 +39,13 @@ struct Profile {
   uint32_t slow_disks = 0;    // a bit for each server, until all faults are healed
   int64_t slow_factor = 1;    // of those
   bool has_operator = false;  // somebody who asks what servers say of themselves
+  bool has_stranger = false;  // somebody who sends what nobody should
   bool quiet_end = false;     // after convergence nothing may change for some session timeouts
   int32_t session_timeout_ms = 1000;
   uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
   Config config;              // of every server; id and members are filled per server
   uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets
-  uint32_t fault_kinds = UINT32_MAX;                      // a bit for each FaultKind that is drawn
+  uint64_t fault_kinds = kStandardFaults;                 // a bit for each FaultKind that is drawn
   bool beyond = false;        // damage is not kept within what is promised to be survived
   uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
   apache::Flaws flaws;        // of those

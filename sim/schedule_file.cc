@@ -85,6 +85,10 @@ bool Parser::profile_line(const std::string& key, const WordList& values) {
     p.has_operator = p.has_operator && values[0] == "yes";
     return values[0] == "yes" || values[0] == "no";
   }
+  if (key == "stranger") {
+    p.has_stranger = p.has_stranger && values[0] == "yes";
+    return values[0] == "yes" || values[0] == "no";
+  }
   if (key == "trouble") {
     const std::optional<int64_t> ns = parse_milliseconds(values[0]);
     p.trouble.ns = ns.value_or(0);
@@ -160,8 +164,12 @@ std::string to_text(const Schedule& schedule) {
   if (!schedule.violates.empty()) text += fmt::format("violates {}\n", schedule.violates);
   text += fmt::format("servers {}+{}+{}  # voters, observers, spares\n", p.voters(), p.observers,
                       p.spares);
-  text += fmt::format("clients{}\noperator {}\ntrouble {}\n", present_clients(p),
-                      p.has_operator ? "yes" : "no", milliseconds_text(p.trouble.ns));
+  text +=
+      fmt::format("clients{}\noperator {}\n", present_clients(p), p.has_operator ? "yes" : "no");
+  if (profile_of(schedule.seed, schedule.kind).has_stranger) {
+    text += fmt::format("stranger {}\n", p.has_stranger ? "yes" : "no");
+  }
+  text += fmt::format("trouble {}\n", milliseconds_text(p.trouble.ns));
   for (const Fault& fault : schedule.faults) text += "fault " + to_line(fault) + '\n';
   for (const KeptOperation& kept : schedule.operations) {
     text += fmt::format("operation c{} {}  # {}\n", kept.client + 1, kept.nth,

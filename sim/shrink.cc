@@ -171,6 +171,11 @@ void Shrinker::drop_clients() {
     rest.profile.has_operator = false;
     fails(std::move(rest));
   }
+  if (best_.profile.has_stranger) {
+    Schedule rest = best_;
+    rest.profile.has_stranger = false;
+    fails(std::move(rest));
+  }
   for (uint32_t client = 0; client < best_.profile.clients; ++client) {
     if (best_.profile.is_absent(client)) continue;
     Schedule rest = without_lines(best_, LineKind::Operations,

@@ -130,6 +130,7 @@ class SimDisk {
   bool misdirect_write(Inode inode, int64_t shift_bytes);
 
   void set_capacity(uint64_t bytes) { capacity_ = bytes; }
+  uint64_t used_bytes() const { return used_bytes_; }
   uint64_t free_bytes() const { return used_bytes_ < capacity_ ? capacity_ - used_bytes_ : 0; }
 
   // --- operations, on the cached image and on the list of what is unsynced.

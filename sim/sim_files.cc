@@ -109,6 +109,7 @@ void SimFiles::end_life() {
   reasons_.clear();
   roles_.clear();
   names_count_.fill(0);
+  std::erase_if(faults_, [](const DiskFault& fault) { return fault.of_this_life; });
 }
 
 uint32_t SimFiles::take_buffer() {

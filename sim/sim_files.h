@@ -57,7 +57,8 @@ struct DiskFault {
   std::string name_prefix;  // of the file; empty matches every file
   uint32_t skip = 0;
   FileError error = FileError::Io;
-  uint32_t times = 1;  // UINT32_MAX: for ever
+  uint32_t times = 1;         // UINT32_MAX: for ever
+  bool of_this_life = false;  // forgotten when the process ends
 };
 
 // A write that the disk takes and does not do, or does elsewhere: the (skip + 1)-th that matches.

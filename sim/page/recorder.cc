@@ -34,6 +34,7 @@ std::vector<PageLane> lanes_of_cluster(const Cluster& cluster) {
     lanes.push_back({fmt::format("c{}", i + 1), changes ? "changes the ensemble" : "client"});
   }
   if (profile.has_operator) lanes.push_back({"o1", "asks servers about themselves"});
+  if (profile.has_stranger) lanes.push_back({"x1", "sends what nobody should"});
   return lanes;
 }
 

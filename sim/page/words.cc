@@ -255,6 +255,13 @@ std::string plain_words(const Fault& f) {
     case FaultKind::DiesAtDisk:
       return fmt::format("{} {} at its {}th file operation from here", target,
                          f.power ? "loses power" : "is killed", f.count);
+    case FaultKind::FullDisk:
+      return timed(fmt::format("{} bytes are left on the disk of {}", f.count - 1, target), f);
+    case FaultKind::FailingOp: {
+      const FailingOp& op = kFailingOps[(f.count - 1) % kFailingOps.size()];
+      return fmt::format("one of the next operations \"{}\" of {} on {} fails", name_of(op.op),
+                         target, op.name_prefix.empty() ? "any file" : op.name_prefix);
+    }
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:
@@ -287,6 +294,8 @@ std::vector<Lane> lanes_of(const Fault& f, const Profile& profile) {
     case FaultKind::ClockDrift:
     case FaultKind::StuckRestart:
     case FaultKind::DiesAtDisk:
+    case FaultKind::FullDisk:
+    case FaultKind::FailingOp:
       return {f.target};
     case FaultKind::PowerLossAll:
     case FaultKind::LeaderPowerLoss:

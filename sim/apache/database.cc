@@ -139,10 +139,10 @@ void Database::end_role(SyncState reached, bool by_snap) {
 
 // What the next election goes by is what a restart would find, or a flaw has struck.
 void Database::check_memory() {
-  if (!last_txn_) return;
   const Zxid disk = std::max(log_end_, saved_);
-  if (*last_txn_ == disk || disk.counter() == 0) return;
-  harmed(fmt::format("the tree is at {:x} and the disk at {:x} when a role ends", last_txn_->value,
+  const Zxid memory = last_txn_.value_or(last_processed());
+  if (memory == disk || disk.counter() == 0 || (!last_txn_ && disk < memory)) return;
+  harmed(fmt::format("the tree is at {:x} and the disk at {:x} when a role ends", memory.value,
                      disk.value));
 }
 

@@ -12,7 +12,11 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+#ifdef VIVARIUM_SANITIZED  // a tenth as quick
+constexpr int kWatches = 30'000;
+#else
 constexpr int kWatches = 100'000;
+#endif
 
 // As many watches as wanted, by one client: one on each of so many names that do not exist.
 void watch_many(ServerHost& host, LinkId link, int count) {
@@ -34,7 +38,7 @@ void create_many(ServerHost& host, LinkId writer, int count) {
   EXPECT_EQ(host.received(writer).size(), static_cast<size_t>(count)) << "the writer never waits";
 }
 
-TEST(ServerSlowReader, AHundredThousandEventsWaitForIt) {
+TEST(ServerSlowReader, AllItsEventsWaitForIt) {
   ServerHost host;
   const LinkId slow = joined(host, "10.0.0.1");
   const LinkId writer = joined(host, "10.0.0.2");

@@ -15,11 +15,13 @@
 namespace vivarium::sim {
 namespace {
 
+// Under its name it is whole at any time.
 bool save_schedule(const std::string& name, const Schedule& schedule) {
-  std::ofstream file(name, std::ios::binary);
+  const std::string beside = name + ".new";
+  std::ofstream file(beside, std::ios::binary);
   file << to_text(schedule);
   file.close();
-  if (file) return true;
+  if (file && std::rename(beside.c_str(), name.c_str()) == 0) return true;
   fmt::print(stderr, "vivsim: {} could not be written\n", name);
   return false;
 }
@@ -69,29 +71,37 @@ bool save_failure(const std::string& directory, uint64_t seed, ProfileKind kind,
   return true;
 }
 
-int shrink_command(const std::string& seed_or_file, ProfileKind kind, const std::string& out,
-                   uint32_t jobs) {
-  const Result<Schedule> given = schedule_from(seed_or_file, kind);
+int shrink_command(const ShrinkArguments& arguments, ProfileKind kind) {
+  const std::optional<std::chrono::seconds> time = parse_span(arguments.time);
+  if (!time) {
+    fmt::print(stderr, "vivsim: --time as 90s, 10m or 2h, not \"{}\"\n", arguments.time);
+    return 2;
+  }
+  const Result<Schedule> given = schedule_from(arguments.what, kind);
   if (!given) {
     fmt::print(stderr, "vivsim: {}\n", given.error().message);
     return 2;
   }
   const auto began = std::chrono::steady_clock::now();
+  bool saved = true;
   ShrinkOptions options;
-  options.jobs = jobs;
+  options.jobs = arguments.jobs;
+  options.over = [&] { return !saved || std::chrono::steady_clock::now() - began > *time; };
+  options.found = [&](const Schedule& s) { saved = saved && save_schedule(arguments.out, s); };
   const Shrunk shrunk = shrink(*given, options);
   if (!shrunk.failed) {
     fmt::print("it does not fail{}: nothing to shrink\n",
                given->violates.empty() ? "" : " with " + given->violates);
     return 1;
   }
-  if (!save_schedule(out, shrunk.schedule)) return 1;
+  if (!saved) return 1;
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   const Schedule& s = shrunk.schedule;
   fmt::print("{}: {} lines, of {}: {} faults, {} operations, {} other choices\n", s.violates,
              s.lines(), shrunk.lines_before, s.faults.size(), s.operations.size(),
              s.choices.size());
-  fmt::print("{} tries in {:.1f} s; written to {}\n", shrunk.tries, took.count(), out);
+  fmt::print("{} tries in {:.1f} s; written to {}{}\n", shrunk.tries, took.count(), arguments.out,
+             shrunk.whole ? "" : "; more may go (--time)");
   return 0;
 }
 

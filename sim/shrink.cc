@@ -88,16 +88,19 @@ void Shrinker::take(const Schedule& candidate, const Tried& done) {
   const std::vector<bool> faults = std::exchange(stale.faults, {});
   best_ = without(candidate, stale);
   violated_at_ = done.at;
-  if (std::find(faults.begin(), faults.end(), true) == faults.end()) return;
-  Stale more;
-  more.faults = faults;
-  Schedule fewer = without(best_, more);
-  ++tries_;
-  if (options_.trial(fewer).violated == best_.violates) best_ = std::move(fewer);
+  if (std::find(faults.begin(), faults.end(), true) != faults.end()) {
+    Stale more;
+    more.faults = faults;
+    Schedule fewer = without(best_, more);
+    ++tries_;
+    if (options_.trial(fewer).violated == best_.violates) best_ = std::move(fewer);
+  }
+  options_.found(best_);
 }
 
 std::optional<size_t> Shrinker::first_failing(const std::vector<Schedule>& candidates) {
   for (size_t begin = 0; begin < candidates.size(); begin += options_.jobs) {
+    if (options_.over()) break;
     const size_t end = std::min(candidates.size(), begin + options_.jobs);
     std::vector<std::future<Tried>> running;
     for (size_t i = begin + 1; i < end; ++i) {
@@ -286,7 +289,9 @@ Shrunk shrink(const Schedule& schedule, const ShrinkOptions& options) {
   result.lines_before = schedule.lines();
   Shrinker shrinker(schedule, options);
   result.failed = shrinker.begin();
-  while (result.failed && shrinker.round()) {
+  while (result.failed && !result.whole && !options.over()) {
+    const bool smaller = shrinker.round();
+    result.whole = !smaller && !options.over();
   }
   result.schedule = shrinker.best();
   result.tries = shrinker.tries();

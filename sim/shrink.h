@@ -23,6 +23,8 @@ Tried try_schedule(const Schedule& schedule);
 struct ShrinkOptions {
   uint32_t jobs = 1;
   Trial trial = try_schedule;
+  std::function<bool()> over = [] { return false; };  // no more tries: what there is will do
+  std::function<void(const Schedule&)> found = [](auto&) {};  // a smaller one
 };
 
 struct Shrunk {
@@ -30,6 +32,7 @@ struct Shrunk {
   bool failed = false;  // the schedule that was given did
   size_t lines_before = 0;
   uint64_t tries = 0;
+  bool whole = false;  // nothing more can go
 };
 
 // `schedule.violates` says what it has to violate; when empty, whatever its first run does.

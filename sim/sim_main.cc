@@ -22,7 +22,7 @@ struct Arguments {
   bool beyond = false;
   std::string what;
   ReplayOptions replay;
-  std::string out;
+  ShrinkArguments shrink;
   std::vector<std::string> files;
   std::string merged;
   bool coverage = false;  // of merge
@@ -60,9 +60,10 @@ CLI::App* add_replay(CLI::App& app, Arguments& to) {
 
 CLI::App* add_shrink(CLI::App& app, Arguments& to) {
   CLI::App* shrink = app.add_subcommand("shrink", "Find the smallest schedule that still fails");
-  shrink->add_option("SEED", to.what, "A seed, or a schedule file")->required();
-  shrink->add_option("-o,--out", to.out, "FILE: where to write it")->required();
-  shrink->add_option("--jobs", to.run.jobs, "Tries at once")->check(CLI::Range(1, 256));
+  shrink->add_option("SEED", to.shrink.what, "A seed, or a schedule file")->required();
+  shrink->add_option("-o,--out", to.shrink.out, "FILE: where to write it")->required();
+  shrink->add_option("--jobs", to.shrink.jobs, "Tries at once")->check(CLI::Range(1, 256));
+  shrink->add_option("--time", to.shrink.time, "Try no more after this (60s)");
   return shrink;
 }
 
@@ -121,7 +122,7 @@ int main_of(int argc, char** argv) {
   } else if (*replay) {
     code = replay_command(arguments.what, arguments.replay, kind);
   } else if (*shrink) {
-    code = shrink_command(arguments.what, kind, arguments.out, arguments.run.jobs);
+    code = shrink_command(arguments.shrink, kind);
   } else {
     code = merge_command(arguments.files, arguments.merged, arguments.coverage);
   }

@@ -194,6 +194,32 @@ TEST(Shrink, KeepsTheChecker) {
   EXPECT_EQ(shrunk.schedule.faults.size(), 11U);
 }
 
+TEST(Shrink, StopsWhenItsTimeIsOverWithTheBestSoFar) {
+  const Schedule schedule = schedule_of(2, ProfileKind::Standard);
+  ShrinkOptions options;
+  options.trial = [](const Schedule& s) {
+    Tried done;
+    if (!s.faults.empty()) done.violated = "K-TEST";
+    return done;
+  };
+  const Shrunk whole = shrink(schedule, options);
+  EXPECT_TRUE(whole.whole);
+  EXPECT_EQ(whole.schedule.faults.size(), 1U);
+
+  uint64_t asked = 0;
+  size_t last = SIZE_MAX;
+  options.over = [&] { return ++asked > whole.tries / 2; };
+  options.found = [&](const Schedule& s) {
+    EXPECT_LE(s.lines(), last);
+    last = s.lines();
+  };
+  const Shrunk shorter = shrink(schedule, options);
+  EXPECT_TRUE(shorter.failed);
+  EXPECT_FALSE(shorter.whole);
+  EXPECT_LT(shorter.tries, whole.tries);
+  EXPECT_EQ(shorter.schedule.lines(), last);
+}
+
 // A real one: a flaw of ZooKeeper's that strikes counts as the violation.
 Tried struck(const Schedule& schedule) {
   ScheduleRun run = run_schedule(schedule);

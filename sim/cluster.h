@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,7 @@
 #include "sim/observation.h"
 #include "sim/observer.h"
 #include "sim/profile.h"
+#include "sim/rot.h"
 #include "sim/sim_operator.h"
 #include "sim/sim_stranger.h"
 #include "sim/simulation.h"
@@ -90,6 +92,8 @@ class Cluster final : public Programs, public Observer {
   bool lose_tail(ServerIndex server, uint64_t draw);
   // The same, whoever has it or remembers; power is lost already.
   std::optional<Zxid> lose_tail_of_stopped(ServerIndex server, uint64_t draw);
+  void forget(ServerIndex server, const LostTail& lost);
+  void restore_image(const Fault& fault);
   // Its disk was damaged by whoever plays with it: it may stand aside when it starts.
   void damaged(ServerIndex server) { durability_.damaged(server); }
   // Another observer beside the checkers (a trace).
@@ -183,6 +187,7 @@ class Cluster final : public Programs, public Observer {
     std::vector<ServerIndex> remember;  // since then running
   };
   std::vector<std::optional<Forgotten>> forgotten_;
+  std::map<uint32_t, SimDisk> images_;  // by the fault that puts it back
   // Of ZooKeeper's servers: what they have acknowledged in whatever way, and how often they have
   // read their directory.
   struct PeerPast {

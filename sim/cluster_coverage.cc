@@ -98,6 +98,7 @@ void Cluster::cover(const Fault& fault) {
     case FaultKind::Rot:
     case FaultKind::StuckRestart:
     case FaultKind::DiesAtDisk:
+    case FaultKind::OldImage:
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:

@@ -5,7 +5,6 @@
 
 #include "core/base/check.h"
 #include "sim/cluster.h"
-#include "sim/rot.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -138,10 +137,15 @@ bool Cluster::enough_others_have(ServerIndex server, Zxid zxid) const {
 std::optional<Zxid> Cluster::lose_tail_of_stopped(ServerIndex server, uint64_t draw) {
   const std::optional<LostTail> lost = sim::lose_tail(sim_.disk(server_host(server)), draw);
   if (!lost) return std::nullopt;
+  forget(server, *lost);
+  return lost->kept;
+}
+
+void Cluster::forget(ServerIndex server, const LostTail& lost) {
   Forgotten forgotten;
-  forgotten.log = {lost->frontier.uuid_high, lost->frontier.generation};
-  forgotten.epoch = lost->frontier.current_epoch;
-  forgotten.kept = lost->kept;
+  forgotten.log = {lost.frontier.uuid_high, lost.frontier.generation};
+  forgotten.epoch = lost.frontier.current_epoch;
+  forgotten.kept = lost.kept;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
     if (i == server || !nodes_[i] || profile_.observer(i)) continue;
     const auto acknowledged = nodes_[i]->storage().remembered(ServerId{server + 1});
@@ -152,9 +156,26 @@ std::optional<Zxid> Cluster::lose_tail_of_stopped(ServerIndex server, uint64_t d
   }
   forgotten_[server] = std::move(forgotten);
   wiped_[server] = true;
-  durability_.tail_lost(server, lost->kept);
-  sim_.note(server_host(server), fmt::format("its log behind {:x} is lost", lost->kept.value));
-  return lost->kept;
+  durability_.tail_lost(server, lost.kept);
+  sim_.note(server_host(server), fmt::format("its log behind {:x} is lost", lost.kept.value));
+}
+
+// Somebody puts the disk of a while ago in its place. Only where nothing is missing but the end of
+// the log, and enough others have that.
+void Cluster::restore_image(const Fault& fault) {
+  const ServerIndex server = fault.target;
+  const auto image = images_.find(fault.id);
+  if (image == images_.end() || !nodes_[server] || !may_wipe(server)) return;
+  const HostId host = server_host(server);
+  covered(fault.kind, server);
+  sim_.lose_power(host, *this);
+  const std::optional<LostTail> lost = forgotten_by(image->second, sim_.disk(host));
+  if (lost && enough_others_have(server, durability_.acknowledged(server))) {
+    sim_.disk(host) = image->second;
+    (void)ledger_.reread(server, sim_.disk(host));
+    forget(server, *lost);
+  }
+  if (sim_.state(host) == HostState::Off) sim_.start(host, milliseconds(20));
 }
 
 bool Cluster::lose_tail(ServerIndex server, uint64_t draw) {
@@ -335,6 +356,12 @@ void Cluster::apply(Fault& fault) {
                 FileError::Io, 1, true});
       break;
     }
+    case FaultKind::OldImage:
+      // Who is no voter has acknowledged nothing; a list of members is not part of it.
+      if (!nodes_[fault.target] || profile_.observer(fault.target) || profile_.reconfig) return;
+      images_.emplace(fault.id, image_of(sim_.disk(server_host(fault.target))));
+      sim_.alarm(sim_.now() + fault.lasts, fault.id + kStrike);
+      break;
     case FaultKind::DiesAtDisk: {
       const HostId host = server_host(fault.target);
       if (sim_.state(host) != HostState::Running) return;
@@ -432,6 +459,7 @@ void Cluster::strike(Fault& fault) {
     covered(fault.kind, fault.target);
     return crash(fault.target, fault.power, milliseconds(10));
   }
+  if (fault.kind == FaultKind::OldImage) return restore_image(fault);
   if (fault.kind != FaultKind::PacketCrash) {
     covered(fault.kind, fault.target);
     covered(fault.kind, fault.other);
@@ -524,6 +552,7 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::PacketCrash:
     case FaultKind::PacketBreak:
     case FaultKind::FailingOp:
+    case FaultKind::OldImage:
       break;
   }
 }

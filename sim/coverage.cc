@@ -17,7 +17,7 @@ void Coverage::add(const Coverage& other) {
 }
 
 std::string_view why_never(FaultKind kind, Phase phase) {
-  if (kind == FaultKind::FullDisk || kind == FaultKind::FailingOp) return "swarms alone draw it";
+  if (kind > FaultKind::PacketBreak) return "swarms alone draw it";
   const bool of_leader = kind == FaultKind::LeaderPowerLoss || kind == FaultKind::LeaderKill ||
                          kind == FaultKind::LeaderCut || kind == FaultKind::LeaderPause ||
                          kind == FaultKind::LeaderDeaf || kind == FaultKind::LeaderDumb;

@@ -21,7 +21,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 33> kRows{{
+constexpr std::array<Row, 34> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -55,6 +55,7 @@ constexpr std::array<Row, 33> kRows{{
     {FaultKind::PacketBreak, "link broken at a packet", 6, 0, 0},
     {FaultKind::FullDisk, "full disk", 5, 50, 2000},
     {FaultKind::FailingOp, "failing operation", 8, 0, 0},
+    {FaultKind::OldImage, "old image", 6, 5, 600},
 }};
 
 const Row& row_of(FaultKind kind) {

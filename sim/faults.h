@@ -57,7 +57,8 @@ enum class FaultKind : uint8_t {
   // Swarms alone:
   FullDisk,   // next to nothing fits on it any more
   FailingOp,  // one of the next operations on files of one kind fails; most end the process
-  DrawnLast = FailingOp
+  OldImage,   // its disk is put back to what it was `lasts` before
+  DrawnLast = OldImage
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift

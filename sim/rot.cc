@@ -7,6 +7,7 @@
 
 #include "core/base/hash.h"
 #include "core/storage/record.h"
+#include "sim/crash.h"
 
 namespace vivarium::sim {
 namespace {
@@ -98,17 +99,20 @@ std::optional<std::string> rot_log(SimDisk& disk, Choices& choices, uint64_t fau
 
 namespace {
 
-// Of two slots the older one, when they differ in nothing but what was durable.
+// They differ in nothing but what was durable.
+bool same_but_for_the_end(const Frontier& a, const Frontier& b) {
+  return a.uuid_high == b.uuid_high && a.generation == b.generation &&
+         a.accepted_epoch == b.accepted_epoch && a.current_epoch == b.current_epoch && a.member &&
+         b.member && a.intent == Intent::None && b.intent == Intent::None;
+}
+
+// Of two such slots the older one.
 std::optional<size_t> older_slot(ByteView sidecar) {
   if (sidecar.size() < kFrontierSlotStride + kFrontierSlotBytes) return std::nullopt;
   const auto a = decode_frontier(sidecar.first(kFrontierSlotBytes));
   const auto b = decode_frontier(sidecar.subspan(kFrontierSlotStride).first(kFrontierSlotBytes));
   if (!a || !b) return std::nullopt;
-  const bool same = a->uuid_high == b->uuid_high && a->generation == b->generation &&
-                    a->accepted_epoch == b->accepted_epoch &&
-                    a->current_epoch == b->current_epoch && a->member && b->member &&
-                    a->intent == Intent::None && b->intent == Intent::None;
-  if (!same) return std::nullopt;
+  if (!same_but_for_the_end(*a, *b)) return std::nullopt;
   return a->sequence < b->sequence ? 0 : 1;
 }
 
@@ -148,6 +152,29 @@ std::optional<LostTail> lose_tail(SimDisk& disk, uint64_t draw) {
   disk.put(Dir::Logs, from->name, *log);
   disk.put(Dir::Logs, kFrontierName, *sidecar);
   return lost;
+}
+
+SimDisk image_of(const SimDisk& disk) {
+  SimDisk image = disk;
+  const std::vector<CrashUnit> units = Crash::units(image);
+  Crash::lose_power(image, units, CrashPlan(units.size(), 0));
+  return image;
+}
+
+std::optional<LostTail> forgotten_by(const SimDisk& image, const SimDisk& disk) {
+  const auto frontier_of = [](const SimDisk& of) {
+    const auto sidecar = of.content(Dir::Logs, kFrontierName, SimDisk::Image::Durable);
+    return sidecar ? newest_frontier(*sidecar) : std::optional<Frontier>();
+  };
+  const std::optional<Frontier> then = frontier_of(image);
+  const std::optional<Frontier> now = frontier_of(disk);
+  if (!then || !now || !same_but_for_the_end(*then, *now)) return std::nullopt;
+  LostTail lost;
+  lost.frontier = *then;
+  lost.kept = then->zxid;
+  const std::vector<Place> places = records_up_to(image, Zxid{UINT64_MAX});
+  if (!places.empty()) lost.kept = std::max(lost.kept, places.back().zxid);
+  return lost.kept < now->zxid ? std::optional(lost) : std::nullopt;
 }
 
 }  // namespace vivarium::sim

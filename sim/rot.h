@@ -28,5 +28,11 @@ struct LostTail {
   Zxid kept;          // where its log ends now
 };
 std::optional<LostTail> lose_tail(SimDisk& disk, uint64_t draw);
+// What an image of the disk, taken earlier and read as after a power loss, lacks of the end of the
+// log. Nullopt: nothing, or more than that (a promise, a cut, a SNAP), for which no peer could make
+// up.
+std::optional<LostTail> forgotten_by(const SimDisk& image, const SimDisk& disk);
+// The image as a power loss leaves it that keeps nothing.
+SimDisk image_of(const SimDisk& disk);
 
 }  // namespace vivarium::sim

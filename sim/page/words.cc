@@ -262,6 +262,9 @@ std::string plain_words(const Fault& f) {
       return fmt::format("one of the next operations \"{}\" of {} on {} fails", name_of(op.op),
                          target, op.name_prefix.empty() ? "any file" : op.name_prefix);
     }
+    case FaultKind::OldImage:
+      return fmt::format("the disk of {} is put back to what it is now, {} ms from here", target,
+                         f.lasts.ms());
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:
@@ -296,6 +299,7 @@ std::vector<Lane> lanes_of(const Fault& f, const Profile& profile) {
     case FaultKind::DiesAtDisk:
     case FaultKind::FullDisk:
     case FaultKind::FailingOp:
+    case FaultKind::OldImage:
       return {f.target};
     case FaultKind::PowerLossAll:
     case FaultKind::LeaderPowerLoss:

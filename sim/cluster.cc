@@ -10,8 +10,11 @@
 #include "core/storage/snapshot.h"
 #include "sim/checkers/atomic.h"
 #include "sim/checkers/barrier.h"
+#include "sim/checkers/corruption.h"
 #include "sim/checkers/ephemerals.h"
 #include "sim/checkers/fifo.h"
+#include "sim/checkers/idempotent.h"
+#include "sim/checkers/linear.h"
 #include "sim/checkers/monotone.h"
 #include "sim/checkers/no_expire.h"
 #include "sim/checkers/results.h"
@@ -28,6 +31,9 @@ namespace {
 
 constexpr Duration kProbeStep = milliseconds(50);
 constexpr uint32_t kChanges = 16;
+// A majority that is well elects and synchronises within this; to it comes the time in which an
+// attempt to connect is given up, whose packets went into a black hole.
+constexpr Duration kProgress = milliseconds(2500);
 constexpr Duration kBetweenChanges = milliseconds(250);
 
 SimOptions sim_options(uint64_t seed, const Profile& profile) {
@@ -93,7 +99,11 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       durability_(profile.servers),
       configs_(profile.servers, profile.voter_set()),
       operators_({profile.servers, profile.voters(), !profile.config.admin.words.empty(),
-                  profile.config.read_only_mode, profile.reconfig}) {
+                  profile.config.read_only_mode, profile.reconfig}),
+      protocol_(profile.servers),
+      fail_stop_(profile.servers),
+      partial_(profile.voters(), kProgress + milliseconds(profile.config.election_connect_ms)),
+      drifts_(profile.servers) {
   build();
 }
 
@@ -225,6 +235,8 @@ void Cluster::died(HostId host) {
   }
   facts_[server] = NodeFacts{};
   agreement_.died(server);
+  fail_stop_.died(server);
+  if (sim_.ended(host) == StopReason::Fatal) fail_stop_.stopped(verdict_);
   operators_.life_changed(server);
   ++outcome_.crashes;
   // A process that ended by itself is started again, as an init system would.
@@ -261,6 +273,11 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     const std::optional<std::string> twice = ledger_.log_written(
         server, sim_.files(server_host(server)).inode_of(call.file), call.offset, call.bytes);
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
+    if (profile_.apache != 0 || ledger_.last_written().empty()) return;
+    // A leader may bring up a txn and lead no more when its log is written at the end of the turn.
+    const NodeFacts& before = facts_[server];
+    protocol_.logged(server, before.leading ? before : facts_of(server), ledger_, sim_.now(),
+                     verdict_);
     return;
   }
   if (call.kind == CallKind::Rename) {
@@ -268,11 +285,14 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     return;
   }
   if (call.kind != CallKind::Send) return;
+  fail_stop_.sends(server, sim_.now(), verdict_);
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
   if (!link || link->port != kQuorumPort) return;
   const bool learner = link->from == server_host(server);
   if (!is_server(learner ? link->to : link->from)) return;  // a stranger's
-  tap_packets(server, learner ? link->to.value : link->from.value, learner, call.bytes);
+  tap_packets({uint64_t{link->connection} << 32 | link->generation, server,
+               learner ? link->to.value : link->from.value, learner},
+              call.bytes);
 }
 
 // Where they are written in slices; where not, restarts show what is in them.
@@ -292,7 +312,8 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
 }
 
 // A turn's send holds whole packets; from a leader also the body of a SNAP, which is none.
-void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes) {
+void Cluster::tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes) {
+  const auto [link, server, peer, learner] = sent;
   const SimDisk& disk = sim_.disk(server_host(server));
   const NodeFacts facts = learner ? facts_of(server) : NodeFacts{};
   while (!bytes.empty()) {
@@ -302,6 +323,7 @@ void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, By
     CHECK(!learner || state == Decoded::Ok);
     if (state != Decoded::Ok) return;
     bytes = bytes.subspan(used);
+    if (profile_.apache == 0) protocol_.packet_sent(sent, packet, sim_.now(), verdict_);
     if (!learner) sync_sent(server, peer, packet.type);
     if (learner) {
       leadership_.packet_sent(server, peer, facts, packet, sim_.now(), verdict_);
@@ -319,6 +341,10 @@ void Cluster::tap_packets(ServerIndex server, ServerIndex peer, bool learner, By
 
 void Cluster::delivering(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivering(sim, host, event);
+  const auto* failed = std::get_if<FileFailed>(&event);
+  if (failed == nullptr || !is_server(host) || failed->error == FileError::NotFound) return;
+  const SimFiles& files = sim_.files(host);
+  if (files.was_written(failed->file)) fail_stop_.told(host.value, files.name_of(failed->file));
 }
 
 void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
@@ -334,6 +360,11 @@ void Cluster::crashed(Simulation& sim, HostId host) {
 
 void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
   if (other_ != nullptr) other_->happened(sim, host, what);
+}
+
+std::vector<bool> Cluster::voters_known_to(ServerIndex server) const {
+  if (!profile_.reconfig) return profile_.voter_set();
+  return configs_.voters(facts_[server].active_config);
 }
 
 void Cluster::after_step(ServerIndex server) {
@@ -381,6 +412,11 @@ void Cluster::after_step(ServerIndex server) {
   if (profile_.reconfig) {
     configs_.stepped(server, before, after, node.configs(), ledger_, now, verdict_);
   }
+  if (profile_.apache == 0) {
+    protocol_.stepped(server, before, after, voters_known_to(server), agreement_, ledger_, now,
+                      verdict_);
+  }
+  if (before.busy && !after.busy) check_corruption(server, after, ledger_, now, verdict_);
   std::vector<ConfigCheck::Need> needs;
   if (after.leading && after.established && after.committed > before.committed) {
     needs = configs_.needs(before, after);
@@ -489,6 +525,7 @@ bool Cluster::converged() const {
 
 void Cluster::run_for(Duration d) {
   sim_.run_for(*this, d);
+  look_at_progress();
   for (ServerIndex i = 0; operator_ && i < profile_.servers; ++i) {
     const HostId host = server_host(i);
     // What was asked of its directories while it was slow may still be under way.
@@ -583,6 +620,10 @@ void Cluster::check_results() {
     if (profile_.spare(i) || profile_.is_shadow(i)) continue;
     rules.first_config[int64_t{i} + 1] = member_spec(i, profile_.observer(i));
   }
+  const std::optional<ServerIndex> leading = leader();
+  if (leading) {
+    check_idempotent(*tree_of(*leading), agreement_.order(), ledger_, sim_.now(), verdict_);
+  }
   check_history(clients_, agreement_.order(), ledger_, rules, sim_.now(), verdict_);
   if (!verdict_.violation()) check_clients();
 }
@@ -620,6 +661,7 @@ void Cluster::check_clients() {
   check_watch_order(past, verdict_);
   check_watch_once(past, verdict_);
   check_watch_reconnect(past, verdict_);
+  check_linear(past, verdict_);
 }
 
 Outcome Cluster::run() {
@@ -637,6 +679,7 @@ Outcome Cluster::finish() {
     check_live();
   }
   if (!over() && profile_.quiet_end && !stuck_) check_quiet();
+  if (!over()) check_bounds();
   if (!over()) check_results();
   if (!excused_) outcome_.violation = verdict_.violation();
   outcome_.excused = excused_;

@@ -14,9 +14,12 @@
 #include "sim/checkers/agreement.h"
 #include "sim/checkers/configs.h"
 #include "sim/checkers/durability.h"
+#include "sim/checkers/fail_stop.h"
 #include "sim/checkers/leadership.h"
 #include "sim/checkers/operators.h"
+#include "sim/checkers/partial.h"
 #include "sim/checkers/past.h"
+#include "sim/checkers/protocol.h"
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
 #include "sim/coverage.h"
@@ -165,9 +168,15 @@ class Cluster final : public Programs, public Observer {
   void watch_forgotten(ServerIndex server, ZabRole before);
   void check_quiet();
   void run_for(Duration d);
+  // --- cluster_progress.cc
+  bool is_well(ServerIndex server) const;
+  bool hear_each_other(ServerIndex a, ServerIndex b) const;
+  void look_at_progress();
+  void check_bounds();
   void tap(ServerIndex server, const Call& call);
   void tap_snapshot(ServerIndex server, const Call& call);
-  void tap_packets(ServerIndex server, ServerIndex peer, bool learner, ByteView bytes);
+  void tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes);
+  std::vector<bool> voters_known_to(ServerIndex server) const;
 
   Profile profile_;
   Simulation sim_;
@@ -224,6 +233,10 @@ class Cluster final : public Programs, public Observer {
   Durability durability_;
   ConfigCheck configs_;
   Operators operators_;
+  ProtocolChecks protocol_;
+  FailStop fail_stop_;
+  PartialProgress partial_;
+  std::vector<bool> drifts_;  // its clock
   Verdict verdict_;
   Outcome outcome_;
   bool healed_ = false;

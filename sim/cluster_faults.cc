@@ -211,6 +211,7 @@ void Cluster::wipe_all(Duration down) {
   agreement_ = Agreement(profile_.servers);
   leadership_ = Leadership(profile_.servers);
   durability_ = Durability(profile_.servers);
+  protocol_ = ProtocolChecks(profile_.servers);
   configs_ = ConfigCheck(profile_.servers, profile_.voter_set());
   for (ServerIndex i = 0; i < profile_.servers; ++i) wipe(i, down);
   for (ClientIndex i = 0; i < profile_.clients; ++i) {
@@ -386,6 +387,7 @@ void Cluster::apply(Fault& fault) {
       const uint64_t ppm = sim_.choices().below({ChoiceKind::Fault, fault.id, 12, 0}, 2 * kMost);
       const int64_t drift_ppm = static_cast<int64_t>(ppm) - kMost;
       sim_.clock(server_host(fault.target)).set_drift(sim_.now(), drift_ppm);
+      drifts_[fault.target] = true;
       fastest_ppm_ = std::max(fastest_ppm_, drift_ppm);
       slowest_ppm_ = std::min(slowest_ppm_, drift_ppm);
       sim_.clock_changed(server_host(fault.target));
@@ -565,6 +567,7 @@ void Cluster::heal() {
     sim_.files(server_host(i)).clear_faults();
     sim_.files(server_host(i)).set_slowness(own_slowness(i));
     sim_.clock(server_host(i)).set_drift(sim_.now(), 0);
+    drifts_[i] = false;
     sim_.clock_changed(server_host(i));
     down_for_[i].reset();
     sim_.doom_at(server_host(i), UINT64_MAX, Death::Kill);

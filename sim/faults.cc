@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "sim/schedule_words.h"
 #include "sim/seed_range.h"
@@ -140,6 +141,23 @@ bool set_field(Fault& fault, const std::string& key, const std::string& value) {
   return set_name(fault, key, value);
 }
 
+uint32_t victim(const Profile& profile, uint64_t draw) {
+  auto nth = draw % static_cast<uint64_t>(std::popcount(profile.victims));
+  uint32_t server = 0;
+  while ((profile.victims >> server & 1) == 0 || nth-- > 0) ++server;
+  return server;
+}
+
+// It befalls its target, and others only so far as they have to do with it.
+bool has_one_target(FaultKind kind) {
+  constexpr FaultKind kOthers[] = {
+      FaultKind::PowerLossAll, FaultKind::LeaderPowerLoss, FaultKind::LeaderKill,
+      FaultKind::LeaderCut,    FaultKind::LeaderPause,     FaultKind::LeaderDeaf,
+      FaultKind::LeaderDumb,   FaultKind::SlowFollowers,   FaultKind::StuckRestart,
+      FaultKind::PacketCrash,  FaultKind::PacketCut,       FaultKind::PacketBreak};
+  return std::find(std::begin(kOthers), std::end(kOthers), kind) == std::end(kOthers);
+}
+
 template <class Draw>
 void draw_details(Fault& fault, Draw&& draw) {
   if (fault.kind == FaultKind::SlowFollowers) {
@@ -229,6 +247,7 @@ std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
     const auto bit = static_cast<uint64_t>(row.kind);
     const bool damages = row.kind == FaultKind::Wipe || row.kind == FaultKind::Rot;
     const uint32_t times = profile.beyond && damages ? kBeyondTimes : 1;
+    if (profile.victims != 0 && !has_one_target(row.kind)) return 0U;
     return (profile.fault_kinds >> bit & 1) != 0 ? times * row.weight : 0;
   };
   uint32_t total = 0;
@@ -252,6 +271,7 @@ std::vector<Fault> draw_faults(const Profile& profile, Choices& choices) {
     const auto span = static_cast<uint64_t>(row.lasts_ms_max - row.lasts_ms_min + 1);
     fault.lasts = milliseconds(row.lasts_ms_min + static_cast<int64_t>(draw(2, span)));
     fault.target = static_cast<uint32_t>(draw(3, profile.servers));
+    if (profile.victims != 0) fault.target = victim(profile, draw(3, 1 << 16));
     fault.other = static_cast<uint32_t>(draw(4, profile.servers));
     if (fault.kind == FaultKind::BreakClient) {
       fault.target = static_cast<uint32_t>(draw(5, profile.clients));

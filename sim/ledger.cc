@@ -103,6 +103,8 @@ std::optional<std::string> Ledger::take(ServerIndex server, Inode inode, uint64_
   while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
     put(logs_[server], {record->zxid, inode, offset + record->offset, record->length});
     Bytes& known = entries_[record->zxid];
+    written_.push_back(record->zxid);
+    if (known.empty()) new_.push_back(record->zxid);
     // A server alone may lose what it never acknowledged, and use the zxid again.
     if (known.empty() || logs_.size() == 1) {
       known.assign(record->entry.begin(), record->entry.end());
@@ -129,7 +131,16 @@ void Ledger::note_reconfig(Zxid zxid, ByteView entry) {
 
 std::optional<std::string> Ledger::log_written(ServerIndex server, Inode inode, uint64_t offset,
                                                ByteView bytes) {
+  written_.clear();
+  new_.clear();
   return take(server, inode, offset, bytes);
+}
+
+Zxid Ledger::before(ServerIndex server, Zxid zxid) const {
+  const Log& log = logs_[server];
+  const auto at = at_least(log, zxid);
+  const Zxid record = at == log.records.begin() ? Zxid{} : (at - 1)->zxid;
+  return log.base < zxid ? std::max(record, log.base) : record;
 }
 
 std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& disk, bool apaches) {
@@ -137,6 +148,8 @@ std::optional<std::string> Ledger::reread(ServerIndex server, const SimDisk& dis
   log.apaches = apaches;
   log.records.clear();
   log.base = Zxid{};
+  written_.clear();
+  new_.clear();
   std::optional<std::string> wrong;
   for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Cached)) {
     if (!parse_log_name(file.name)) continue;

@@ -57,6 +57,11 @@ class Ledger {
   const std::map<Zxid, std::string>& reconfigs() const { return reconfigs_; }
   // The entry of a zxid (header, body, digest); empty when it was never seen.
   ByteView entry(Zxid zxid) const;
+  // Of the last log_written(): all of it, and what had not been seen anywhere.
+  const std::vector<Zxid>& last_written() const { return written_; }
+  const std::vector<Zxid>& last_new() const { return new_; }
+  // What stands in front of `zxid` in the server's log, or the state that it rests on; 0: nothing.
+  Zxid before(ServerIndex server, Zxid zxid) const;
 
  private:
   struct Record {
@@ -78,6 +83,8 @@ class Ledger {
   std::optional<std::string> take(ServerIndex server, Inode inode, uint64_t offset, ByteView bytes);
 
   std::vector<Log> logs_;
+  std::vector<Zxid> written_;
+  std::vector<Zxid> new_;
   std::map<Zxid, Bytes> entries_;
   std::map<Zxid, std::string> reconfigs_;
 };

@@ -46,6 +46,7 @@ struct Profile {
   Config config;              // of every server; id and members are filled per server
   uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets
   uint64_t fault_kinds = kStandardFaults;                 // a bit for each FaultKind that is drawn
+  uint32_t victims = 0;       // a bit for each server that faults strike; 0: all
   bool beyond = false;        // damage is not kept within what is promised to be survived
   uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
   apache::Flaws flaws;        // of those

@@ -214,6 +214,7 @@ FileId SimFiles::open(Moment& m, SimDisk& disk, Dir dir, std::string_view name, 
   open.dir = dir;
   open.name.assign(name);
   open.role = role_of(name);
+  open.written = false;
   Role& role = roles_[open.role];
   const FileId file{slot, open.generation};
   open.nth = static_cast<uint32_t>(role.opens++);
@@ -244,6 +245,7 @@ FileId SimFiles::open(Moment& m, SimDisk& disk, Dir dir, std::string_view name, 
 void SimFiles::write(Moment& m, SimDisk& disk, FileId file, uint64_t offset, ByteView bytes) {
   Open* open = find(file);
   if (open == nullptr || open->broken || open->closed) return;
+  open->written = true;
   if (const auto error = verdict(DiskOp::Write, open->name)) {
     return fail(m, file, *error, "write");
   }
@@ -257,6 +259,7 @@ void SimFiles::preallocate(Moment& m, SimDisk& disk, FileId file, uint64_t offse
                            uint64_t length) {
   Open* open = find(file);
   if (open == nullptr || open->broken || open->closed) return;
+  open->written = true;
   const auto error = verdict(DiskOp::Preallocate, open->name);
   if (error && *error != FileError::NoSpace) return fail(m, file, *error, "preallocate");
   const bool ok = !error && disk.fits(open->inode, offset + length);
@@ -293,6 +296,7 @@ void SimFiles::hurry(Moment& m, SimDisk& disk, FileId file) {
 void SimFiles::truncate(Moment& m, SimDisk& disk, FileId file, uint64_t size) {
   Open* open = find(file);
   if (open == nullptr || open->broken || open->closed) return;
+  open->written = true;
   if (const auto error = verdict(DiskOp::Truncate, open->name)) {
     return fail(m, file, *error, "truncate");
   }

@@ -118,10 +118,22 @@ class SimFiles {
   SimTime names_ready() const {
     return *std::max_element(std::begin(names_ready_), std::end(names_ready_));
   }
+  // When all that was asked of anything is done.
+  SimTime ready() const {
+    SimTime at = names_ready();
+    for (const Open& open : opens_) {
+      if (open.used) at = std::max(at, open.ready);
+    }
+    return at;
+  }
 
   const DiskOptions& options() const { return options_; }
   std::string_view name_of(FileId file) const;  // under which it was opened
   Inode inode_of(FileId file) const;
+  // Something was to be written to it by this handle.
+  bool was_written(FileId file) const {
+    return file.slot < opens_.size() && opens_[file.slot].written;
+  }
 
  private:
   struct Open {
@@ -140,7 +152,8 @@ class SimFiles {
     uint32_t filled = 0;  // and answered
     bool fill_ok = false;
     bool hurried = false;  // the last of them
-    SimTime ready;         // no completion before this
+    bool written = false;
+    SimTime ready;  // no completion before this
     std::string name;
   };
 

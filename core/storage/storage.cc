@@ -82,6 +82,9 @@ void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
   const bool usable = std::any_of(snapshots_.begin(), snapshots_.end(),
                                   [](const SnapshotFile& s) { return s.valid; });
   snapshot_due_ = recovered_.found == Found::Foreign || !usable;
+  // An install that a crash had interrupted may just have been finished, with its snapshot.
+  const bool purges = config_.purge && config_.purge_interval_ms == 0;
+  if (purges && recovered_.found == Found::Whole) purge(disk.world);
   epochs_.start(recovery_.accepted_epoch(), recovery_.current_epoch(), recovery_.current_tmp());
   member_ = frontier_.exists() && frontier_.value().member;
   if (!frontier_.exists()) {
@@ -481,6 +484,8 @@ void Storage::end_install(Disk& disk) {
   snapshot_again_ = false;
   recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
   start_log(disk, start);
+  // Who is sent one state after the other takes no snapshots, and would keep them all.
+  if (config_.purge && config_.purge_interval_ms == 0) purge(disk.world);
 }
 
 void Storage::write_install(Disk& disk) {

@@ -75,6 +75,15 @@ void Election::leave_silent(ServerId leader) {
   silent_.insert(leader);
 }
 
+void Election::leave() {
+  begun_ = false;
+  state_ = PeerState::Looking;
+  decided_.reset();
+  received_.clear();
+  established_.clear();
+  stop_timers();
+}
+
 void Election::look(const SelfVote& self, World& world) {
   CHECK(self.standing != Standing::Voter || speaks(id_));
   CHECK(self.standing != Standing::Blank || (self.last_zxid == Zxid{} && self.current_epoch == 0));

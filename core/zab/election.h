@@ -53,6 +53,9 @@ class Election {
   // This server has left a leader of whom it heard nothing any more: his vote is not waited for
   // until he says something.
   void leave_silent(ServerId leader);
+  // This server has left its leader, or its leadership, and may not be able to vote yet: it says
+  // nothing until look(). Others would take it for what it said it was, and follow nobody else.
+  void leave();
   // Starts a new round from the self vote; forgets the last decision.
   void look(const SelfVote& self, World& world);
   // After a decision: the state to advertise, and (once established) the one canonical vote of the

@@ -254,6 +254,7 @@ void Zab::look(std::string_view why, Parts& parts) {
     }
   }
   settled_ = false;
+  election_.leave();
   parts.world.count("looking_count", 1);
   looking_since_ = parts.world.now();
   if (unavailable_since_ == Instant::never()) unavailable_since_ = looking_since_;

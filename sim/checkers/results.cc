@@ -60,7 +60,6 @@ class HistoryCheck {
       answer_reads(i + 1 < order.size() ? order[i + 1] : Zxid(UINT64_MAX));
     }
     for (const auto& [key, write] : writes_) check_answered(write);
-    check_real_time();
     sync_check();
   }
 
@@ -292,31 +291,6 @@ class HistoryCheck {
     }
     if (answer.op == Op::GetAllChildrenNumber && answer.number != model_.descendants(answer.path)) {
       wrong_read(op, "another number");
-    }
-  }
-
-  // A write invoked after another was answered has the larger zxid.
-  void check_real_time() {
-    std::vector<std::pair<SimTime, Zxid>> returns;
-    std::vector<std::pair<SimTime, const Write*>> invokes;
-    for (const auto& [key, write] : writes_) {
-      if (write.zxid == Zxid{}) continue;
-      invokes.emplace_back(write.op->invoked, &write);
-      if (write.op->answered) returns.emplace_back(write.op->returned, write.zxid);
-    }
-    std::sort(returns.begin(), returns.end());
-    std::stable_sort(invokes.begin(), invokes.end(),
-                     [](const auto& a, const auto& b) { return a.first < b.first; });
-    Zxid floor;
-    size_t next = 0;
-    for (const auto& [invoked, write] : invokes) {
-      while (next < returns.size() && returns[next].first < invoked) {
-        floor = std::max(floor, returns[next++].second);
-      }
-      verdict_.evaluated(Checker::Result);
-      if (write->zxid < floor) {
-        return wrong(*write->op, "K-LINW: ordered before a write that had been answered");
-      }
     }
   }
 

@@ -1,7 +1,6 @@
 // K-RESULT: every reply equals what the reference model answers at the reply's zxid; every write
-// that committed is what its request had to become in the state before it, once; what the history
-// of real time orders, zxids order too (K-LINW); an answered sync has seen every write that
-// had been answered before it was asked (K-SYNC).
+// that committed is what its request had to become in the state before it, once; an answered sync
+// has seen every write that had been answered before it was asked (K-SYNC).
 #pragma once
 
 #include <utility>

@@ -14,6 +14,14 @@
 namespace vivarium::sim {
 
 enum class Checker : uint8_t {
+  Integrity,
+  Total,
+  LocalOrd,
+  GlobalOrd,
+  PrimInt,
+  Contig,
+  TlaMsg,
+  Obs,
   Prefix,
   Agree,
   Committed,
@@ -24,10 +32,14 @@ enum class Checker : uint8_t {
   DurAck,
   MemDisk,
   Recover,
+  Corrupt,
+  FailStop,
+  Idemp,
   LogTree,
   SnapZxid,
   Quorum,
   Cfg,
+  LinW,
   Result,
   Fifo,
   Seq,
@@ -42,18 +54,23 @@ enum class Checker : uint8_t {
   WatchOnce,
   WatchReconn,
   Admin,
+  Bounded,
+  Partial,
   Stable,
   Live
 };
-inline constexpr size_t kCheckers = 30;
+inline constexpr size_t kCheckers = 44;
 
 constexpr std::string_view name_of(Checker checker) {
   constexpr std::array<std::string_view, kCheckers> kNames{
-      "K-PREFIX",      "K-AGREE",      "K-COMMITTED",    "K-LEADER1", "K-PROMISE", "K-EPOCHMONO",
-      "K-ZXIDUNIQ",    "K-DURACK",     "K-MEMDISK",      "K-RECOVER", "K-LOGTREE", "K-SNAPZXID",
-      "K-QUORUM",      "K-CFG",        "K-RESULT",       "K-FIFO",    "K-SEQ",     "K-MONO",
-      "K-SYNC",        "K-ATOMIC",     "K-SEQNAME",      "K-SESSION", "K-EPH",     "K-NOEXPIRE",
-      "K-WATCH-ORDER", "K-WATCH-ONCE", "K-WATCH-RECONN", "K-ADMIN",   "K-STABLE",  "K-LIVE"};
+      "K-INTEGRITY",   "K-TOTAL",      "K-LOCALORD",     "K-GLOBALORD", "K-PRIMINT",   "K-CONTIG",
+      "K-TLAMSG",      "K-OBS",        "K-PREFIX",       "K-AGREE",     "K-COMMITTED", "K-LEADER1",
+      "K-PROMISE",     "K-EPOCHMONO",  "K-ZXIDUNIQ",     "K-DURACK",    "K-MEMDISK",   "K-RECOVER",
+      "K-CORRUPT",     "K-FAILSTOP",   "K-IDEMP",        "K-LOGTREE",   "K-SNAPZXID",  "K-QUORUM",
+      "K-CFG",         "K-LINW",       "K-RESULT",       "K-FIFO",      "K-SEQ",       "K-MONO",
+      "K-SYNC",        "K-ATOMIC",     "K-SEQNAME",      "K-SESSION",   "K-EPH",       "K-NOEXPIRE",
+      "K-WATCH-ORDER", "K-WATCH-ONCE", "K-WATCH-RECONN", "K-ADMIN",     "K-BOUNDED",   "K-PARTIAL",
+      "K-STABLE",      "K-LIVE"};
   return kNames[static_cast<size_t>(checker)];
 }
 

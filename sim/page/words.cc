@@ -96,6 +96,37 @@ void name_operations(std::string& text) {
 
 std::string_view promise_of(Checker checker) {
   switch (checker) {
+    case Checker::Integrity:
+      return "Only what the leader of its epoch has broadcast is delivered.";
+    case Checker::Total:
+      return "Who delivers a txn has delivered all that others deliver before it.";
+    case Checker::LocalOrd:
+      return "What a leader broadcasts has no gaps, and is delivered in that order.";
+    case Checker::GlobalOrd:
+      return "No server delivers a txn of an earlier epoch behind one of a later epoch.";
+    case Checker::PrimInt:
+      return "A leader that begins to broadcast has delivered all that is ever delivered of "
+             "earlier epochs.";
+    case Checker::Contig:
+      return "In logs, between servers, and in what is delivered no zxid is left out.";
+    case Checker::TlaMsg:
+      return "Leader and learner say to each other what the protocol has a place for, and nothing "
+             "else.";
+    case Checker::Obs:
+      return "Observers never count: none leads, and a leader is established by voters.";
+    case Checker::Corrupt:
+      return "No log record with a wrong checksum counts for anything.";
+    case Checker::FailStop:
+      return "A server whose log could not be written says nothing until it has started again.";
+    case Checker::Idemp:
+      return "Txns that are applied once more to a tree that holds them leave it as it is.";
+    case Checker::LinW:
+      return "A write that was asked for when another had been answered comes behind it.";
+    case Checker::Bounded:
+      return "No server keeps more snapshots, log files or history than it is told to.";
+    case Checker::Partial:
+      return "While a majority is well and connected, there is progress whatever befalls the "
+             "others.";
     case Checker::Prefix:
       return "Every server delivers the txns in the one order, each after the one before it, and "
              "only such as its log holds.";

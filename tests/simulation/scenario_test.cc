@@ -663,6 +663,24 @@ TEST(Sessions, MoveBetweenServers) {
   });
 }
 
+// Chosen, and then its disk answers nothing: it gives up, and cannot vote. Nobody may take it for a
+// leader any more, or the other two follow it in turns for ever.
+TEST(Scenario, WhoCannotVoteAfterALeadershipIsNotFollowed) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    for (ServerIndex i = 0; i < 3; ++i) s.power_loss(i);
+    s.start(0);
+    s.start(1);
+    ASSERT_TRUE(s.until([&] { return s.cluster().facts(1).leading; }));
+    s.sim().stick_disk(s.host(1));
+    ASSERT_TRUE(s.wait(milliseconds(700)));
+    s.start(2);
+    EXPECT_TRUE(s.until([&] { return s.leader() && *s.leader() != 1; }, milliseconds(5000)));
+    s.sim().release_disk(s.host(1));
+  });
+}
+
 // ------------------------------------------------------------------------------------- the scripts
 
 TEST(Scripts, AWaitInVainIsTold) {

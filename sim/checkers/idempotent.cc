@@ -1,0 +1,32 @@
+#include "sim/checkers/idempotent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/wire/txn.h"
+
+namespace vivarium::sim {
+
+void check_idempotent(const DataTree& tree, const std::vector<Zxid>& order, const Ledger& ledger,
+                      SimTime now, Verdict& verdict) {
+  constexpr std::ptrdiff_t kTxns = 40;
+  const auto end = std::upper_bound(order.begin(), order.end(), tree.last_applied());
+  const auto begin = end - std::min(kTxns, end - order.begin());
+  if (begin == end) return;
+  DataTree again = tree;
+  for (auto zxid = begin; zxid != end; ++zxid) {
+    const Result<Txn> txn = decode_txn(ledger.entry(*zxid));
+    if (!txn) return;  // in nobody's log any more
+    Effects effects;
+    again.apply(*txn, effects);
+  }
+  verdict.expect(
+      Checker::Idemp, again.state_hash() == tree.state_hash() && again.digest() == tree.digest(),
+      now, [&] {
+        return fmt::format("the txns from {:x} to {:x}, applied twice, leave another tree",
+                           begin->value, (end - 1)->value);
+      });
+}
+
+}  // namespace vivarium::sim

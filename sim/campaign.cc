@@ -69,12 +69,19 @@ uint64_t verdict_of(const Outcome& outcome) {
   return hash;
 }
 
+Outcome run_once(uint64_t seed, const CampaignOptions& options) {
+  Cluster cluster(seed, options.kind);
+  cluster.judge_by(options.checkers);
+  return cluster.run();
+}
+
 // What came of the first run; that the second differs is a violation before all others.
-Outcome run_twice(uint64_t seed, ProfileKind kind) {
+Outcome run_twice(uint64_t seed, const CampaignOptions& options) {
   std::optional<Outcome> first;
   const std::optional<std::string> difference = difference_of_two(
       [&](Observer& observer) {
-        Cluster cluster(seed, kind);
+        Cluster cluster(seed, options.kind);
+        cluster.judge_by(options.checkers);
         cluster.also_observe(&observer);
         const Outcome outcome = cluster.run();
         if (!first) first = outcome;
@@ -128,8 +135,7 @@ void Campaign::work() {
     if (nth >= result_.tally.planned) return;
     const uint64_t seed = options_.range.first + options_.shard.index + nth * options_.shard.of;
     seed_of_thread = seed;
-    const Outcome outcome =
-        runs_twice(seed) ? run_twice(seed, options_.kind) : Cluster(seed, options_.kind).run();
+    const Outcome outcome = runs_twice(seed) ? run_twice(seed, options_) : run_once(seed, options_);
     const std::lock_guard<std::mutex> guard(lock_);
     add(nth, seed, outcome);
   }

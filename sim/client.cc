@@ -339,7 +339,7 @@ bool SimClient::on_watch_event(ByteView body, int64_t zxid, SimTime true_now) {
 }
 
 void SimClient::ask_probe() {
-  if (probe_state_ == Probe::None) probe_state_ = Probe::Wanted;
+  if (probe_state_ == Probe::None || probe_state_ == Probe::Done) probe_state_ = Probe::Wanted;
 }
 
 size_t SimClient::ask(Operation operation) {

@@ -68,6 +68,7 @@ class SimClient {
 
   // One more write, to be issued at the next step: the probe of K-LIVE. done when it was answered.
   void ask_probe();
+  const ClientOp& probe() const { return log_.ops[probe_op_]; }  // the last one sent
   bool probe_done() const { return probe_state_ == Probe::Done; }
 
   // For scenarios, to be issued at the next step: an operation of theirs, and which server to be

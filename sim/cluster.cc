@@ -15,6 +15,7 @@
 #include "sim/checkers/fifo.h"
 #include "sim/checkers/idempotent.h"
 #include "sim/checkers/linear.h"
+#include "sim/checkers/messages.h"
 #include "sim/checkers/monotone.h"
 #include "sim/checkers/no_expire.h"
 #include "sim/checkers/results.h"
@@ -31,9 +32,10 @@ namespace {
 
 constexpr Duration kProbeStep = milliseconds(50);
 constexpr uint32_t kChanges = 16;
-// A majority that is well elects and synchronises within this; to it comes the time in which an
+// A majority that is well elects and synchronises within this, though it may choose one three times
+// who is not well and has the best vote (initLimit is a second). To it comes the time in which an
 // attempt to connect is given up, whose packets went into a black hole.
-constexpr Duration kProgress = milliseconds(2500);
+constexpr Duration kProgress = milliseconds(4000);
 constexpr Duration kBetweenChanges = milliseconds(250);
 
 SimOptions sim_options(uint64_t seed, const Profile& profile) {
@@ -46,6 +48,28 @@ SimOptions sim_options(uint64_t seed, const Profile& profile) {
 std::vector<Fault> faults_of(uint64_t seed, const Profile& profile) {
   Choices choices(seed);
   return draw_faults(profile, choices);
+}
+
+// What a follower has durably, and nobody has committed yet, it has acknowledged by the end of the
+// turn: its leader may be waiting for it.
+void expect_acknowledged(ServerIndex server, const NodeFacts& f, Zxid answered, SimTime now,
+                         Verdict& verdict) {
+  const bool follows = f.role == ZabRole::Learner && f.established && !f.busy;
+  if (!follows || f.standing != Standing::Voter || f.last_durable <= f.committed) return;
+  verdict.expect(Checker::DurAck, answered >= f.last_durable, now, [&] {
+    return fmt::format("s{} has zxid {:x} on its disk and does not say so", server + 1,
+                       f.last_durable.value);
+  });
+}
+
+// The promises of a server are gone with its data: it votes again when a leader has
+// synchronised it, but where nobody has anything yet (hazards E10).
+void expect_synchronised(ServerIndex server, const NodeFacts& f, Zxid committed, SimTime now,
+                         Verdict& verdict) {
+  const bool forgot = f.accepted_epoch == 0 && f.last_logged == Zxid{} && committed != Zxid{};
+  verdict.expect(Checker::Promise, !forgot || f.standing != Standing::Voter, now, [&] {
+    return fmt::format("s{} has lost its data, and votes before it was synchronised", server + 1);
+  });
 }
 
 }  // namespace
@@ -95,6 +119,7 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       syncing_(profile.servers),
       ledger_(profile.servers),
       agreement_(profile.servers),
+      ballots_(profile.voters()),
       leadership_(profile.servers),
       durability_(profile.servers),
       configs_(profile.servers, profile.voter_set()),
@@ -227,6 +252,8 @@ void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
   cover_death(server);
+  if (sim_.ended(host) == StopReason::Fatal) verdict_.evaluated(Checker::FailStop);
+  for (ServerIndex i = 0; i < profile_.servers; ++i) leadership_.ended(server, i);
   nodes_[server].reset();
   peers_[server].reset();
   note_lead(server, false);
@@ -284,6 +311,8 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     if (!profile_.is_apache(server)) tap_snapshot(server, call);
     return;
   }
+  if (call.kind == CallKind::Log) return tap_line(server, call.name);
+  if (call.kind == CallKind::CloseLink) return link_ended(server, call.link);
   if (call.kind != CallKind::Send) return;
   fail_stop_.sends(server, sim_.now(), verdict_);
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
@@ -311,6 +340,32 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
   agreement_.snapshot_named(server, name->zxid, good ? &tree : nullptr, sim_.now(), verdict_);
 }
 
+// What comes from a learner, or comes no more.
+void Cluster::tap_arrival(ServerIndex leader, const LinkBytes& bytes) {
+  const std::optional<LinkInfo> link = sim_.network().info(server_host(leader), bytes.link);
+  if (link && link->port == kQuorumPort && link->to == server_host(leader) &&
+      is_server(link->from)) {
+    leadership_.arrived(leader, link->from.value, bytes.bytes.size());
+  }
+}
+
+void Cluster::link_ended(ServerIndex leader, LinkId id) {
+  const std::optional<LinkInfo> link = sim_.network().info(server_host(leader), id);
+  if (link && link->port == kQuorumPort && link->to == server_host(leader) &&
+      is_server(link->from)) {
+    leadership_.ended(leader, link->from.value);
+  }
+}
+
+void Cluster::tap_line(ServerIndex server, std::string_view line) {
+  if (profile_.apache != 0) return;
+  if (!profile_.reconfig) ballots_.said(server, line, sim_.now(), verdict_);
+  // A stranger is to be blamed.
+  if (profile_.has_stranger) return;
+  verdict_.expect(Checker::TlaMsg, !blames_peer(line), sim_.now(),
+                  [&] { return fmt::format("s{} says \"{}\"", server + 1, line); });
+}
+
 // A turn's send holds whole packets; from a leader also the body of a SNAP, which is none.
 void Cluster::tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes) {
   const auto [link, server, peer, learner] = sent;
@@ -325,6 +380,9 @@ void Cluster::tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes) {
     bytes = bytes.subspan(used);
     if (profile_.apache == 0) protocol_.packet_sent(sent, packet, sim_.now(), verdict_);
     if (!learner) sync_sent(server, peer, packet.type);
+    if (learner && packet.type == PacketType::FollowerInfo && !profile_.reconfig) {
+      leadership_.told(server, peer, Zxid::from_wire(packet.zxid).epoch(), used);
+    }
     if (learner) {
       leadership_.packet_sent(server, peer, facts, packet, sim_.now(), verdict_);
       durability_.packet_sent(server, facts, packet, disk, ledger_, sim_.now(), verdict_);
@@ -341,16 +399,24 @@ void Cluster::tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes) {
 
 void Cluster::delivering(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivering(sim, host, event);
+  if (!is_server(host)) return;
+  if (const auto* bytes = std::get_if<LinkBytes>(&event)) tap_arrival(host.value, *bytes);
+  if (const auto* down = std::get_if<LinkDown>(&event)) link_ended(host.value, down->link);
   const auto* failed = std::get_if<FileFailed>(&event);
-  if (failed == nullptr || !is_server(host) || failed->error == FileError::NotFound) return;
+  if (failed == nullptr || failed->error == FileError::NotFound) return;
   const SimFiles& files = sim_.files(host);
-  if (files.was_written(failed->file)) fail_stop_.told(host.value, files.name_of(failed->file));
+  if (!files.was_written(failed->file)) return;
+  fail_stop_.told(host.value, files.name_of(failed->file), files.lane_of(failed->file));
 }
 
 void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivered(sim, host, event);
   if (!std::holds_alternative<TurnEnded>(event)) ++outcome_.events;
   if (is_server(host) && nodes_[host.value]) after_step(host.value);
+  if (std::holds_alternative<TurnEnded>(event) && is_server(host) && nodes_[host.value]) {
+    const ServerIndex server = host.value;
+    expect_acknowledged(server, facts_[server], durability_.answered(server), sim_.now(), verdict_);
+  }
   if (is_server(host) && peers_[host.value]) after_peer_step(host.value);
 }
 
@@ -400,8 +466,13 @@ void Cluster::after_step(ServerIndex server) {
   const bool whole = after.standing == Standing::Voter || after.standing == Standing::Observer ||
                      after.standing == Standing::NonVoting;
   if (forgotten_[server]) watch_forgotten(server, before.role);
-  if (recovered && whole && !after.damaged && !forgotten_[server]) wiped_[server] = false;
   const SimTime now = sim_.now();
+  if (recovered && whole && !after.damaged && !forgotten_[server]) {
+    if (wiped_[server] && !profile_.reconfig && profile_.voters() > 1) {
+      expect_synchronised(server, after, agreement_.committed(), now, verdict_);
+    }
+    wiped_[server] = false;
+  }
   if (operator_) operators_.stepped(server, before, after, now);
   agreement_.stepped(server, before, after, node.tree(), ledger_, now, verdict_);
   // What txns say of the tree behind them is true, wherever they are applied.
@@ -422,6 +493,14 @@ void Cluster::after_step(ServerIndex server) {
     needs = configs_.needs(before, after);
   }
   leadership_.stepped(server, after, now, verdict_);
+  if (after.leading && after.current_epoch == after.epoch && before.current_epoch != after.epoch &&
+      profile_.voters() > 1 && !profile_.reconfig) {
+    leadership_.begun(server, after, before.current_epoch, profile_.voters(), now, verdict_);
+  }
+  if (after.leading && after.established && !before.established && !profile_.reconfig) {
+    durability_.established(server, after.epoch, configs_.voters(after.active_config),
+                            sim_.disk(server_host(server)), now, verdict_);
+  }
   durability_.stepped(server, before, after, sim_.disk(server_host(server)), ledger_,
                       agreement_.committed_up_to(durability_.acknowledged(server)), needs, now,
                       verdict_);
@@ -680,6 +759,7 @@ Outcome Cluster::finish() {
   }
   if (!over() && profile_.quiet_end && !stuck_) check_quiet();
   if (!over()) check_bounds();
+  if (!over() && profile_.partial_end && !stuck_) check_partial();
   if (!over()) check_results();
   if (!excused_) outcome_.violation = verdict_.violation();
   outcome_.excused = excused_;

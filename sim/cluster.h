@@ -12,6 +12,7 @@
 #include "core/node.h"
 #include "sim/apache/peer.h"
 #include "sim/checkers/agreement.h"
+#include "sim/checkers/ballots.h"
 #include "sim/checkers/configs.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/fail_stop.h"
@@ -56,6 +57,8 @@ class Cluster final : public Programs, public Observer {
   explicit Cluster(uint64_t seed, ProfileKind kind = ProfileKind::Standard);
   Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> faults);
 
+  // Before it runs: only these checkers may find anything.
+  void judge_by(CheckerSet checkers) { verdict_.hear_only(checkers); }
   // The whole schedule: trouble, healing, convergence, final checks.
   Outcome run();
   // Its second half: healing, convergence, final checks.
@@ -167,6 +170,12 @@ class Cluster final : public Programs, public Observer {
   bool enough_others_have(ServerIndex server, Zxid zxid) const;
   void watch_forgotten(ServerIndex server, ZabRole before);
   void check_quiet();
+  // --- cluster_partial.cc: one server in trouble
+  void check_partial();
+  Fault begin_trouble(ServerIndex server);
+  bool others_serve(ServerIndex struck) const;
+  void expect_another_leader(ServerIndex struck);
+  void expect_answers(ServerIndex struck);
   void run_for(Duration d);
   // --- cluster_progress.cc
   bool is_well(ServerIndex server) const;
@@ -177,6 +186,9 @@ class Cluster final : public Programs, public Observer {
   void tap_snapshot(ServerIndex server, const Call& call);
   void tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes);
   std::vector<bool> voters_known_to(ServerIndex server) const;
+  void tap_line(ServerIndex server, std::string_view line);
+  void tap_arrival(ServerIndex leader, const LinkBytes& bytes);
+  void link_ended(ServerIndex leader, LinkId id);
 
   Profile profile_;
   Simulation sim_;
@@ -229,6 +241,7 @@ class Cluster final : public Programs, public Observer {
   int64_t slowest_ppm_ = 0;
   Ledger ledger_;
   Agreement agreement_;
+  Ballots ballots_;
   Leadership leadership_;
   Durability durability_;
   ConfigCheck configs_;

@@ -19,12 +19,12 @@ constexpr uint64_t kStrike = 2 << 20;
 void Cluster::alarm(uint64_t token) {
   const uint32_t id = static_cast<uint32_t>(token % kUndo);
   for (Fault& fault : faults_) {
-    if (fault.id != id) continue;
+    if (fault.id != id || healed_) continue;  // healing has undone it
     if (token >= kStrike) {
-      if (!healed_) strike(fault);
+      strike(fault);
     } else if (token >= kUndo) {
       undo(fault);
-    } else if (!healed_) {
+    } else {
       apply(fault);
     }
     return;
@@ -89,7 +89,8 @@ bool Cluster::may_wipe(ServerIndex server) const {
       ++count;
       if (i == server) continue;
       if (!alive(i) || (nodes_[i] && !nodes_[i]->storage().member())) return false;
-      if (wiped_[i]) ++missing;
+      // One that was an observer counts as a voter before it has one's memory.
+      if (wiped_[i] || facts_[i].standing != Standing::Voter) ++missing;
     }
     if (count < 2 || missing > (count - 1) / 2 || wiped_[server]) return false;
   }
@@ -195,7 +196,10 @@ void Cluster::rot(ServerIndex server, uint64_t fault, Duration down) {
     if (sim_.state(host) == HostState::Off) sim_.start(host, down);
     return;
   }
-  const std::optional<std::string> done = rot_log(sim_.disk(host), sim_.choices(), fault);
+  const bool snapshots = profile_.disks_fail_more && draw(2, 2) == 0;
+  const std::optional<std::string> done =
+      snapshots ? rot_snapshots(sim_.disk(host), sim_.choices(), fault)
+                : rot_log(sim_.disk(host), sim_.choices(), fault);
   if (done) {
     wiped_[server] = true;
     damaged(server);
@@ -306,6 +310,10 @@ void Cluster::apply(Fault& fault) {
       if (profile_.is_apache(fault.target)) return;
       sync_fails_[fault.target] = true;
       sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "log.", 0, FileError::Io});
+      // A log that was begun in this life is open under the name that it was prepared with.
+      if (profile_.disks_fail_more) {
+        sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "spare.", 0, FileError::Io});
+      }
       break;
     case FaultKind::Wipe:
       if (!may_wipe(fault.target)) return;

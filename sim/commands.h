@@ -19,6 +19,7 @@ struct RunArguments {
   std::string time;            // empty: until all seeds have run
   std::string json;            // a file; "-": the standard output; empty: none
   std::string save;            // a directory for schedule files; empty: none is written
+  std::string checkers = "all";
   uint32_t jobs = 1;
   uint64_t failures_max = 20;
   bool all_evaluated = false;

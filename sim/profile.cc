@@ -209,11 +209,10 @@ uint64_t draw_fault_kinds(Choices& choices) {
 
 // Whatever goes wrong befalls a minority, for longer: the others have to get on (K-PARTIAL).
 void draw_victims(Profile& p, Choices& choices) {
-  const uint64_t first = choices.below({ChoiceKind::Topology, 155, 0, 0}, p.voters());
+  const uint64_t first = choices.below({ChoiceKind::Topology, 159, 0, 0}, p.voters());
   for (uint32_t i = 0; i < (p.voters() - 1) / 2; ++i) p.victims |= 1U << ((first + i) % p.voters());
   p.slow_disks &= p.victims;
-  p.trouble = milliseconds(7000);
-  p.faults *= 2;
+  p.trouble = milliseconds(9000);
 }
 
 // Limits so small that everything rolls, is cut, purged, and sent as a SNAP.
@@ -253,9 +252,12 @@ Profile swarm_profile(Choices& choices) {
   p.session_timeout_ms =
       static_cast<int32_t>(p.config.tick_ms * static_cast<int64_t>(2 + draw(139, 20)));
   p.fault_kinds = draw_fault_kinds(choices);
-  if (!p.reconfig && p.voters() > 2 && draw(154, 5) == 0) draw_victims(p, choices);
+  if (!p.reconfig && p.voters() > 2 && draw(158, 5) == 0) draw_victims(p, choices);
   p.has_stranger = draw(153, 3) == 0;
   draw_tiny_limits(p, choices);
+  p.disks_fail_more = draw(157, 2) == 0;
+  const bool keeps_leader = p.config.counter_max == UINT32_MAX;
+  p.partial_end = p.voters() > 2 && !p.reconfig && keeps_leader;
   return p;
 }
 

@@ -41,16 +41,18 @@ struct Profile {
   bool has_operator = false;  // somebody who asks what servers say of themselves
   bool has_stranger = false;  // somebody who sends what nobody should
   bool quiet_end = false;     // after convergence nothing may change for some session timeouts
+  bool partial_end = false;   // and behind that one server is in trouble, and the others go on
   int32_t session_timeout_ms = 1000;
   uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
   Config config;              // of every server; id and members are filled per server
   uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets
   uint64_t fault_kinds = kStandardFaults;                 // a bit for each FaultKind that is drawn
-  uint32_t victims = 0;       // a bit for each server that faults strike; 0: all
-  bool beyond = false;        // damage is not kept within what is promised to be survived
-  uint32_t apache = 0;        // a bit for each server that is one of ZooKeeper's (sim/apache)
-  apache::Flaws flaws;        // of those
-  uint32_t apache_slice = 1;  // znodes that one of their snapshots takes at once
+  bool disks_fail_more = false;  // snapshots rot too, and syncs of a log not yet reopened fail
+  uint32_t victims = 0;          // a bit for each server that faults strike; 0: all
+  bool beyond = false;           // damage is not kept within what is promised to be survived
+  uint32_t apache = 0;           // a bit for each server that is one of ZooKeeper's (sim/apache)
+  apache::Flaws flaws;           // of those
+  uint32_t apache_slice = 1;     // znodes that one of their snapshots takes at once
 
   bool is_apache(uint32_t server) const { return (apache >> server & 1) != 0; }
   int64_t slowness(uint32_t server) const {

@@ -97,6 +97,17 @@ std::optional<std::string> rot_log(SimDisk& disk, Choices& choices, uint64_t fau
   return rot_place(disk, places, place, kind, draw(2, uint64_t{1} << 32));
 }
 
+std::optional<std::string> rot_snapshots(SimDisk& disk, Choices& choices, uint64_t fault) {
+  size_t count = 0;
+  for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Durable)) {
+    if (!parse_snapshot_name(file.name) || file.size == 0) continue;
+    const Choice choice{ChoiceKind::Fault, fault, 23, count++};
+    disk.flip_bit(Dir::Snapshots, file.name, choices.below(choice, file.size * 8));
+  }
+  if (count == 0) return std::nullopt;
+  return fmt::format("a flipped bit in each of {} snapshots", count);
+}
+
 namespace {
 
 // They differ in nothing but what was durable.

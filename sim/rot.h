@@ -21,6 +21,9 @@ enum class RotKind : uint8_t { FlippedBit, ZeroedSector, GarbledSector };
 std::optional<std::string> rot_record(SimDisk& disk, Zxid zxid, RotKind kind, uint64_t draw);
 std::optional<std::string> rot_log(SimDisk& disk, Choices& choices, uint64_t fault);
 
+// A flipped bit in each snapshot. Nullopt: there is none.
+std::optional<std::string> rot_snapshots(SimDisk& disk, Choices& choices, uint64_t fault);
+
 // The last writes to the log and to the frontier were synced and are not there: both files are as
 // before them, and the log ends early in a good order. Nullopt: there is no such batch.
 struct LostTail {

@@ -142,6 +142,7 @@ int run_command(const RunArguments& arguments) {
   options.shard = *shard;
   options.jobs = arguments.jobs;
   options.kind = arguments.kind;
+  if (arguments.checkers == "client") options.checkers = checkers_from_outside();
   options.failures_max = arguments.failures_max;
   options.failed = [&](const Failure& failure) {
     fmt::print(lines.text(), "{}\n", failure_text(failure));

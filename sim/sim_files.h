@@ -134,6 +134,7 @@ class SimFiles {
   bool was_written(FileId file) const {
     return file.slot < opens_.size() && opens_[file.slot].written;
   }
+  Lane lane_of(FileId file) const { return opens_[file.slot].lane; }  // of one that is open
 
  private:
   struct Open {

@@ -36,9 +36,17 @@ CLI::App* add_run(CLI::App& app, Arguments& to) {
   run->add_option("--time", to.run.time, "Begin no schedule after 90s, 10m, 2h");
   run->add_option("--twice", to.run.twice,
                   "1/N: run one of N seeds a second time, with junk in memory (1/64); 0: none");
-  run->add_option("--json", to.run.json, "Results as JSON lines to this file, or to -");
-  run->add_option("--save", to.run.save, "DIRECTORY: a schedule file of each seed that failed")
-      ->check(CLI::ExistingDirectory);
+  CLI::Option* json =
+      run->add_option("--json", to.run.json, "Results as JSON lines to this file, or to -");
+  CLI::Option* save =
+      run->add_option("--save", to.run.save, "DIRECTORY: a schedule file of each seed that failed")
+          ->check(CLI::ExistingDirectory);
+  // Sums and schedule files are of all checkers.
+  run->add_option("--checkers", to.run.checkers,
+                  "client: by what can be told from outside, and progress, alone (all)")
+      ->check(CLI::IsMember({"all", "client"}))
+      ->excludes(json)
+      ->excludes(save);
   run->add_option("--jobs", to.run.jobs, "Schedules at once")->check(CLI::Range(1, 256));
   run->add_option("--failures", to.run.failures_max, "End the campaign after so many failures (20)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));

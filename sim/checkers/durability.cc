@@ -34,6 +34,8 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
                              const SimDisk& disk, const Ledger& ledger, SimTime now,
                              Verdict& verdict) {
   Server& s = servers_[server];
+  // What it claims here, and what was committed before, it need not acknowledge again.
+  if (packet.type == PacketType::AckEpoch) s.answered = facts.last_durable;
   if (packet.type == PacketType::AckEpoch && facts.standing == Standing::Voter) {
     verdict.expect(Checker::DurAck, durable_epoch(disk, "acceptedEpoch") >= facts.epoch, now, [&] {
       return fmt::format("s{} promises epoch {} and its disk does not hold it", server + 1,
@@ -49,7 +51,9 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
   const Zxid zxid = Zxid::from_wire(packet.zxid);
   if (zxid.counter() == 0) {
     // NEWLEADER (and again UPTODATE): history, then currentEpoch, both durable.
+    s.began = std::max(s.began, zxid.epoch());
     if (s.synced_epoch >= zxid.epoch()) return;
+    s.answered = std::max(s.answered, facts.committed);
     s.synced_epoch = zxid.epoch();
     verdict.expect(Checker::DurAck, durable_epoch(disk, "currentEpoch") == zxid.epoch(), now, [&] {
       return fmt::format("s{} acknowledges NEWLEADER of epoch {} and its currentEpoch says {}",
@@ -70,6 +74,7 @@ void Durability::packet_sent(ServerIndex server, const NodeFacts& facts, const Q
     return fmt::format("s{} acknowledges zxid {:x} and its disk does not hold it", server + 1,
                        zxid.value);
   });
+  s.answered = zxid;
   s.acknowledged = std::max(s.acknowledged, zxid);
   s.said = std::max(s.said, zxid);
 }
@@ -168,6 +173,22 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
       check_commit(server, need, disk, ledger, now, verdict);
     }
   }
+}
+
+void Durability::established(ServerIndex leader, Epoch epoch, const std::vector<bool>& voters,
+                             const SimDisk& disk, SimTime now, Verdict& verdict) const {
+  size_t count = 0;
+  size_t began = 0;
+  for (ServerIndex i = 0; i < servers_.size(); ++i) {
+    if (!voters[i]) continue;
+    ++count;
+    const bool own = i == leader && durable_epoch(disk, "currentEpoch") >= epoch;
+    if (own || (i != leader && servers_[i].began >= epoch)) ++began;
+  }
+  verdict.expect(Checker::Quorum, count < 2 || began > count / 2, now, [&] {
+    return fmt::format("s{} leads epoch {}, which {} of {} voters have begun", leader + 1, epoch,
+                       began, count);
+  });
 }
 
 void Durability::check_commit(ServerIndex leader, const ConfigCheck::Need& need,

@@ -1,6 +1,6 @@
-// What is on the disk when a server says so: ACKs (K-DURACK), commits that rest on a quorum of
-// disks (K-QUORUM), votes (K-MEMDISK), and that recovery brings back what was acknowledged
-// (K-RECOVER).
+// What is on the disk when a server says so: ACKs (K-DURACK), commits and leaders that rest on a
+// quorum of disks (K-QUORUM), votes (K-MEMDISK), and that recovery brings back what was
+// acknowledged (K-RECOVER).
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,13 @@ class Durability {
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
                const SimDisk& disk, const Ledger& ledger, Zxid committed,
                const std::vector<ConfigCheck::Need>& needs, SimTime now, Verdict& verdict);
+  // A leader serves: `voters` are those of its configuration.
+  void established(ServerIndex leader, Epoch epoch, const std::vector<bool>& voters,
+                   const SimDisk& disk, SimTime now, Verdict& verdict) const;
   Zxid acknowledged(ServerIndex server) const { return servers_[server].acknowledged; }
+  // How far it need not acknowledge any more to its present leader: what it claimed when it came,
+  // what was committed when it acknowledged NEWLEADER, or its last ACK.
+  Zxid answered(ServerIndex server) const { return servers_[server].answered; }
   // `committed`: what is committed of that. A truncation or an install has left the server's log
   // ending at `keep`.
   void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
@@ -38,9 +44,10 @@ class Durability {
   std::optional<Zxid> sent_back(ServerIndex server) const { return servers_[server].sent_back; }
   // Its ACKs may still be on their way, and were true when they left.
   void wiped(ServerIndex server) {
-    const Zxid said = servers_[server].said;
+    const Server before = servers_[server];
     servers_[server] = {};
-    servers_[server].said = said;
+    servers_[server].said = before.said;
+    servers_[server].began = before.began;
   }
   // The end of its log behind `kept` is lost, and its disk does not tell.
   void tail_lost(ServerIndex server, Zxid kept) {
@@ -53,9 +60,11 @@ class Durability {
 
  private:
   struct Server {
-    Zxid acknowledged;        // by ACKs found true, and by a leader's own count
+    Zxid acknowledged;  // by ACKs found true, and by a leader's own count
+    Zxid answered;
     Zxid said;                // highest ACK ever found true, whatever became of the disk
     Epoch synced_epoch = 0;   // NEWLEADER acknowledged
+    Epoch began = 0;          // the highest of these, whatever became of the connection
     bool going_back = false;  // a truncation or an install was under way
     // What of its acknowledgements was committed when a leader told it to go back.
     std::optional<Zxid> sent_back;

@@ -4,7 +4,8 @@
 
 namespace vivarium::sim {
 
-bool FailStop::vital(std::string_view name) {
+bool FailStop::vital(std::string_view name, Lane lane) {
+  if (name.starts_with("spare.")) return lane == Lane::Log;
   return name.starts_with("log.") || name.starts_with("frontier") ||
          name.starts_with("acceptedEpoch") || name.starts_with("currentEpoch");
 }

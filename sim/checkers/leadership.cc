@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/wire/jute.h"
 
 namespace vivarium::sim {
@@ -25,6 +27,9 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
       });
   s.accepted = after.accepted_epoch;
   s.current = after.current_epoch;
+  const Epoch chosen = after.leading ? after.epoch : 0;
+  if (chosen != s.chosen && chosen != 0) check_choice(server, chosen, now, verdict);
+  s.chosen = chosen;
   if (after.leading && after.established) {
     const auto entered = leaders_.try_emplace(after.epoch, server);
     const ServerIndex leader = entered.first->second;
@@ -32,6 +37,41 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
       return fmt::format("s{} and s{} both lead epoch {}", server + 1, leader + 1, after.epoch);
     });
   }
+}
+
+void Leadership::arrived(ServerIndex leader, ServerIndex learner, size_t bytes) {
+  std::optional<Told>& told = told_[learner];
+  if (told && told->leader == leader) told->on_its_way -= std::min(told->on_its_way, bytes);
+}
+
+void Leadership::ended(ServerIndex leader, ServerIndex learner) {
+  if (told_[learner] && told_[learner]->leader == leader) told_[learner].reset();
+}
+
+void Leadership::check_choice(ServerIndex leader, Epoch epoch, SimTime now,
+                              Verdict& verdict) const {
+  for (ServerIndex i = 0; i < told_.size(); ++i) {
+    if (!told_[i] || told_[i]->leader != leader || told_[i]->on_its_way != 0) continue;
+    verdict.expect(Checker::Promise, told_[i]->promise < epoch, now, [&] {
+      return fmt::format("s{} begins epoch {} and was told that s{} has promised epoch {}",
+                         leader + 1, epoch, i + 1, told_[i]->promise);
+    });
+  }
+}
+
+void Leadership::begun(ServerIndex leader, const NodeFacts& after, Epoch current, uint32_t voters,
+                       SimTime now, Verdict& verdict) const {
+  const std::pair own{current, after.last_logged.wire()};
+  uint32_t count = 1;
+  for (ServerIndex i = 0; i < voters; ++i) {
+    const Server& s = servers_[i];
+    if (i != leader && s.acknowledged == after.epoch && s.history <= own) ++count;
+  }
+  verdict.expect(Checker::Committed, count > voters / 2, now, [&] {
+    return fmt::format(
+        "s{} begins epoch {}, and only {} of {} have said that nobody is more recent", leader + 1,
+        after.epoch, count, voters);
+  });
 }
 
 void Leadership::packet_sent(ServerIndex server, ServerIndex leader, const NodeFacts& facts,
@@ -45,7 +85,10 @@ void Leadership::packet_sent(ServerIndex server, ServerIndex leader, const NodeF
   });
   if (packet.type != PacketType::AckEpoch) return;
   JuteReader in(packet.data);
-  if (in.i32() < 0) return;  // not to be counted
+  const int32_t current = in.i32();
+  if (current < 0) return;  // not to be counted
+  s.acknowledged = facts.epoch;
+  s.history = {static_cast<Epoch>(current), packet.zxid};
   verdict.expect(Checker::Promise, facts.epoch > s.promised || s.promised_to == leader, now, [&] {
     return fmt::format("s{} promised epoch {} to s{} and to s{}", server + 1, facts.epoch,
                        s.promised_to + 1, leader + 1);

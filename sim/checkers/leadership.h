@@ -1,9 +1,11 @@
-// Epochs: one established leader each (K-LEADER1), promises kept (K-PROMISE), durable epochs that
-// never fall (K-EPOCHMONO).
+// Epochs: one established leader each (K-LEADER1), promises kept, and none asked for that a leader
+// was told is given (K-PROMISE), durable epochs that never fall (K-EPOCHMONO).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/wire/peer_messages.h"
@@ -14,12 +16,24 @@ namespace vivarium::sim {
 
 class Leadership {
  public:
-  explicit Leadership(uint32_t servers) : servers_(servers) {}
+  explicit Leadership(uint32_t servers) : servers_(servers), told_(servers) {}
 
   void stepped(ServerIndex server, const NodeFacts& after, SimTime now, Verdict& verdict);
+  // A new leader takes its epoch for the current one: of those who have acknowledged that epoch,
+  // enough are no more recent than it is (hazards D4). `current`: its epoch before.
+  void begun(ServerIndex leader, const NodeFacts& after, Epoch current, uint32_t voters,
+             SimTime now, Verdict& verdict) const;
   // A learner's packet leaves for its leader.
   void packet_sent(ServerIndex server, ServerIndex leader, const NodeFacts& facts,
                    const QuorumPacket& packet, SimTime now, Verdict& verdict);
+  // A voter tells its leader what it has promised, in so many bytes, and they arrive or the
+  // connection is over. What a new leader has heard is below the epoch that it chooses (hazards
+  // D3).
+  void told(ServerIndex learner, ServerIndex leader, Epoch promise, size_t bytes) {
+    told_[learner] = {leader, promise, bytes};
+  }
+  void arrived(ServerIndex leader, ServerIndex learner, size_t bytes);
+  void ended(ServerIndex leader, ServerIndex learner);
   // The disk was wiped: its promises are gone.
   void wiped(ServerIndex server) { servers_[server] = {}; }
   size_t leaderships() const { return leaders_.size(); }
@@ -30,8 +44,20 @@ class Leadership {
     Epoch current = 0;
     Epoch promised = 0;  // by a counted ACKEPOCH
     ServerIndex promised_to = 0;
+    Epoch chosen = 0;  // by who leads
+    // The last ACKEPOCH that was to be counted, and what it said.
+    Epoch acknowledged = 0;
+    std::pair<Epoch, int64_t> history;
   };
+  struct Told {
+    ServerIndex leader = 0;
+    Epoch promise = 0;
+    size_t on_its_way = 0;
+  };
+  void check_choice(ServerIndex leader, Epoch epoch, SimTime now, Verdict& verdict) const;
+
   std::vector<Server> servers_;
+  std::vector<std::optional<Told>> told_;  // by learner
   std::map<Epoch, ServerIndex> leaders_;
 };
 

@@ -1,43 +1,13 @@
-// K-TLAMSG: nobody on the leader port is sent what the protocol has no rule for in that place
-// (quorum-protocol section 5): each connection is one conversation, and of both its ends only what
-// is due is said. What stands behind a SNAP in one stream with it is not looked at.
+// K-TLAMSG: no server is sent what its state machine has no rule for. The evidence is what a server
+// says when it leaves its leader or drops a learner, among servers of ours alone: nobody forges
+// packets there.
 #pragma once
 
-#include <cstdint>
-#include <map>
-
-#include "core/wire/peer_messages.h"
-#include "sim/checkers/verdict.h"
-#include "sim/observation.h"
+#include <string_view>
 
 namespace vivarium::sim {
 
-class Messages {
- public:
-  // A packet leaves, on the connection `link`. `learner`: the sender is the one who connected.
-  // False: it stands where this checker cannot read.
-  bool sent(uint64_t link, ServerIndex server, bool learner, const QuorumPacket& packet,
-            SimTime now, Verdict& verdict);
-
- private:
-  struct Conversation {
-    bool introduced = false;  // FOLLOWERINFO or OBSERVERINFO
-    bool observer = false;
-    bool led = false;            // LEADERINFO
-    bool promised = false;       // ACKEPOCH
-    bool synchronising = false;  // DIFF, TRUNC or SNAP
-    bool blind = false;          // a SNAP: what its leader says is not known from here on
-    bool new_leader = false;
-    bool up_to_date = false;
-    Zxid proposed;
-    Zxid committed;
-  };
-  static const char* wrong(const Conversation& c, bool learner, const QuorumPacket& packet);
-  static const char* wrong_of_learner(const Conversation& c, const QuorumPacket& packet);
-  static const char* wrong_of_leader(const Conversation& c, const QuorumPacket& packet);
-  static void note(Conversation& c, bool learner, const QuorumPacket& packet);
-
-  std::map<uint64_t, Conversation> conversations_;
-};
+// Whether the server that logged this line blames a peer for what it has sent.
+bool blames_peer(std::string_view line);
 
 }  // namespace vivarium::sim

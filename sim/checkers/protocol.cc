@@ -33,7 +33,7 @@ void ProtocolChecks::broadcast(ServerIndex server, const NodeFacts& before, cons
 
 void ProtocolChecks::packet_sent(const Sent& sent, const QuorumPacket& packet, SimTime now,
                                  Verdict& verdict) {
-  const bool read = messages_.sent(sent.link, sent.server, sent.learner, packet, now, verdict);
+  const bool read = conversations_.sent(sent.link, sent.server, sent.learner, packet, now, verdict);
   if (sent.learner) return observers_.packet_sent(sent.server, packet);
   if (packet.type == PacketType::LeaderInfo) contiguous_.stream_begins(sent.server, sent.peer);
   if (!read || packet.type != PacketType::Proposal) return;

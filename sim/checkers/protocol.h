@@ -10,8 +10,8 @@
 #include "sim/broadcasts.h"
 #include "sim/checkers/agreement.h"
 #include "sim/checkers/contiguous.h"
+#include "sim/checkers/conversations.h"
 #include "sim/checkers/local_order.h"
-#include "sim/checkers/messages.h"
 #include "sim/checkers/observers.h"
 #include "sim/checkers/verdict.h"
 #include "sim/ledger.h"
@@ -48,7 +48,7 @@ class ProtocolChecks {
   Broadcasts broadcasts_;
   LocalOrder local_order_;
   Contiguous contiguous_;
-  Messages messages_;
+  Conversations conversations_;
   ObserverCheck observers_;
   size_t delivered_ = 0;  // of the agreement's order
 };

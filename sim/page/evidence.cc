@@ -456,7 +456,7 @@ void find_proof(const Violation& violation, size_t violating, PageModel& model) 
   model.violated_at = violation.at;
   const Named named = named_in(violation.text, model.lanes);
   const bool at_end = is_of_clients(violation.checker) || violation.checker == "K-LIVE" ||
-                      violation.checker == "K-STABLE";
+                      violation.checker == "K-STABLE" || violation.checker == "K-PARTIAL";
   const size_t end = at_end || violating == kNoEvent ? model.events.size() : violating + 1;
   ProofSearch search(named, end, model);
   if (is_of_clients(violation.checker)) {

@@ -13,6 +13,7 @@
 #include "sim/checkers/agreement.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/leadership.h"
+#include "sim/checkers/messages.h"
 #include "sim/checkers/results.h"
 #include "sim/ledger.h"
 #include "sim/model.h"
@@ -524,6 +525,47 @@ TEST(Checkers, QuorumFiresOnACommitWithoutAMajority) {
             "K-QUORUM: s1 committed zxid 100000004 with 1 of 3 voters having it on disk");
 }
 
+// ------------------------------------------------------------------------------------- Verdict
+
+TEST(Checkers, OnlyThoseThatAreHeardFindAnything) {
+  Verdict verdict;
+  verdict.hear_only(checkers_from_outside());
+  verdict.violated(Checker::Quorum, "too few", kNow);
+  verdict.expect(Checker::DurAck, false, kNow, [] { return "too early"; });
+  EXPECT_EQ(said(verdict), "");
+  EXPECT_EQ(verdict.counts()[static_cast<size_t>(Checker::DurAck)], 1U);
+  verdict.expect(Checker::Result, false, kNow, [] { return "other data"; });
+  EXPECT_EQ(said(verdict), "K-RESULT: other data");
+}
+
+TEST(Checkers, FromOutsideWhatClientsAndOperatorsSeeAndProgress) {
+  std::vector<std::string_view> names;
+  for (size_t i = 0; i < kCheckers; ++i) {
+    if (checkers_from_outside().test(i)) names.push_back(name_of(static_cast<Checker>(i)));
+  }
+  EXPECT_THAT(names,
+              testing::ElementsAre("K-LINW", "K-RESULT", "K-FIFO", "K-SEQ", "K-MONO", "K-SYNC",
+                                   "K-ATOMIC", "K-SEQNAME", "K-SESSION", "K-EPH", "K-NOEXPIRE",
+                                   "K-WATCH-ORDER", "K-WATCH-ONCE", "K-WATCH-RECONN", "K-ADMIN",
+                                   "K-PARTIAL", "K-STABLE", "K-LIVE"));
+}
+
+TEST(Messages, WhatBlamesAPeer) {
+  EXPECT_TRUE(blames_peer("looking: gap: 200000003 proposed after 200000001"));
+  EXPECT_TRUE(blames_peer("looking: COMMIT 200000003 after 200000001 does not fit this log"));
+  EXPECT_TRUE(blames_peer("looking: the leader sent packet 4 out of place"));
+  EXPECT_TRUE(blames_peer("learner 2 dropped: ACK of a txn that it was not sent"));
+  EXPECT_TRUE(blames_peer("a connection to the quorum port dropped: bytes that are no packet"));
+}
+
+TEST(Messages, WhatBlamesNobody) {
+  EXPECT_FALSE(blames_peer("looking: the leader closed the connection"));
+  EXPECT_FALSE(blames_peer("looking: the leader's epoch is below one promised here"));
+  EXPECT_FALSE(blames_peer("learner 2 dropped: it acknowledges nothing"));
+  EXPECT_FALSE(blames_peer("learner 2 at 100000001: DIFF 200000003"));
+  EXPECT_FALSE(blames_peer("a request of a client does not decode"));
+}
+
 // ------------------------------------------------------------------------------------- Ledger
 
 // Keeps the handle of the log file that s1 writes to; it may have been a spare when it was opened.
@@ -757,6 +799,34 @@ TEST(Checkers, StableFiresWhenALeaderGoesWithoutAReason) {
   const Outcome outcome = cluster.run();
   ASSERT_TRUE(outcome.violation.has_value());
   EXPECT_EQ(outcome.violation->checker, "K-STABLE");
+}
+
+// Cuts all servers from each other as soon as one of them is in trouble.
+struct TroubleForAll final : Observer {
+  uint32_t servers = 0;
+  void happened(Simulation& sim, HostId, std::string_view what) override {
+    if (!what.starts_with("fault 65535:")) return;
+    for (uint32_t a = 0; a < servers; ++a) {
+      for (uint32_t b = 0; b < a; ++b) sim.set_paths(HostId{a}, HostId{b}, Path::Stalled);
+    }
+  }
+};
+
+TEST(Checkers, PartialFiresWhenNobodyGoesOnBesideAServerInTrouble) {
+  Profile p = scenario_profile();
+  p.partial_end = true;
+  p.operations_per_client = 5;
+  const Outcome good = Cluster(1, p, {}).run();
+  ASSERT_FALSE(good.violation.has_value()) << good.violation->text;
+  EXPECT_GT(good.evaluated[static_cast<size_t>(Checker::Partial)], 0U);
+
+  Cluster cluster(1, p, {});
+  TroubleForAll trouble;
+  trouble.servers = p.servers;
+  cluster.also_observe(&trouble);
+  const Outcome outcome = cluster.run();
+  ASSERT_TRUE(outcome.violation.has_value());
+  EXPECT_EQ(outcome.violation->checker, "K-PARTIAL");
 }
 
 TEST(Checkers, NoExpireFiresWhenASessionEndsThoughNothingHappened) {

@@ -9,6 +9,7 @@
 #include "core/storage/record.h"
 #include "sim/checkers/bounded.h"
 #include "sim/checkers/contiguous.h"
+#include "sim/checkers/conversations.h"
 #include "sim/checkers/corruption.h"
 #include "sim/checkers/fail_stop.h"
 #include "sim/checkers/global_order.h"
@@ -16,7 +17,6 @@
 #include "sim/checkers/integrity.h"
 #include "sim/checkers/linear.h"
 #include "sim/checkers/local_order.h"
-#include "sim/checkers/messages.h"
 #include "sim/checkers/observers.h"
 #include "sim/checkers/partial.h"
 #include "sim/checkers/primary_integrity.h"
@@ -177,14 +177,14 @@ class Talk {
     QuorumPacket packet;
     packet.type = type;
     packet.zxid = zxid.wire();
-    messages_.sent(1, learner ? 1 : 0, learner, packet, kNow, verdict_);
+    conversations_.sent(1, learner ? 1 : 0, learner, packet, kNow, verdict_);
     return *this;
   }
-  Messages messages_;
+  Conversations conversations_;
   Verdict verdict_;
 };
 
-TEST(ProtocolCheckers, Messages) {
+TEST(ProtocolCheckers, Conversations) {
   EXPECT_EQ(Talk()
                 .synchronised()
                 .leader(PacketType::Proposal, Zxid(2, 1))
@@ -242,9 +242,10 @@ TEST(ProtocolCheckers, Observers) {
 TEST(ProtocolCheckers, FailStop) {
   FailStop fail_stop(2);
   Verdict verdict;
-  fail_stop.told(0, "snapshot.100000001");
+  fail_stop.told(0, "snapshot.100000001", ::vivarium::Lane::Bulk);
+  fail_stop.told(0, "spare.7", ::vivarium::Lane::Bulk);
   fail_stop.sends(0, kNow, verdict);
-  fail_stop.told(0, "log.100000001");
+  fail_stop.told(0, "log.100000001", ::vivarium::Lane::Log);
   fail_stop.sends(1, kNow, verdict);
   ASSERT_EQ(said(verdict), "");
   fail_stop.sends(0, kNow, verdict);

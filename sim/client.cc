@@ -351,6 +351,15 @@ const ClientOp* SimClient::asked(size_t ticket) const {
   return ticket < asked_ops_.size() ? &log_.ops[asked_ops_[ticket]] : nullptr;
 }
 
+size_t SimClient::asked_open() const {
+  size_t open = 0;
+  for (size_t ticket = 0; ticket < asked_.size(); ++ticket) {
+    const ClientOp* const op = asked(ticket);
+    if (op == nullptr || (!op->answered && !op->lost)) ++open;
+  }
+  return open;
+}
+
 void SimClient::prefer(uint32_t server) { preferred_ = server; }
 
 void SimClient::issue(World& world, Choices& choices, SimTime true_now) {

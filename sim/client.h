@@ -76,6 +76,8 @@ class SimClient {
   void begin_anew() { *this = SimClient(options_); }  // another client on the same host
   size_t ask(Operation operation);
   const ClientOp* asked(size_t ticket) const;
+  // Of these, how many are neither answered nor lost.
+  size_t asked_open() const;
   void prefer(uint32_t server);
   uint32_t server() const { return server_; }  // connected to it, or last
 

@@ -420,6 +420,10 @@ void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (is_server(host) && peers_[host.value]) after_peer_step(host.value);
 }
 
+void Cluster::disk_changed(Simulation& sim, HostId host) {
+  if (other_ != nullptr) other_->disk_changed(sim, host);
+}
+
 void Cluster::crashed(Simulation& sim, HostId host) {
   if (other_ != nullptr) other_->crashed(sim, host);
 }

@@ -66,6 +66,7 @@ class Cluster final : public Programs, public Observer {
 
   // --- for scenarios and tools
   Simulation& sim() { return sim_; }
+  const Simulation& sim() const { return sim_; }
   const Choices& choices() const { return sim_.choices(); }
   const SimNetwork& network() const { return sim_.network(); }
   const Profile& profile() const { return profile_; }
@@ -83,6 +84,7 @@ class Cluster final : public Programs, public Observer {
   const Verdict& verdict() const { return verdict_; }
   const Agreement& agreement() const { return agreement_; }
   const Ledger& ledger() const { return ledger_; }
+  Zxid acknowledged(ServerIndex server) const { return durability_.acknowledged(server); }
   const std::vector<SimClient>& clients() const { return clients_; }
   HostId server_host(ServerIndex server) const { return HostId{server}; }
   std::optional<ServerIndex> leader() const;
@@ -115,6 +117,7 @@ class Cluster final : public Programs, public Observer {
   void called(Simulation& sim, HostId host, const Call& call) override;
   void delivering(Simulation& sim, HostId host, const Event& event) override;
   void delivered(Simulation& sim, HostId host, const Event& event) override;
+  void disk_changed(Simulation& sim, HostId host) override;
   void crashed(Simulation& sim, HostId host) override;
   void happened(Simulation& sim, HostId host, std::string_view what) override;
 

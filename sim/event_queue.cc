@@ -47,6 +47,32 @@ Happening EventQueue::pop() {
   return pool_[slot];
 }
 
+std::vector<EventQueue::Pending> EventQueue::pending() const {
+  std::vector<Pending> all;
+  all.reserve(heap_.size());
+  for (const Key& key : heap_) all.push_back({{key.time}, key.order, pool_[slot_of(key)]});
+  std::sort(all.begin(), all.end(),
+            [](const Pending& a, const Pending& b) { return a.order < b.order; });
+  return all;
+}
+
+// What is sorted is a heap.
+EventQueue::Pending EventQueue::take(uint64_t order) {
+  const auto at = std::find_if(heap_.begin(), heap_.end(),
+                               [order](const Key& key) { return key.order == order; });
+  CHECK(at != heap_.end());
+  const Pending taken{{at->time}, order, pool_[slot_of(*at)]};
+  free_.push_back(slot_of(*at));
+  heap_.erase(at);
+  std::sort(heap_.begin(), heap_.end());
+  return taken;
+}
+
+void EventQueue::postpone(SimTime time) {
+  for (Key& key : heap_) key.time = std::max(key.time, time.ns);
+  std::sort(heap_.begin(), heap_.end());
+}
+
 // The hole goes down to a leaf first: the key was one, so that it seldom has to come up again.
 void EventQueue::sift_down(Key key) {
   Key* const heap = heap_.data();

@@ -81,6 +81,20 @@ class EventQueue {
   const Happening& next() const { return pool_[slot_of(heap_.front())]; }
   Happening pop();
 
+  // --- out of turn, for whoever tries other orders. Pending happenings are named by their order of
+  // insertion.
+  struct Pending {
+    SimTime due;
+    uint64_t order;
+    Happening what;
+  };
+  // In the order of insertion.
+  std::vector<Pending> pending() const;
+  // CHECKed: it is pending.
+  Pending take(uint64_t order);
+  // What was due before `time` is due then, in the order of insertion.
+  void postpone(SimTime time);
+
  private:
   static constexpr uint64_t kSlotBits = 20;
   struct Key {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/commands.h"
+#include "sim/explore_command.h"
 #include "sim/replay.h"
 #include "sim/schedule_commands.h"
 
@@ -17,16 +18,27 @@ namespace {
 struct Arguments {
   RunArguments run;
   uint64_t one_seed = 0;
-  bool mixed = false;
-  bool swarm = false;
-  bool beyond = false;
   std::string what;
   ReplayOptions replay;
   ShrinkArguments shrink;
   std::vector<std::string> files;
   std::string merged;
   bool coverage = false;  // of merge
+  ExploreArguments explore;
 };
+
+void add_profiles(CLI::App& command, ProfileKind& kind) {
+  CLI::App* profiles = command.add_option_group("Profile", "Another one than the standard");
+  profiles->require_option(0, 1);
+  const auto is = [&kind](ProfileKind which) { return [&kind, which] { kind = which; }; };
+  profiles->add_flag_callback("--mixed", is(ProfileKind::Mixed),
+                              "Some of the servers are like Apache ZooKeeper's");
+  profiles->add_flag_callback(
+      "--swarm", is(ProfileKind::Swarm),
+      "Seeds draw how many servers there are, what goes wrong, and every limit");
+  profiles->add_flag_callback("--beyond", is(ProfileKind::Beyond),
+                              "More disks are damaged than can be survived: a stop, and no loss");
+}
 
 CLI::App* add_run(CLI::App& app, Arguments& to) {
   CLI::App* run = app.add_subcommand("run", "Run schedules and check them");
@@ -83,6 +95,19 @@ CLI::App* add_merge(CLI::App& app, Arguments& to) {
   return merge;
 }
 
+CLI::App* add_explore(CLI::App& app, ExploreArguments& to) {
+  CLI::App* explore = app.add_subcommand(
+      "explore", "Take small worlds through every order of events, within bounds");
+  explore->add_option("--phase", to.phase, "election, sync, broadcast or recovery; all of them");
+  explore->add_flag("--images", to.images, "Instead: every crash image at each write of a run");
+  for (const ExploreNumber& n : kExploreNumbers) {
+    CLI::Option* option = explore->add_option(n.flag, to.*n.to, n.help);
+    option->check(CLI::Range(n.least, n.most))->capture_default_str();
+  }
+  explore->add_flag("--in-order", to.in_order, "States differ by the order of all that was heard");
+  return explore;
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app{
       "vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};
@@ -99,38 +124,23 @@ int main_of(int argc, char** argv) {
   CLI::App* replay = add_replay(app, arguments);
   CLI::App* shrink = add_shrink(app, arguments);
   add_merge(app, arguments);
-  for (CLI::App* command : {run, replay, shrink}) {
-    CLI::Option* mixed = command->add_flag("--mixed", arguments.mixed,
-                                           "Some of the servers are like Apache ZooKeeper's");
-    CLI::Option* swarm =
-        command
-            ->add_flag("--swarm", arguments.swarm,
-                       "Seeds draw how many servers there are, what goes wrong, and every limit")
-            ->excludes(mixed);
-    command
-        ->add_flag("--beyond", arguments.beyond,
-                   "More disks are damaged than can be survived: a stop, and no loss")
-        ->excludes(mixed)
-        ->excludes(swarm);
-  }
+  CLI::App* explore = add_explore(app, arguments.explore);
+  for (CLI::App* command : {run, replay, shrink}) add_profiles(*command, arguments.run.kind);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  const ProfileKind kind = arguments.mixed    ? ProfileKind::Mixed
-                           : arguments.swarm  ? ProfileKind::Swarm
-                           : arguments.beyond ? ProfileKind::Beyond
-                                              : ProfileKind::Standard;
   int code = 0;
   if (*run) {
-    arguments.run.kind = kind;
     if (run->count("--seed") != 0) arguments.run.seeds = fmt::format("{}:1", arguments.one_seed);
     code = run_command(arguments.run);
   } else if (*replay) {
-    code = replay_command(arguments.what, arguments.replay, kind);
+    code = replay_command(arguments.what, arguments.replay, arguments.run.kind);
   } else if (*shrink) {
-    code = shrink_command(arguments.shrink, kind);
+    code = shrink_command(arguments.shrink, arguments.run.kind);
+  } else if (*explore) {
+    code = explore_command(arguments.explore);
   } else {
     code = merge_command(arguments.files, arguments.merged, arguments.coverage);
   }

@@ -137,21 +137,35 @@ void SimNetwork::push(Moment& m, SimTime at, Happens kind, uint32_t connection, 
   m.queue.push(at, h);
 }
 
+LinkInfo SimNetwork::info_of(uint32_t connection) const {
+  const Connection& c = connections_[connection];
+  const bool up = c.ends[0].state == EndState::Live && c.ends[1].state == EndState::Live;
+  return {connection, c.generation, c.ends[0].host, c.ends[1].host, c.port, c.nth, up};
+}
+
 std::optional<LinkInfo> SimNetwork::info(HostId host, LinkId link) const {
   const LinkSlot* s = slot(host, link);
   if (s == nullptr) return std::nullopt;
-  const Connection& c = connections_[s->connection];
-  const bool up = c.ends[0].state == EndState::Live && c.ends[1].state == EndState::Live;
-  return LinkInfo{s->connection, c.generation, c.ends[0].host, c.ends[1].host, c.port, up};
+  return info_of(s->connection);
+}
+
+std::optional<LinkId> SimNetwork::handle(HostId host, const LinkInfo& link) const {
+  for (const End& end : connections_[link.connection].ends) {
+    if (end.host == host && alive(end)) return end.link;
+  }
+  return std::nullopt;
+}
+
+std::optional<LinkInfo> SimNetwork::info(const Happening& h) const {
+  if (find(h) == nullptr) return std::nullopt;
+  return info_of(h.slot);
 }
 
 std::vector<LinkInfo> SimNetwork::links() const {
   std::vector<LinkInfo> out;
   for (uint32_t i = 0; i < connections_.size(); ++i) {
     const Connection& c = connections_[i];
-    if (!c.used || (!alive(c.ends[0]) && !alive(c.ends[1]))) continue;
-    out.push_back({i, c.generation, c.ends[0].host, c.ends[1].host, c.port,
-                   c.ends[0].state == EndState::Live && c.ends[1].state == EndState::Live});
+    if (c.used && (alive(c.ends[0]) || alive(c.ends[1]))) out.push_back(info_of(i));
   }
   return out;
 }

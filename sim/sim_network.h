@@ -50,7 +50,8 @@ struct LinkInfo {
   HostId from;  // who connected
   HostId to;
   uint16_t port = 0;
-  bool up = false;  // both ends live
+  uint32_t nth = 0;  // between these hosts and this port
+  bool up = false;   // both ends live
 };
 
 class SimNetwork {
@@ -111,6 +112,10 @@ class SimNetwork {
   uint64_t bytes_delivered() const { return bytes_delivered_; }
   // For the reader of a trace: the ends and the position of a link.
   std::optional<LinkInfo> info(HostId host, LinkId link) const;
+  // The host's own handle of it; nullopt when that is dead.
+  std::optional<LinkId> handle(HostId host, const LinkInfo& link) const;
+  // Of the link that the happening is about; nullopt when it is gone.
+  std::optional<LinkInfo> info(const Happening& h) const;
 
  private:
   enum class EndState : uint8_t { Unborn, Waiting, Live, Gone };
@@ -207,6 +212,7 @@ class SimNetwork {
   uint32_t allocate();
   void birth(uint32_t connection, size_t end, EndState state);
   void death(uint32_t connection, size_t end);
+  LinkInfo info_of(uint32_t connection) const;
   Choice choice(ChoiceKind kind, const Connection& c, size_t end, uint64_t nth) const;
   Duration packet_delay(Moment& m, const Connection& c, size_t sender, uint64_t nth);
   void push(Moment& m, SimTime at, Happens kind, uint32_t connection, size_t which, uint64_t b);

@@ -60,11 +60,26 @@ bool Simulation::step(Programs& programs) {
   dispatch(h, programs);
   if (open_turn_ != kNoHost &&
       (queue_.empty() || queue_.next_time() != now_ || queue_.next().host != open_turn_)) {
-    const HostId host = std::exchange(open_turn_, kNoHost);
-    end_turn(host, programs);
+    end_open_turn(programs);
   }
   network_.reap();
   return true;
+}
+
+void Simulation::end_open_turn(Programs& programs) {
+  const HostId host = std::exchange(open_turn_, kNoHost);
+  end_turn(host, programs);
+}
+
+void Simulation::step_out_of_turn(uint64_t order, Programs& programs) {
+  const EventQueue::Pending taken = queue_.take(order);
+  if (taken.what.kind == Happens::Timer && taken.due > now_) {
+    now_ = taken.due;
+    queue_.postpone(now_);
+  }
+  dispatch(taken.what, programs);
+  if (open_turn_ != kNoHost) end_open_turn(programs);
+  network_.reap();
 }
 
 void Simulation::run_until(Programs& programs, SimTime limit) {

@@ -98,6 +98,15 @@ class Simulation {
     }
     return true;
   }
+  // --- other orders than that of time. What is pending and not yet heard, in the order in which it
+  // was caused.
+  std::vector<EventQueue::Pending> pending() const { return queue_.pending(); }
+  // One of it happens next, and is a turn of its own. Now, even if it was due later: how long
+  // things are under way is nobody's promise. A timer alone makes time pass until it is due, and
+  // what was due before that is late.
+  void step_out_of_turn(uint64_t order, Programs& programs);
+  // When the host's timer is due; never: none is set.
+  SimTime timer_due(HostId host) const { return at(host).clock.when(at(host).timer, now_); }
   // One step of a running host that is no event, and then the end of the turn. For tests and
   // scripts.
   void act(HostId host, Programs& programs, const std::function<void(World&)>& action);

@@ -27,6 +27,7 @@ std::string text_of(const Layer& layer) {
   if (layer.too_long != 0) text += fmt::format(", {} paths too long", layer.too_long);
   if (layer.every_order) return text + "; exhausted: every order";
   if (layer.complete) return text + "; exhausted";
+  if (layer.cut + layer.too_long == 0) return text + "; ended by a violation";
   return text +
          fmt::format("; NOT exhausted: {} of {} beginnings cut", layer.cut, layer.beginnings);
 }

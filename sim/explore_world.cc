@@ -149,6 +149,15 @@ bool SmallWorld::held(uint64_t source) const {
   return std::binary_search(held_.begin(), held_.end(), source);
 }
 
+// A spare that has become a log file was opened as a spare too.
+bool SmallWorld::is_spare(const Happening& h) const {
+  const SimFiles& files = cluster_.sim().files(h.host);
+  const FileId file{h.slot, h.generation};
+  const std::string_view name = files.name_of(file);
+  return parse_spare_name(name).has_value() &&
+         cluster_.sim().disk(h.host).find(Dir::Logs, name) == files.inode_of(file);
+}
+
 bool SmallWorld::silent(const Happening& h) const {
   if (h.kind == Happens::Timer || h.kind == Happens::Start) return false;
   if (of_link(h.kind) && !cluster_.network().info(h)) return true;
@@ -160,7 +169,7 @@ bool SmallWorld::silent(const Happening& h) const {
                           cluster_.facts(h.host.value).role == ZabRole::Recovering;
     if (recovers) return true;
     if (h.kind == Happens::DirSynced) return false;
-    return parse_spare_name(sim.files(h.host).name_of({h.slot, h.generation})).has_value();
+    return is_spare(h);
   }
   return of_file(h.kind) || h.kind == Happens::DirListed || h.kind == Happens::DirFailed ||
          h.kind == Happens::WindowOpen || h.kind == Happens::Drained || h.kind == Happens::Deliver;

@@ -108,6 +108,7 @@ class SmallWorld final : public Observer {
 
   void attach();
   void settle();
+  bool is_spare(const Happening& h) const;
   bool silent(const Happening& h) const;
   bool held(uint64_t source) const;
   // Of each source that is not held back, or of all when those are all that is left.

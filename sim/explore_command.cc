@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -13,6 +14,24 @@
 
 namespace vivarium::sim {
 namespace {
+
+// Those that are numbers.
+struct ExploreNumber {
+  const char* flag;
+  uint32_t ExploreArguments::*to;
+  uint32_t least;
+  uint32_t most;
+  const char* help;
+};
+constexpr std::array<ExploreNumber, 7> kExploreNumbers{{
+    {"--states", &ExploreArguments::states_max, 1, UINT32_MAX, "Of a phase, in one round"},
+    {"--changes", &ExploreArguments::changes_max, 0, 200, "Unusual moves on a path"},
+    {"--steps", &ExploreArguments::steps_max, 1, 100'000, "Moves on a path"},
+    {"--txns", &ExploreArguments::txns, 1, 8, "Writes under way"},
+    {"--crashes", &ExploreArguments::crashes, 0, 8, "On a path"},
+    {"--drops", &ExploreArguments::drops, 0, 8, "Broken links on a path"},
+    {"--hurries", &ExploreArguments::hurries, 0, 8, "Timers out of turn on a path"},
+}};
 
 std::string text_of_changes(uint32_t changes) {
   return changes == 1 ? "1 change" : fmt::format("{} changes", changes);
@@ -155,6 +174,19 @@ int explore_command(const ExploreArguments& arguments) {
   bool well = true;
   for (const ExplorePhase phase : phases) well = explore_phase(phase, arguments) && well;
   return well ? 0 : 1;
+}
+
+CLI::App* add_explore(CLI::App& app, ExploreArguments& to) {
+  CLI::App* explore = app.add_subcommand(
+      "explore", "Take small worlds through every order of events, within bounds");
+  explore->add_option("--phase", to.phase, "election, sync, broadcast or recovery; all of them");
+  explore->add_flag("--images", to.images, "Instead: every crash image at each write of a run");
+  for (const ExploreNumber& n : kExploreNumbers) {
+    CLI::Option* option = explore->add_option(n.flag, to.*n.to, n.help);
+    option->check(CLI::Range(n.least, n.most))->capture_default_str();
+  }
+  explore->add_flag("--in-order", to.in_order, "States differ by the order of all that was heard");
+  return explore;
 }
 
 }  // namespace vivarium::sim

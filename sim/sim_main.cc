@@ -95,19 +95,6 @@ CLI::App* add_merge(CLI::App& app, Arguments& to) {
   return merge;
 }
 
-CLI::App* add_explore(CLI::App& app, ExploreArguments& to) {
-  CLI::App* explore = app.add_subcommand(
-      "explore", "Take small worlds through every order of events, within bounds");
-  explore->add_option("--phase", to.phase, "election, sync, broadcast or recovery; all of them");
-  explore->add_flag("--images", to.images, "Instead: every crash image at each write of a run");
-  for (const ExploreNumber& n : kExploreNumbers) {
-    CLI::Option* option = explore->add_option(n.flag, to.*n.to, n.help);
-    option->check(CLI::Range(n.least, n.most))->capture_default_str();
-  }
-  explore->add_flag("--in-order", to.in_order, "States differ by the order of all that was heard");
-  return explore;
-}
-
 int main_of(int argc, char** argv) {
   CLI::App app{
       "vivsim: the simulator of Vivarium. A schedule is a seed: the same seed is the same run."};

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/storage/record.h"
+#include "core/storage/repair.h"
 #include "core/storage/snapshot.h"
 #include "sim/checkers/atomic.h"
 #include "sim/checkers/barrier.h"
@@ -324,11 +325,18 @@ void Cluster::tap(ServerIndex server, const Call& call) {
               call.bytes);
 }
 
-// Where they are written in slices; where not, restarts show what is in them.
+// A server takes them of what is committed alone (hazards S20). What is in them is looked at where
+// they are written in slices; where not, restarts show it.
 void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
-  if (profile_.config.snapshot_slice_elements == Config().snapshot_slice_elements) return;
   const std::optional<SnapshotName> name = parse_snapshot_name(call.name_to);
   if (call.dir != Dir::Snapshots || !name) return;
+  if (call.name.starts_with(kTakingPrefix) && profile_.apache == 0) {
+    verdict_.expect(Checker::SnapZxid, name->zxid <= agreement_.committed(), sim_.now(), [&] {
+      return fmt::format("s{} takes a snapshot of zxid {:x}, and {:x} is committed", server + 1,
+                         name->zxid.value, agreement_.committed().value);
+    });
+  }
+  if (profile_.config.snapshot_slice_elements == Config().snapshot_slice_elements) return;
   const std::optional<Bytes> file =
       sim_.disk(server_host(server)).content(call.dir, call.name, SimDisk::Image::Cached);
   if (!file) return;
@@ -380,7 +388,8 @@ void Cluster::tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes) {
     bytes = bytes.subspan(used);
     if (profile_.apache == 0) protocol_.packet_sent(sent, packet, sim_.now(), verdict_);
     if (!learner) sync_sent(server, peer, packet.type);
-    if (learner && packet.type == PacketType::FollowerInfo && !profile_.reconfig) {
+    const bool promises = packet.type == PacketType::FollowerInfo && profile_.apache == 0;
+    if (learner && promises && !profile_.reconfig && !profile_.beyond) {
       leadership_.told(server, peer, Zxid::from_wire(packet.zxid).epoch(), used);
     }
     if (learner) {
@@ -498,7 +507,7 @@ void Cluster::after_step(ServerIndex server) {
   }
   leadership_.stepped(server, after, now, verdict_);
   if (after.leading && after.current_epoch == after.epoch && before.current_epoch != after.epoch &&
-      profile_.voters() > 1 && !profile_.reconfig) {
+      profile_.voters() > 1 && !profile_.reconfig && profile_.apache == 0 && !profile_.beyond) {
     leadership_.begun(server, after, before.current_epoch, profile_.voters(), now, verdict_);
   }
   if (after.leading && after.established && !before.established && !profile_.reconfig) {

@@ -349,7 +349,7 @@ void Cluster::apply(Fault& fault) {
       break;
     case FaultKind::FullDisk: {
       SimDisk& disk = sim_.disk(server_host(fault.target));
-      disk.set_capacity(disk.used_bytes() + fault.count - 1);
+      disk.set_capacity(disk.used_bytes() + std::max(fault.count, 1U) - 1);
       lasting = true;
       break;
     }
@@ -357,7 +357,7 @@ void Cluster::apply(Fault& fault) {
       // What cannot be read at a start is damage, which Rot does within its bounds.
       const NodeFacts& facts = facts_[fault.target];
       if (!nodes_[fault.target] || facts.role == ZabRole::Recovering) return;
-      if (fault.count > kFailingOps.size()) return;
+      if (fault.count == 0 || fault.count > kFailingOps.size()) return;
       const FailingOp& failing = kFailingOps[fault.count - 1];
       const uint64_t skip = sim_.choices().below({ChoiceKind::Fault, fault.id, 15, 0}, 4);
       sim_.files(server_host(fault.target))

@@ -10,7 +10,7 @@
 
 namespace vivarium::sim {
 
-// `tree` is that of the last of `order`, or of an earlier one.
+// Asked of a tree that is that of the last of `order`.
 void check_idempotent(const DataTree& tree, const std::vector<Zxid>& order, const Ledger& ledger,
                       SimTime now, Verdict& verdict);
 

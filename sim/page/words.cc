@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 
@@ -287,9 +288,10 @@ std::string plain_words(const Fault& f) {
       return fmt::format("{} {} at its {}th file operation from here", target,
                          f.power ? "loses power" : "is killed", f.count);
     case FaultKind::FullDisk:
-      return timed(fmt::format("{} bytes are left on the disk of {}", f.count - 1, target), f);
+      return timed(
+          fmt::format("{} bytes are left on the disk of {}", std::max(f.count, 1U) - 1, target), f);
     case FaultKind::FailingOp: {
-      const FailingOp& op = kFailingOps[(f.count - 1) % kFailingOps.size()];
+      const FailingOp& op = kFailingOps[(std::max(f.count, 1U) - 1) % kFailingOps.size()];
       return fmt::format("one of the next operations \"{}\" of {} on {} fails", name_of(op.op),
                          target, op.name_prefix.empty() ? "any file" : op.name_prefix);
     }

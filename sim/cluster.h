@@ -224,7 +224,8 @@ class Cluster final : public Programs, public Observer {
   std::vector<PeerPast> peer_pasts_;
   std::vector<Interval> apache_leads_;
   std::optional<std::string> excused_;
-  std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
+  std::vector<bool> founds_;  // in this life: it takes all voters for blank
+  std::vector<bool> wiped_;   // or damaged, and not yet whole and a voter again
   // Of ours: it holds what came as a SNAP of a ZooKeeper leader's, and not all that its sender had
   // applied meanwhile.
   std::vector<bool> fuzzy_;

@@ -62,10 +62,12 @@ void Leadership::check_choice(ServerIndex leader, Epoch epoch, SimTime now,
 void Leadership::begun(ServerIndex leader, const NodeFacts& after, Epoch current, uint32_t voters,
                        SimTime now, Verdict& verdict) const {
   const std::pair own{current, after.last_logged.wire()};
+  const auto said = histories_.find(after.epoch);
   uint32_t count = 1;
   for (ServerIndex i = 0; i < voters; ++i) {
-    const Server& s = servers_[i];
-    if (i != leader && s.acknowledged == after.epoch && s.history <= own) ++count;
+    if (i == leader || said == histories_.end()) continue;
+    const auto history = said->second.find(i);
+    if (history != said->second.end() && history->second <= own) ++count;
   }
   verdict.expect(Checker::Committed, count > voters / 2, now, [&] {
     return fmt::format(
@@ -87,8 +89,7 @@ void Leadership::packet_sent(ServerIndex server, ServerIndex leader, const NodeF
   JuteReader in(packet.data);
   const int32_t current = in.i32();
   if (current < 0) return;  // not to be counted
-  s.acknowledged = facts.epoch;
-  s.history = {static_cast<Epoch>(current), packet.zxid};
+  histories_[facts.epoch][server] = {static_cast<Epoch>(current), packet.zxid};
   verdict.expect(Checker::Promise, facts.epoch > s.promised || s.promised_to == leader, now, [&] {
     return fmt::format("s{} promised epoch {} to s{} and to s{}", server + 1, facts.epoch,
                        s.promised_to + 1, leader + 1);

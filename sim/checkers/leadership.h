@@ -45,9 +45,6 @@ class Leadership {
     Epoch promised = 0;  // by a counted ACKEPOCH
     ServerIndex promised_to = 0;
     Epoch chosen = 0;  // by who leads
-    // The last ACKEPOCH that was to be counted, and what it said.
-    Epoch acknowledged = 0;
-    std::pair<Epoch, int64_t> history;
   };
   struct Told {
     ServerIndex leader = 0;
@@ -57,6 +54,9 @@ class Leadership {
   void check_choice(ServerIndex leader, Epoch epoch, SimTime now, Verdict& verdict) const;
 
   std::vector<Server> servers_;
+  // What each has said of its history in an ACKEPOCH that was to be counted. Who has promised a
+  // later epoch since, or lost its data, has said it all the same.
+  std::map<Epoch, std::map<ServerIndex, std::pair<Epoch, int64_t>>> histories_;
   std::vector<std::optional<Told>> told_;  // by learner
   std::map<Epoch, ServerIndex> leaders_;
 };

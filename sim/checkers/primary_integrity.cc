@@ -19,7 +19,8 @@ void check_later_primaries(Zxid delivered, const Broadcasts& broadcasts, SimTime
                            Verdict& verdict) {
   const auto& primaries = broadcasts.primaries();
   for (auto later = primaries.upper_bound(delivered.epoch()); later != primaries.end(); ++later) {
-    const auto& [epoch, primary] = *later;
+    const Epoch epoch = later->first;
+    const Broadcasts::Primary& primary = later->second;
     verdict.expect(Checker::PrimInt, delivered <= primary.delivered, now, [&] {
       return fmt::format("zxid {:x} is delivered, and s{} broadcasts in epoch {} without it",
                          delivered.value, primary.server + 1, epoch);

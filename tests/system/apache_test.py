@@ -46,13 +46,23 @@ def ours(server):
     return Server(server.folder, server.arguments, server.port)
 
 
+def noted_digests(server):
+    """By zxid, as hexadecimal digits. ZooKeeper's servers note the first one behind a SNAP of a tree that is ahead of its
+    zxid: a SNAP is written while txns are applied, and those come once more behind it."""
+    noted = dict(line.split(": ") for line in four_letter_word(server.port, "hash").splitlines())
+    if isinstance(server, ApacheServer) and noted:
+        noted.pop(min(noted, key=lambda zxid: int(zxid, 16)))
+    return noted
+
+
 def assert_digests_agree(test, ensemble):
     """What servers of both kinds noted of the whole tree after the same txn is the same number."""
-    noted = [dict(line.split(": ") for line in four_letter_word(server.port, "hash").splitlines())
-             for server in ensemble]
-    common = set.intersection(*(set(one) for one in noted))
-    test.assertTrue(common, noted)
-    for zxid in common:
+    def all_noted():
+        noted = [noted_digests(server) for server in ensemble]
+        return noted if set.intersection(*(set(one) for one in noted)) else None
+
+    noted = wait_until(all_noted, "a digest that all have noted", SLOW_S)
+    for zxid in set.intersection(*(set(one) for one in noted)):
         test.assertEqual(len({one[zxid] for one in noted}), 1, f"{zxid}: {noted}")
 
 

@@ -79,14 +79,13 @@ void take_words(std::string_view value, AdminConfig& config, std::vector<std::st
 std::optional<Result<void>> take_admin_key(std::string_view key, std::string_view value,
                                            AdminConfig& config,
                                            std::vector<std::string>& warnings) {
-  const bool on = value == "true";  // as ZooKeeper: whatever is not this word is "off"
   if (key.starts_with("admin.server") || key == "admin.commandURL") config.server_wanted = true;
   if (key == "4lw.commands.whitelist") {
     take_words(value, config, warnings);
   } else if (key == "admin.enableServer") {
-    config.server = on;
-    config.server_wanted = on;
-    warn_if_neither(key, value, "true", warnings);
+    // AdminServerFactory: whatever is not this word is "on".
+    config.server = config.server_wanted = !equal_ignoring_case(value, "false");
+    warn_if_neither(key, value, "false", warnings);
   } else if (key == "admin.serverAddress") {
     config.host = unbracketed(value);
   } else if (key == "admin.serverPort") {
@@ -98,7 +97,7 @@ std::optional<Result<void>> take_admin_key(std::string_view key, std::string_vie
   } else if (key == "admin.rateLimiterIntervalInMS") {
     return take_ms(key, value, 0, config.snapshot_pause_ms);
   } else if (key == "admin.snapshot.enabled") {
-    config.snapshot = on;
+    config.snapshot = equal_ignoring_case(value, "true");
     warn_if_neither(key, value, "true", warnings);
   } else if (key == "metricsProvider.className") {
     return take_provider(value, config);

@@ -14,6 +14,7 @@ namespace vivarium {
 
 inline constexpr int64_t kMsMax = INT32_MAX;
 inline constexpr int64_t kTicksMax = 1'000'000;
+
 // nullopt: the key is none of these. `warnings` takes a line about a value that is allowed and
 // dangerous, or that counts for another one.
 std::optional<Result<void>> take_value_key(std::string_view key, std::string_view value,

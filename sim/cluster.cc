@@ -254,7 +254,6 @@ void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
   cover_death(server);
-  if (sim_.ended(host) == StopReason::Fatal) verdict_.evaluated(Checker::FailStop);
   for (ServerIndex i = 0; i < profile_.servers; ++i) leadership_.ended(server, i);
   nodes_[server].reset();
   peers_[server].reset();
@@ -350,21 +349,24 @@ void Cluster::tap_snapshot(ServerIndex server, const Call& call) {
   agreement_.snapshot_named(server, name->zxid, good ? &tree : nullptr, sim_.now(), verdict_);
 }
 
+// Whose connection to the quorum port of this server it is.
+std::optional<ServerIndex> Cluster::learner_of(ServerIndex leader, LinkId id) const {
+  const std::optional<LinkInfo> link = sim_.network().info(server_host(leader), id);
+  const bool its = link && link->port == kQuorumPort && link->to == server_host(leader);
+  if (!its || !is_server(link->from)) return std::nullopt;
+  return link->from.value;
+}
+
 // What comes from a learner, or comes no more.
 void Cluster::tap_arrival(ServerIndex leader, const LinkBytes& bytes) {
-  const std::optional<LinkInfo> link = sim_.network().info(server_host(leader), bytes.link);
-  if (link && link->port == kQuorumPort && link->to == server_host(leader) &&
-      is_server(link->from)) {
-    leadership_.arrived(leader, link->from.value, bytes.bytes.size());
-  }
+  if (!facts_[leader].leading) return;
+  const std::optional<ServerIndex> learner = learner_of(leader, bytes.link);
+  if (learner) leadership_.arrived(leader, *learner, bytes.bytes.size());
 }
 
 void Cluster::link_ended(ServerIndex leader, LinkId id) {
-  const std::optional<LinkInfo> link = sim_.network().info(server_host(leader), id);
-  if (link && link->port == kQuorumPort && link->to == server_host(leader) &&
-      is_server(link->from)) {
-    leadership_.ended(leader, link->from.value);
-  }
+  const std::optional<ServerIndex> learner = learner_of(leader, id);
+  if (learner) leadership_.ended(leader, *learner);
 }
 
 void Cluster::tap_line(ServerIndex server, std::string_view line) {
@@ -445,11 +447,6 @@ void Cluster::happened(Simulation& sim, HostId host, std::string_view what) {
   if (other_ != nullptr) other_->happened(sim, host, what);
 }
 
-std::vector<bool> Cluster::voters_known_to(ServerIndex server) const {
-  if (!profile_.reconfig) return profile_.voter_set();
-  return configs_.voters(facts_[server].active_config);
-}
-
 void Cluster::after_step(ServerIndex server) {
   const Node& node = *nodes_[server];
   const NodeFacts after = facts_of(server);
@@ -503,8 +500,7 @@ void Cluster::after_step(ServerIndex server) {
     configs_.stepped(server, before, after, node.configs(), ledger_, now, verdict_);
   }
   if (profile_.apache == 0) {
-    protocol_.stepped(server, before, after, voters_known_to(server), agreement_, ledger_, now,
-                      verdict_);
+    protocol_.stepped(server, before, after, agreement_, ledger_, now, verdict_);
   }
   if (before.busy && !after.busy) check_corruption(server, after, ledger_, now, verdict_);
   std::vector<ConfigCheck::Need> needs;

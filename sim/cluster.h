@@ -188,8 +188,8 @@ class Cluster final : public Programs, public Observer {
   void tap(ServerIndex server, const Call& call);
   void tap_snapshot(ServerIndex server, const Call& call);
   void tap_packets(const ProtocolChecks::Sent& sent, ByteView bytes);
-  std::vector<bool> voters_known_to(ServerIndex server) const;
   void tap_line(ServerIndex server, std::string_view line);
+  std::optional<ServerIndex> learner_of(ServerIndex leader, LinkId id) const;
   void tap_arrival(ServerIndex leader, const LinkBytes& bytes);
   void link_ended(ServerIndex leader, LinkId id);
 

@@ -59,6 +59,10 @@ constexpr std::array<Row, 34> kRows{{
     {FaultKind::OldImage, "old image", 6, 5, 600},
 }};
 
+static_assert(kStandardFaults ==
+              (uint64_t{1} << (static_cast<int>(FaultKind::PacketBreak) + 1)) - 1);
+static_assert(kFaultKindsDrawn == kRows.size());
+
 const Row& row_of(FaultKind kind) {
   return *std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.kind == kind; });
 }

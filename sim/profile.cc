@@ -200,7 +200,7 @@ uint64_t draw_fault_kinds(Choices& choices) {
   if (choices.below({ChoiceKind::Topology, 149, 0, 0}, 4) == 0) return kAll;
   const uint64_t denominator = 2 + choices.below({ChoiceKind::Topology, 150, 0, 0}, 5);
   uint64_t kinds = 0;
-  for (uint32_t i = 0; i < 34; ++i) {
+  for (uint32_t i = 0; i < kFaultKindsDrawn; ++i) {
     const Choice choice{ChoiceKind::Topology, 160 + i, 0, 0};
     if (choices.below(choice, denominator) == 0) kinds |= uint64_t{1} << i;
   }

@@ -21,6 +21,8 @@ namespace vivarium::sim {
 // Faults of later kinds are drawn by swarms alone: the standard profile is frozen.
 inline constexpr uint64_t kStandardFaults = (uint64_t{1} << 31) - 1;
 
+inline constexpr uint32_t kFaultKindsDrawn = 34;
+
 struct Profile {
   uint32_t servers = 3;
   uint32_t observers = 0;  // of the servers, those behind the voters

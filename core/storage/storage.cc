@@ -83,8 +83,7 @@ void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
                                   [](const SnapshotFile& s) { return s.valid; });
   snapshot_due_ = recovered_.found == Found::Foreign || !usable;
   // An install that a crash had interrupted may just have been finished, with its snapshot.
-  const bool purges = config_.purge && config_.purge_interval_ms == 0;
-  if (purges && recovered_.found == Found::Whole) purge(disk.world);
+  if (recovered_.found == Found::Whole) purge_behind_snapshot(disk.world);
   epochs_.start(recovery_.accepted_epoch(), recovery_.current_epoch(), recovery_.current_tmp());
   member_ = frontier_.exists() && frontier_.value().member;
   if (!frontier_.exists()) {
@@ -485,7 +484,7 @@ void Storage::end_install(Disk& disk) {
   recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
   start_log(disk, start);
   // Who is sent one state after the other takes no snapshots, and would keep them all.
-  if (config_.purge && config_.purge_interval_ms == 0) purge(disk.world);
+  purge_behind_snapshot(disk.world);
 }
 
 void Storage::write_install(Disk& disk) {
@@ -571,7 +570,12 @@ void Storage::on_snapshot_taken(Disk& disk, SnapshotName name) {
   snapshot_due_ = false;
   snapshot_pause_ = kSnapshotPauseMin;
   log_.roll();
-  if (config_.purge && config_.purge_interval_ms == 0) purge(disk.world);
+  purge_behind_snapshot(disk.world);
+}
+
+// Without an interval.
+void Storage::purge_behind_snapshot(World& world) {
+  if (config_.purge && config_.purge_interval_ms == 0) purge(world);
 }
 
 // autopurge.purgeInterval: at the start, and then every so often.

@@ -210,6 +210,7 @@ class Storage {
   bool enough_for_snapshot() const;
   void purge_when_due(World& world);
   void purge(World& world);
+  void purge_behind_snapshot(World& world);
 
   Config config_;
   uint64_t next_token_ = kFrontierMarkToken + 1;

@@ -299,12 +299,7 @@ void Election::configure(const Configs& configs, Standing standing, World& world
   pending_text_ = configs.pending() ? to_text(configs.last_seen()) : std::string();
   pending_version_ = configs.last_seen().version;
   self_.standing = standing;
-  if (looking()) {
-    begun_ = false;
-    stop_timers();
-    received_.clear();
-    established_.clear();
-  }
+  if (looking()) leave();
   std::vector<Member> members = configs.last_seen().members;
   const auto add = [&](const Membership& membership) {
     for (const Member& member : membership.members) {

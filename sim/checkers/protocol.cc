@@ -2,6 +2,7 @@
 
 #include "sim/checkers/global_order.h"
 #include "sim/checkers/integrity.h"
+#include "sim/checkers/observers.h"
 #include "sim/checkers/primary_integrity.h"
 #include "sim/checkers/total_order.h"
 
@@ -34,18 +35,18 @@ void ProtocolChecks::broadcast(ServerIndex server, const NodeFacts& before, cons
 void ProtocolChecks::packet_sent(const Sent& sent, const QuorumPacket& packet, SimTime now,
                                  Verdict& verdict) {
   const bool read = conversations_.sent(sent.link, sent.server, sent.learner, packet, now, verdict);
-  if (sent.learner) return observers_.packet_sent(sent.server, packet);
+  if (sent.learner) return;
   if (packet.type == PacketType::LeaderInfo) contiguous_.stream_begins(sent.server, sent.peer);
   if (!read || packet.type != PacketType::Proposal) return;
   contiguous_.proposed(sent.server, sent.peer, Zxid::from_wire(packet.zxid), now, verdict);
 }
 
 void ProtocolChecks::stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-                             const std::vector<bool>& voters, const Agreement& agreement,
-                             const Ledger& ledger, SimTime now, Verdict& verdict) {
+                             const Agreement& agreement, const Ledger& ledger, SimTime now,
+                             Verdict& verdict) {
   broadcast(server, before, after, agreement, now, verdict);
   check_global_order(server, before, after, now, verdict);
-  observers_.stepped(server, before, after, voters, now, verdict);
+  check_observers(server, before, after, now, verdict);
   // What lies in states alone has no order to compare with.
   if (!agreement.complete()) return;
   check_total_order(server, before, after, agreement.order(), ledger, now, verdict);

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "core/wire/peer_messages.h"
 #include "sim/broadcasts.h"
@@ -12,7 +11,6 @@
 #include "sim/checkers/contiguous.h"
 #include "sim/checkers/conversations.h"
 #include "sim/checkers/local_order.h"
-#include "sim/checkers/observers.h"
 #include "sim/checkers/verdict.h"
 #include "sim/ledger.h"
 #include "sim/observation.h"
@@ -35,10 +33,9 @@ class ProtocolChecks {
     bool learner = false;  // the sender is
   };
   void packet_sent(const Sent& sent, const QuorumPacket& packet, SimTime now, Verdict& verdict);
-  // After a step, when the agreement knows of it. `voters` of the server's configuration.
+  // After a step, when the agreement knows of it.
   void stepped(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
-               const std::vector<bool>& voters, const Agreement& agreement, const Ledger& ledger,
-               SimTime now, Verdict& verdict);
+               const Agreement& agreement, const Ledger& ledger, SimTime now, Verdict& verdict);
 
  private:
   void broadcast(ServerIndex server, const NodeFacts& before, const NodeFacts& after,
@@ -49,7 +46,6 @@ class ProtocolChecks {
   LocalOrder local_order_;
   Contiguous contiguous_;
   Conversations conversations_;
-  ObserverCheck observers_;
   size_t delivered_ = 0;  // of the agreement's order
 };
 

@@ -46,15 +46,8 @@ Txn create_txn(Zxid zxid, std::string_view path, int32_t parent_cversion = 1) {
   return txn_of(zxid, TxnType::Create, create);
 }
 
-// A log record as Apache reads it: checksum, length, entry, 'B'.
 Bytes record_of(Zxid zxid, std::string_view path) {
-  const Bytes entry = encode_txn(create_txn(zxid, path));
-  Bytes record(kRecordHeadBytes);
-  put_u64(record.data(), adler32(entry));
-  put_u32(record.data() + 8, static_cast<uint32_t>(entry.size()));
-  append_bytes(record, entry);
-  record.push_back(kRecordEnd);
-  return record;
+  return framed(encode_txn(create_txn(zxid, path)));
 }
 
 // Three servers of which nothing is real but what the checkers are told.
@@ -523,6 +516,23 @@ TEST(Checkers, QuorumFiresOnACommitWithoutAMajority) {
   s.commit(0, Zxid(1, 4));
   EXPECT_EQ(said(s.verdict),
             "K-QUORUM: s1 committed zxid 100000004 with 1 of 3 voters having it on disk");
+}
+
+TEST(Checkers, QuorumFiresOnALeaderWhoseEpochTooFewHaveBegun) {
+  Servers s;
+  const std::vector<bool> voters{true, true, false};  // the last one observes
+  s.put_epoch(0, "currentEpoch", 2);
+  for (const ServerIndex server : {1U, 2U}) {
+    s.put_epoch(server, "currentEpoch", 2);
+    s.facts[server].epoch = 2;
+  }
+  s.acknowledge(2, Zxid(2, 0));
+  Verdict early;
+  s.durability.established(0, 2, voters, s.disks[0], kNow, early);
+  EXPECT_EQ(said(early), "K-QUORUM: s1 leads epoch 2, which 1 of 2 voters have begun");
+  s.acknowledge(1, Zxid(2, 0));
+  s.durability.established(0, 2, voters, s.disks[0], kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict), "");
 }
 
 // ------------------------------------------------------------------------------------- Verdict

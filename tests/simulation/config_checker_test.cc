@@ -49,11 +49,7 @@ struct Change {
     txn.body = SetDataTxn{"/zookeeper/config", as_bytes(text), false, -1};
     txn.digest = TxnDigest{};
     const Bytes entry = encode_txn(txn);
-    Bytes record(kRecordHeadBytes);
-    put_u64(record.data(), adler32(entry));
-    put_u32(record.data() + 8, static_cast<uint32_t>(entry.size()));
-    append_bytes(record, entry);
-    record.push_back(kRecordEnd);
+    const Bytes record = framed(entry);
     disks[server].put(Dir::Logs, log_name(zxid), record);
     ASSERT_EQ(ledger.log_written(server, disks[server].find(Dir::Logs, log_name(zxid)), 0, record),
               std::nullopt);

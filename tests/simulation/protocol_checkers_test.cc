@@ -55,11 +55,7 @@ void log(Ledger& ledger, ServerIndex server, Zxid zxid) {
   txn.body = ErrorTxn{ErrorCode::NoNode};
   txn.digest = TxnDigest{};
   const Bytes entry = encode_txn(txn);
-  Bytes record(kRecordHeadBytes);
-  put_u64(record.data(), adler32(entry));
-  put_u32(record.data() + 8, static_cast<uint32_t>(entry.size()));
-  append_bytes(record, entry);
-  record.push_back(kRecordEnd);
+  const Bytes record = framed(entry);
   ASSERT_EQ(ledger.log_written(server, static_cast<Inode>(zxid.value), 16, record), std::nullopt);
 }
 
@@ -214,28 +210,13 @@ TEST(ProtocolCheckers, Conversations) {
 }
 
 TEST(ProtocolCheckers, Observers) {
-  const std::vector<bool> voters{true, true, true, false, false};
-  ObserverCheck observers;
-  const auto acknowledges = [&](ServerIndex server, Epoch epoch) {
-    QuorumPacket packet;
-    packet.type = PacketType::Ack;
-    packet.zxid = Zxid(epoch, 0).wire();
-    observers.packet_sent(server, packet);
-  };
-  NodeFacts elected = leading(3);
-  elected.established = false;
+  NodeFacts observer = leading(3);
+  observer.standing = Standing::Observer;
   Verdict verdict;
-  observers.stepped(0, NodeFacts{}, elected, voters, kNow, verdict);
-  acknowledges(1, 3);
-  observers.stepped(0, elected, leading(3), voters, kNow, verdict);
+  check_observers(0, NodeFacts{}, leading(3), kNow, verdict);
+  check_observers(0, leading(3), observer, kNow, verdict);  // made one by a change of the ensemble
   ASSERT_EQ(said(verdict), "");
-  acknowledges(3, 4);
-  acknowledges(4, 4);
-  Verdict counted;
-  observers.stepped(0, elected, leading(4), voters, kNow, counted);
-  EXPECT_EQ(said(counted), "K-OBS: s1 establishes epoch 4 with 1 of 3 voters");
-  elected.standing = Standing::Observer;
-  observers.stepped(3, NodeFacts{}, elected, voters, kNow, verdict);
+  check_observers(3, NodeFacts{}, observer, kNow, verdict);
   EXPECT_THAT(said(verdict), StartsWith("K-OBS: s4 leads epoch 3 and is no voter"));
 }
 
@@ -296,11 +277,7 @@ TEST(ProtocolCheckers, Idempotent) {
   txn.body = create;
   txn.digest = TxnDigest{};
   const Bytes entry = encode_txn(txn);
-  Bytes record(kRecordHeadBytes);
-  put_u64(record.data(), adler32(entry));
-  put_u32(record.data() + 8, static_cast<uint32_t>(entry.size()));
-  append_bytes(record, entry);
-  record.push_back(kRecordEnd);
+  const Bytes record = framed(entry);
   ASSERT_EQ(ledger.log_written(0, 9, 16, record), std::nullopt);
   tree.set_last_applied(Zxid(1, 2));
   check_idempotent(tree, {Zxid(1, 1), Zxid(1, 2)}, ledger, kNow, verdict);

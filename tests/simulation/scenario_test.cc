@@ -681,6 +681,32 @@ TEST(Scenario, WhoCannotVoteAfterALeadershipIsNotFollowed) {
   });
 }
 
+// Whoever is filled by one SNAP after the other takes no snapshot itself.
+TEST(Scenario, StatesThatAreReceivedArePurgedToo) {
+  Profile profile = scenario_profile();
+  profile.config.snap_only = true;
+  profile.config.snapshots_kept = 1;
+  profile.config.snapshot_every_txns = 100'000;
+  Scenario s(profile);
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s));
+    const ServerIndex filled = s.follower(0);
+    for (int i = 0; i < 5; ++i) {
+      s.power_loss(filled);
+      ASSERT_TRUE(write(s, fmt::format("missed-{}", i), 3));
+      s.start(filled);
+      ASSERT_TRUE(s.until([&] { return s.serving(filled); }));
+    }
+    EXPECT_GE(s.received(filled, PacketType::Snap), 5U);
+    size_t snapshots = 0;
+    const SimDisk& disk = s.sim().disk(s.host(filled));
+    for (const DirEntry& file : disk.list(Dir::Snapshots, SimDisk::Image::Cached)) {
+      if (parse_snapshot_name(file.name)) ++snapshots;
+    }
+    EXPECT_EQ(snapshots, 1U);
+  });
+}
+
 // ------------------------------------------------------------------------------------- the scripts
 
 TEST(Scripts, AWaitInVainIsTold) {

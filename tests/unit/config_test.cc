@@ -309,10 +309,12 @@ TEST(ServerFile, AccessControlAndWrites) {
   EXPECT_EQ(file.warnings, std::vector<std::string>{"skipACL=yes: every client may do everything"});
   // As in ZooKeeper, only the one word is a yes; what is no word at all has a line.
   EXPECT_EQ(parsed(kMinimal + "forceSync=maybe\nreadonlymode.enabled=yes\naudit.enable=TRUE\n"
+                              "admin.enableServer=yes\n"
                               "4lw.commands.whitelist=ruok, rouk, *\ntcpKeepAlive=on\n")
                 .warnings,
             (std::vector<std::string>{
                 "4lw.commands.whitelist: there is no word 'rouk'",
+                "admin.enableServer=yes is neither false nor true: taken as true",
                 "forceSync=maybe is neither no nor yes: taken as yes",
                 "readonlymode.enabled=yes is neither true nor false: taken as false",
                 "tcpKeepAlive=on is neither true nor false: taken as false"}));

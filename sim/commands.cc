@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <system_error>
 
 namespace vivarium::sim {
 namespace {
@@ -32,11 +33,25 @@ LineFile::~LineFile() {
 
 void LineFile::write(const std::string& line) {
   if (file_ == nullptr) return;
-  fmt::print(file_, "{}\n", line);
+  std::fwrite(line.data(), 1, line.size(), file_);  // fmt::print() throws when it cannot
+  std::fputc('\n', file_);
   if (std::fflush(file_) != 0 || std::ferror(file_) != 0) good_ = false;
 }
 
 std::FILE* LineFile::text() const { return file_ == stdout ? stderr : stdout; }
+
+int with_output(const std::function<int()>& command) {
+  int code = 1;
+  try {
+    code = command();
+  } catch (const std::system_error& error) {  // fmt::print() cannot write
+    fmt::print(stderr, "vivsim: {}\n", error.what());
+    return 1;
+  }
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  std::fputs("vivsim: the output could not be written\n", stderr);
+  return 1;
+}
 
 std::string failure_text(const Failure& failure) {
   return fmt::format("seed {} failed: {}: {}", failure.seed, failure.violation.checker,

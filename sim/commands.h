@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,10 @@ class LineFile {
   std::FILE* file_ = nullptr;
   bool good_ = true;
 };
+
+// The exit code of a command; 1 when what it printed could not be written: a result that nobody
+// could read is none.
+int with_output(const std::function<int()>& command);
 
 // Several lines.
 std::string tally_text(const Tally& tally, ProfileKind kind);

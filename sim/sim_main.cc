@@ -118,25 +118,16 @@ int main_of(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
   }
-  int code = 0;
-  if (*run) {
-    if (run->count("--seed") != 0) arguments.run.seeds = fmt::format("{}:1", arguments.one_seed);
-    code = run_command(arguments.run);
-  } else if (*replay) {
-    code = replay_command(arguments.what, arguments.replay, arguments.run.kind);
-  } else if (*shrink) {
-    code = shrink_command(arguments.shrink, arguments.run.kind);
-  } else if (*explore) {
-    code = explore_command(arguments.explore);
-  } else {
-    code = merge_command(arguments.files, arguments.merged, arguments.coverage);
-  }
-  // A result that nobody could read is none.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    fmt::print(stderr, "vivsim: the output could not be written\n");
-    return 1;
-  }
-  return code;
+  return with_output([&] {
+    if (*run) {
+      if (run->count("--seed") != 0) arguments.run.seeds = fmt::format("{}:1", arguments.one_seed);
+      return run_command(arguments.run);
+    }
+    if (*replay) return replay_command(arguments.what, arguments.replay, arguments.run.kind);
+    if (*shrink) return shrink_command(arguments.shrink, arguments.run.kind);
+    if (*explore) return explore_command(arguments.explore);
+    return merge_command(arguments.files, arguments.merged, arguments.coverage);
+  });
 }
 
 }  // namespace

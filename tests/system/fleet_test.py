@@ -169,6 +169,14 @@ class Fleet(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done)
         self.assertIn("/dev/full could not be written", done.stderr)
 
+    def test_output_that_cannot_be_written(self):
+        for seeds in ("1:1", "1:40"):  # within a buffer, and the table of faults beyond one
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([program("vivsim"), "run", "--seeds", seeds, "--coverage"], stdout=full, stderr=subprocess.PIPE,
+                                      text=True, timeout=RUN_S)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertRegex(done.stderr, "^vivsim: [^\n]*(could not be written|cannot write)[^\n]*\n$")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -381,9 +381,10 @@ void SimClient::issue(World& world, Choices& choices, SimTime true_now) {
   }
   while (issued_ < options_.operations && in_flight_.size() < options_.pipeline &&
          next_op_ <= now && !closing_) {
-    const Operation operation = options_.changes_ensemble
-                                    ? draw_change(issued_, options_.servers, choices)
-                                    : draw_operation(options_.index, issued_, choices);
+    const Operation operation =
+        options_.changes_ensemble
+            ? draw_change(issued_, options_.servers, choices)
+            : draw_operation(options_.index, issued_, options_.padding, choices);
     const auto& kept = options_.kept;
     const bool left_out = kept && !std::binary_search(kept->begin(), kept->end(), issued_);
     ++issued_;

@@ -34,6 +34,7 @@ struct ClientOptions {
   uint32_t operations = 50;           // of the workload; then it only keeps its session
   Duration think = milliseconds(20);  // mean pause between operations
   Identity who;
+  Padding padding;
   uint32_t wrong_one_in = 0;      // connects with a wrong password or secret; 0: never
   bool changes_ensemble = false;  // asks for other members, and for nothing else
   // Of the workload, only these are invoked: which, ascending, from 0. All, when not set.

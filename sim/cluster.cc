@@ -23,6 +23,7 @@
 #include "sim/checkers/sequence.h"
 #include "sim/checkers/sequence_names.h"
 #include "sim/checkers/session.h"
+#include "sim/checkers/truncation.h"
 #include "sim/checkers/watch_once.h"
 #include "sim/checkers/watch_order.h"
 #include "sim/checkers/watch_reconnect.h"
@@ -43,6 +44,7 @@ SimOptions sim_options(uint64_t seed, const Profile& profile) {
   SimOptions options;
   options.seed = seed;
   options.net.split_per_1024 = profile.split_per_1024;
+  options.disk.tears = profile.tears;
   return options;
 }
 
@@ -112,12 +114,15 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       facts_(profile.servers),
       forgotten_(profile.servers),
       peer_pasts_(profile.servers),
+      begun_cuts_(profile.servers),
+      nothing_yet_(profile.servers),
       founds_(profile.servers),
       wiped_(profile.servers),
       fuzzy_(profile.servers),
       down_for_(profile.servers),
       dies_at_(profile.servers),
       sync_fails_(profile.servers),
+      tears_(profile.servers),
       syncing_(profile.servers),
       ledger_(profile.servers),
       agreement_(profile.servers),
@@ -162,6 +167,7 @@ void Cluster::build() {
     host.certificate_subject = certificate_of(options.who);
     const HostId id = sim_.add_host(host);
     options.who.address = address_of(sim_.address(id));
+    options.padding = profile_.padding;
     options.wrong_one_in = profile_.wrong_one_in;
     options.index = i;
     options.servers = profile_.servers;
@@ -213,6 +219,8 @@ void Cluster::born(HostId host, uint32_t) {
   verdict_.expect(Checker::Recover, config.has_value(), sim_.now(), [&] {
     return fmt::format("the files of s{} do not say who the members are", host.value + 1);
   });
+  nothing_yet_[host.value] = agreement_.order().empty();
+  begun_cuts_[host.value] = truncation_begun(sim_.disk(host));
   nodes_[host.value].emplace(config ? *config : server_config(profile_, host.value));
   facts_[host.value] = NodeFacts{};
   facts_[host.value].busy = true;
@@ -299,6 +307,7 @@ void Cluster::tap(ServerIndex server, const Call& call) {
   if (call.kind == CallKind::Write) {
     const std::string_view name = sim_.files(server_host(server)).name_of(call.file);
     if (name.substr(0, 4) != "log." && name.substr(0, 6) != "spare.") return;
+    tear(server, call);
     const std::optional<std::string> twice = ledger_.log_written(
         server, sim_.files(server_host(server)).inode_of(call.file), call.offset, call.bytes);
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), sim_.now(), [&] { return *twice; });
@@ -371,8 +380,10 @@ void Cluster::link_ended(ServerIndex leader, LinkId id) {
 
 void Cluster::tap_line(ServerIndex server, std::string_view line) {
   if (profile_.apache != 0) return;
-  // By words that may be a while old: the others may have begun without it since (docs/status.md).
-  if (line.starts_with("all configured voters are here and blank")) founds_[server] = true;
+  // The others may have begun without it since they said so, but not before (docs/decisions.md,
+  // 98).
+  const bool found = line.starts_with("all configured voters are here and blank");
+  if (found && nothing_yet_[server]) founds_[server] = true;
   if (!profile_.reconfig) ballots_.said(server, line, sim_.now(), verdict_);
   // A stranger is to be blamed.
   if (profile_.has_stranger) return;
@@ -502,7 +513,13 @@ void Cluster::after_step(ServerIndex server) {
   if (profile_.apache == 0) {
     protocol_.stepped(server, before, after, agreement_, ledger_, now, verdict_);
   }
-  if (before.busy && !after.busy) check_corruption(server, after, ledger_, now, verdict_);
+  if (before.busy && !after.busy) {
+    check_corruption(server, after, ledger_, now, verdict_);
+    const std::optional<Zxid> keeps = std::exchange(begun_cuts_[server], std::nullopt);
+    if (keeps && whole && !after.damaged && !after.unsettled) {
+      check_truncated(server, *keeps, after, now, verdict_);
+    }
+  }
   std::vector<ConfigCheck::Need> needs;
   if (after.leading && after.established && after.committed > before.committed) {
     needs = configs_.needs(before, after);

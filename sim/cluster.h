@@ -129,6 +129,9 @@ class Cluster final : public Programs, public Observer {
   void undo(const Fault& fault);
   void apply_to_links(const Fault& fault);
   void strike(Fault& fault);
+  void doom(const Fault& fault, ServerIndex server);
+  void tear(ServerIndex server, const Call& write);
+  void trouble_truncation(const Fault& fault, ServerIndex learner);
   void isolate(const Fault& fault, ServerIndex server);
   void set_paths();
   int64_t own_slowness(ServerIndex server) const;
@@ -224,8 +227,10 @@ class Cluster final : public Programs, public Observer {
   std::vector<PeerPast> peer_pasts_;
   std::vector<Interval> apache_leads_;
   std::optional<std::string> excused_;
-  std::vector<bool> founds_;  // in this life: it takes all voters for blank
-  std::vector<bool> wiped_;   // or damaged, and not yet whole and a voter again
+  std::vector<std::optional<Zxid>> begun_cuts_;  // which the start of this life has to finish
+  std::vector<bool> nothing_yet_;  // when this life began: nobody had delivered anything
+  std::vector<bool> founds_;       // in this life, in which nothing was there yet
+  std::vector<bool> wiped_;        // or damaged, and not yet whole and a voter again
   // Of ours: it holds what came as a SNAP of a ZooKeeper leader's, and not all that its sender had
   // applied meanwhile.
   std::vector<bool> fuzzy_;
@@ -240,8 +245,9 @@ class Cluster final : public Programs, public Observer {
   std::vector<std::optional<Duration>> down_for_;  // once it dies at a file operation
   std::vector<uint64_t> dies_at_;                  // that operation, of all its lives
   std::vector<bool> sync_fails_;                   // its next one of the log
-  std::vector<std::optional<Phase>> syncing_;      // by what, since it has a leader or is one
-  int64_t fastest_ppm_ = 0;                        // of the clocks of this run, by ClockDrift
+  std::vector<std::optional<Duration>> tears_;  // its next write to the log; then down for so long
+  std::vector<std::optional<Phase>> syncing_;   // by what, since it has a leader or is one
+  int64_t fastest_ppm_ = 0;                     // of the clocks of this run, by ClockDrift
   int64_t slowest_ppm_ = 0;
   Ledger ledger_;
   Agreement agreement_;

@@ -99,6 +99,8 @@ void Cluster::cover(const Fault& fault) {
     case FaultKind::StuckRestart:
     case FaultKind::DiesAtDisk:
     case FaultKind::OldImage:
+    case FaultKind::TruncTrouble:
+    case FaultKind::TornWrite:
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:

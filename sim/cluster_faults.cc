@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/check.h"
 #include "sim/cluster.h"
@@ -371,17 +372,17 @@ void Cluster::apply(Fault& fault) {
       images_.emplace(fault.id, image_of(sim_.disk(server_host(fault.target))));
       sim_.alarm(sim_.now() + fault.lasts, fault.id + kStrike);
       break;
-    case FaultKind::DiesAtDisk: {
-      const HostId host = server_host(fault.target);
-      if (sim_.state(host) != HostState::Running) return;
-      down_for_[fault.target] = fault.lasts;
-      dies_at_[fault.target] = sim_.file_operations(host) + fault.count;
-      sim_.doom_at(host, dies_at_[fault.target], fault.power ? Death::PowerLoss : Death::Kill);
+    case FaultKind::DiesAtDisk:
+      if (sim_.state(server_host(fault.target)) != HostState::Running) return;
+      doom(fault, fault.target);
       break;
-    }
+    case FaultKind::TornWrite:
+      tears_[fault.target] = fault.lasts;
+      break;
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:
+    case FaultKind::TruncTrouble:
       waiting_.push_back(fault.id);
       break;
     case FaultKind::ClockLeap:
@@ -431,6 +432,35 @@ void Cluster::apply_to_links(const Fault& fault) {
   }
 }
 
+// Its process ends right after so many more file operations.
+void Cluster::doom(const Fault& fault, ServerIndex server) {
+  const HostId host = server_host(server);
+  down_for_[server] = fault.lasts;
+  dies_at_[server] = sim_.file_operations(host) + fault.count;
+  sim_.doom_at(host, dies_at_[server], fault.power ? Death::PowerLoss : Death::Kill);
+}
+
+// One over the edge of a sector. It is still done.
+void Cluster::tear(ServerIndex server, const Call& write) {
+  const uint64_t end = write.offset + write.bytes.size();
+  const bool apart =
+      !write.bytes.empty() && write.offset / kSectorBytes != (end - 1) / kSectorBytes;
+  if (!tears_[server] || !apart) return;
+  down_for_[server] = *std::exchange(tears_[server], std::nullopt);
+  covered(FaultKind::TornWrite, server);
+  sim_.doom(server_host(server), Death::PowerLoss);
+}
+
+// One of ZooKeeper's is cut back in a single step of its own.
+void Cluster::trouble_truncation(const Fault& fault, ServerIndex learner) {
+  if (!nodes_[learner]) return;
+  covered(fault.kind, learner);
+  if (fault.count <= kTruncDeathsMax) return doom(fault, learner);
+  const FailingOp& failing = kTruncOps[(fault.count - kTruncDeathsMax - 1) % kTruncOps.size()];
+  sim_.files(server_host(learner))
+      .arm({failing.op, std::string(failing.name_prefix), 0, FileError::Io, 1, true});
+}
+
 // The packet that a fault waited for was sent.
 void Cluster::packet_seen(ServerIndex leader, ServerIndex learner, const QuorumPacket& packet) {
   for (size_t i = 0; i < waiting_.size(); ++i) {
@@ -470,6 +500,7 @@ void Cluster::strike(Fault& fault) {
     return crash(fault.target, fault.power, milliseconds(10));
   }
   if (fault.kind == FaultKind::OldImage) return restore_image(fault);
+  if (fault.kind == FaultKind::TruncTrouble) return trouble_truncation(fault, fault.other);
   if (fault.kind != FaultKind::PacketCrash) {
     covered(fault.kind, fault.target);
     covered(fault.kind, fault.other);
@@ -563,6 +594,8 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::PacketBreak:
     case FaultKind::FailingOp:
     case FaultKind::OldImage:
+    case FaultKind::TruncTrouble:
+    case FaultKind::TornWrite:
       break;
   }
 }
@@ -578,6 +611,7 @@ void Cluster::heal() {
     drifts_[i] = false;
     sim_.clock_changed(server_host(i));
     down_for_[i].reset();
+    tears_[i].reset();
     sim_.doom_at(server_host(i), UINT64_MAX, Death::Kill);
     if (sim_.state(server_host(i)) == HostState::Off) sim_.start(server_host(i));
   }

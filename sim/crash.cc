@@ -106,8 +106,17 @@ void Crash::drop_handles(SimDisk& disk) {
 // ---------------------------------------------------------------------------------- drawn crashes
 
 CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, Choices& choices,
-                      uint64_t subject) {
-  enum Mode : uint64_t { kNothing, kEverything, kPrefix, kOperations, kSectors, kByMode };
+                      uint64_t subject, bool tears) {
+  // More of kSectors where power losses tear.
+  enum Mode : uint64_t {
+    kNothing,
+    kEverything,
+    kPrefix,
+    kOperations,
+    kSectors,
+    kByMode,
+    kTearing = 12
+  };
   CrashPlan plan(units.size(), 0);
   size_t i = 0;
   while (i < units.size()) {
@@ -120,7 +129,8 @@ CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, 
     }
     const uint64_t owner = (names ? 0 : 1000) + uint64_t{first.owner};
     const uint64_t mode =
-        choices.below({ChoiceKind::CrashMode, subject, owner, 0}, kByMode, kNothing);
+        std::min<uint64_t>(kSectors, choices.below({ChoiceKind::CrashMode, subject, owner, 0},
+                                                   tears ? kTearing : kByMode, kNothing));
     const size_t ops =
         names ? disk.dirs_[first.owner].ops.size() : disk.files_[first.owner].ops.size();
     const uint64_t boundary =
@@ -151,9 +161,9 @@ CrashPlan Crash::draw(const SimDisk& disk, const std::vector<CrashUnit>& units, 
   return plan;
 }
 
-void Crash::lose_power(SimDisk& disk, Choices& choices, HostId host, uint64_t life) {
+void Crash::lose_power(SimDisk& disk, Choices& choices, HostId host, uint64_t life, bool tears) {
   const std::vector<CrashUnit> all = units(disk);
-  lose_power(disk, all, draw(disk, all, choices, uint64_t{host.value} << 32 | life));
+  lose_power(disk, all, draw(disk, all, choices, uint64_t{host.value} << 32 | life, tears));
 }
 
 void Crash::kill(SimDisk& disk, Choices& choices, HostId host, uint64_t life, SimTime now,

@@ -38,7 +38,8 @@ class Crash {
   static void lose_power(SimDisk& disk, const std::vector<CrashUnit>& units, const CrashPlan& plan);
   // As above with a plan drawn by name; `life` tells crashes of one host apart. Each file and
   // directory draws its own mode: nothing, everything, a prefix, any subset, any sectors.
-  static void lose_power(SimDisk& disk, Choices& choices, HostId host, uint64_t life);
+  static void lose_power(SimDisk& disk, Choices& choices, HostId host, uint64_t life,
+                         bool tears = false);
   // The process is killed, the cache survives: operations younger than `lag` whose completion was
   // not reported may not have been carried out, per file a suffix of them.
   static void kill(SimDisk& disk, Choices& choices, HostId host, uint64_t life, SimTime now,
@@ -46,7 +47,7 @@ class Crash {
 
  private:
   static CrashPlan draw(const SimDisk& disk, const std::vector<CrashUnit>& units, Choices& choices,
-                        uint64_t subject);
+                        uint64_t subject, bool tears);
   static size_t apply_names(SimDisk& disk, const std::vector<CrashUnit>& units,
                             const CrashPlan& plan);
   static size_t apply_file(SimDisk& disk, const std::vector<CrashUnit>& units,

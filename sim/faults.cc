@@ -22,7 +22,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 34> kRows{{
+constexpr std::array<Row, 36> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -57,6 +57,8 @@ constexpr std::array<Row, 34> kRows{{
     {FaultKind::FullDisk, "full disk", 5, 50, 2000},
     {FaultKind::FailingOp, "failing operation", 8, 0, 0},
     {FaultKind::OldImage, "old image", 6, 5, 600},
+    {FaultKind::TruncTrouble, "trouble at a truncation", 6, 10, 400},
+    {FaultKind::TornWrite, "power loss at a write of the log", 20, 10, 400},
 }};
 
 static_assert(kStandardFaults ==
@@ -158,7 +160,8 @@ bool has_one_target(FaultKind kind) {
       FaultKind::PowerLossAll, FaultKind::LeaderPowerLoss, FaultKind::LeaderKill,
       FaultKind::LeaderCut,    FaultKind::LeaderPause,     FaultKind::LeaderDeaf,
       FaultKind::LeaderDumb,   FaultKind::SlowFollowers,   FaultKind::StuckRestart,
-      FaultKind::PacketCrash,  FaultKind::PacketCut,       FaultKind::PacketBreak};
+      FaultKind::PacketCrash,  FaultKind::PacketCut,       FaultKind::PacketBreak,
+      FaultKind::TruncTrouble};
   return std::find(std::begin(kOthers), std::end(kOthers), kind) == std::end(kOthers);
 }
 
@@ -176,6 +179,12 @@ void draw_details(Fault& fault, Draw&& draw) {
   }
   if (fault.kind == FaultKind::DiesAtDisk) fault.count = static_cast<uint32_t>(1 + draw(6, 40));
   fault.power = draw(7, 3) != 0;
+  if (fault.kind == FaultKind::TruncTrouble) {
+    fault.packet = PacketType::Trunc;
+    fault.struck = Struck::Learner;
+    fault.count = static_cast<uint32_t>(1 + draw(6, kTruncDeathsMax + kTruncOps.size()));
+    return;
+  }
   if (!fault.waits_for_packet()) return;
   uint32_t total = 0;
   for (const PacketRow& row : kPackets) total += row.weight;

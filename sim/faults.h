@@ -58,7 +58,12 @@ enum class FaultKind : uint8_t {
   FullDisk,   // next to nothing fits on it any more
   FailingOp,  // one of the next operations on files of one kind fails; most end the process
   OldImage,   // its disk is put back to what it was `lasts` before
-  DrawnLast = OldImage
+  // Waits for a TRUNC. The learner that it is for dies at a file operation soon behind it, or one
+  // of those that a truncation is made of fails there.
+  TruncTrouble,
+  TornWrite,  // power is lost at its next write to the log over the edge of a sector, before the
+              // sync
+  DrawnLast = TornWrite
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift
@@ -85,6 +90,15 @@ inline constexpr std::array<FailingOp, 16> kFailingOps{{{DiskOp::Write, "log."},
                                                         {DiskOp::Remove, ""},
                                                         {DiskOp::SyncDir, ""}}};
 
+// What fails by TruncTrouble.
+inline constexpr std::array<FailingOp, 6> kTruncOps{{{DiskOp::Open, "log."},
+                                                     {DiskOp::Truncate, "log."},
+                                                     {DiskOp::Sync, "log."},
+                                                     {DiskOp::Remove, "log."},
+                                                     {DiskOp::SyncDir, ""},
+                                                     {DiskOp::Write, "frontier"}}};
+inline constexpr uint32_t kTruncDeathsMax = 30;
+
 // Of the two ends of a packet, or of the ensemble, whom a fault strikes.
 enum class Struck : uint8_t { Leader, Learner, Both, All, AllButLearner };
 
@@ -101,11 +115,13 @@ struct Fault {
   Duration after{};    // from the packet to the strike
   bool power = false;  // or a kill
   // DiesAtDisk: which operation; SlowFollowers: the factor; FullDisk: bytes left, less 1;
-  // FailingOp: a row of kFailingOps, plus 1.
+  // FailingOp: a row of kFailingOps, plus 1; TruncTrouble: which operation it dies at, and above
+  // kTruncDeathsMax a row of kTruncOps, plus 1.
   uint32_t count = 0;
   bool happened = false;  // in the run, and to somebody
   bool waits_for_packet() const {
-    return kind >= FaultKind::PacketCrash && kind <= FaultKind::PacketBreak;
+    return kind == FaultKind::TruncTrouble ||
+           (kind >= FaultKind::PacketCrash && kind <= FaultKind::PacketBreak);
   }
 };
 std::string to_text(const Fault& fault);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/faults.h"
 #include "sim/reconfig_model.h"
 #include "sim/sim_network.h"
 
@@ -215,6 +216,26 @@ void draw_victims(Profile& p, Choices& choices) {
   p.trouble = milliseconds(9000);
 }
 
+// Leaders are cut off with what nobody else has, again and again, and well enough otherwise to be
+// cut back later; then there is trouble. Logs are of many files.
+void draw_forks(Profile& p, Choices& choices) {
+  constexpr std::array kKinds{FaultKind::LeaderCut, FaultKind::LeaderDumb, FaultKind::TruncTrouble};
+  const auto draw = [&](uint64_t what, uint64_t n) {
+    return choices.below({ChoiceKind::Topology, what, 0, 0}, n);
+  };
+  p.fault_kinds = 0;
+  for (const FaultKind kind : kKinds) p.fault_kinds |= uint64_t{1} << static_cast<int>(kind);
+  p.faults = static_cast<uint32_t>(8 + draw(204, 9));
+  p.trouble = milliseconds(static_cast<int64_t>(3000 + draw(205, 4000)));
+  p.clients = 6;
+  p.operations_per_client = static_cast<uint32_t>(50 + draw(206, 50));
+  p.pipeline = static_cast<uint32_t>(4 + draw(201, 13));
+  p.burst = static_cast<uint32_t>(2 + draw(202, 6));
+  p.config.log_prealloc_bytes = 512;
+  p.config.history_txns_max = 500;
+  p.config.snap_only = false;
+}
+
 // Limits so small that everything rolls, is cut, purged, and sent as a SNAP.
 void draw_tiny_limits(Profile& p, Choices& choices) {
   const auto draw = [&](uint64_t what, uint64_t n) {
@@ -255,6 +276,9 @@ Profile swarm_profile(Choices& choices) {
   if (!p.reconfig && p.voters() > 2 && draw(158, 5) == 0) draw_victims(p, choices);
   p.has_stranger = draw(153, 3) == 0;
   draw_tiny_limits(p, choices);
+  if (!p.reconfig && p.victims == 0 && p.voters() > 2 && draw(200, 6) == 0) draw_forks(p, choices);
+  if (draw(203, 4) == 0) p.padding = {2, 2500};  // records lie on several sectors each
+  p.tears = draw(207, 2) == 0;
   p.disks_fail_more = draw(157, 2) == 0;
   const bool keeps_leader = p.config.counter_max == UINT32_MAX;
   p.partial_end = p.voters() > 2 && !p.reconfig && keeps_leader;

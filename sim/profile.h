@@ -21,7 +21,13 @@ namespace vivarium::sim {
 // Faults of later kinds are drawn by swarms alone: the standard profile is frozen.
 inline constexpr uint64_t kStandardFaults = (uint64_t{1} << 31) - 1;
 
-inline constexpr uint32_t kFaultKindsDrawn = 34;
+inline constexpr uint32_t kFaultKindsDrawn = 36;
+
+// Of the data that clients write, one in so many is longer, by up to so many bytes.
+struct Padding {
+  uint32_t one_in = 8;
+  uint32_t bytes_max = 600;
+};
 
 struct Profile {
   uint32_t servers = 3;
@@ -45,6 +51,8 @@ struct Profile {
   bool quiet_end = false;     // after convergence nothing may change for some session timeouts
   bool partial_end = false;   // and behind that one server is in trouble, and the others go on
   int32_t session_timeout_ms = 1000;
+  Padding padding;
+  bool tears = false;         // a power loss keeps some sectors of a write, and not others
   uint32_t wrong_one_in = 0;  // so many connects of clients are with a wrong password or secret
   Config config;              // of every server; id and members are filled per server
   uint32_t split_per_1024 = NetOptions().split_per_1024;  // of what leaves, in several packets

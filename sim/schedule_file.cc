@@ -27,7 +27,8 @@ std::string present_clients(const Profile& profile) {
 std::string operation_comment(const Schedule& schedule, const KeptOperation& kept) {
   Choices choices(schedule.seed);
   if (schedule.profile.changes_ensemble(kept.client)) return "changes the ensemble";
-  const Operation operation = draw_operation(kept.client, kept.nth, choices);
+  const Operation operation =
+      draw_operation(kept.client, kept.nth, schedule.profile.padding, choices);
   return fmt::format("{} {}", last_operation_name(operation.op), operation.path);
 }
 

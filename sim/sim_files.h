@@ -35,6 +35,7 @@ struct DiskOptions {
   Delay read{microseconds(20), microseconds(60), 8, milliseconds(5)};
   Delay names{microseconds(60), microseconds(150), 8, milliseconds(20)};  // sync_dir and list
   int64_t bulk_factor = 2;  // Lane::Bulk is slower by this
+  bool tears = false;       // most power losses take sectors rather than operations
   // A killed process may not have carried out operations younger than this.
   Duration kill_lag = microseconds(500);
 };
@@ -71,6 +72,8 @@ struct QuietFault {
 class SimFiles {
  public:
   explicit SimFiles(const DiskOptions& options, HostId host) : options_(options), host_(host) {}
+
+  bool tears() const { return options_.tears; }
 
   // --- the World's side. A stale handle is ignored.
   FileId open(Moment& m, SimDisk& disk, Dir dir, std::string_view name, OpenMode mode, Lane lane,

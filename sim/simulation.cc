@@ -377,7 +377,7 @@ void Simulation::die(HostId host, Death death, std::optional<StopReason> ended,
   network_.set_presence(m, host, power_lost ? Presence::MachineOff : Presence::NoProcess);
   h.files.end_life();
   if (power_lost) {
-    Crash::lose_power(h.disk, choices_, host, h.life);
+    Crash::lose_power(h.disk, choices_, host, h.life, h.files.tears());
   } else {
     Crash::kill(h.disk, choices_, host, h.life, now_, options_.disk.kill_lag);
   }

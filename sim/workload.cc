@@ -19,8 +19,8 @@ std::string shared_path(uint64_t i) { return std::string("/") + static_cast<char
 
 class Draw {
  public:
-  Draw(ClientIndex client, uint64_t nth, Choices& choices)
-      : client_(client), nth_(nth), choices_(choices) {}
+  Draw(ClientIndex client, uint64_t nth, Padding padding, Choices& choices)
+      : client_(client), nth_(nth), padding_(padding), choices_(choices) {}
 
   Operation operation();
 
@@ -42,6 +42,7 @@ class Draw {
 
   ClientIndex client_;
   uint64_t nth_;
+  Padding padding_;
   Choices& choices_;
   uint64_t base_ = 0;
 };
@@ -58,7 +59,7 @@ void Draw::draw_common(Operation& operation) {
   operation.path = shared_path(below(1, kSharedPaths));
   const std::string datum = fmt::format("c{}-{}-{}", client_, nth_, base_);
   // Now and then a datum of some size, so that batches and segments are not all alike.
-  const uint64_t padding = below(2, 8) == 0 ? below(3, 600) : 0;
+  const uint64_t padding = below(2, padding_.one_in) == 0 ? below(3, padding_.bytes_max) : 0;
   operation.data.assign(datum.begin(), datum.end());
   operation.data.resize(operation.data.size() + padding, 'x');
   if (below(4, 4) == 0) operation.version = static_cast<int32_t>(below(5, 4));
@@ -319,8 +320,8 @@ Operation draw_change(uint64_t nth, uint32_t servers, Choices& choices) {
   return operation;
 }
 
-Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices) {
-  return Draw(client, nth, choices).operation();
+Operation draw_operation(ClientIndex client, uint64_t nth, Padding padding, Choices& choices) {
+  return Draw(client, nth, padding, choices).operation();
 }
 
 }  // namespace vivarium::sim

@@ -11,6 +11,7 @@
 #include "core/wire/codes.h"
 #include "sim/choices.h"
 #include "sim/observation.h"
+#include "sim/profile.h"
 #include "sim/reconfig_model.h"
 
 namespace vivarium::sim {
@@ -30,7 +31,7 @@ struct Operation {
 };
 
 // The n-th operation of a client. Every datum written is unique: it says who wrote it.
-Operation draw_operation(ClientIndex client, uint64_t nth, Choices& choices);
+Operation draw_operation(ClientIndex client, uint64_t nth, Padding padding, Choices& choices);
 // The same of the client who changes the ensemble and looks at what has become of it.
 Operation draw_change(uint64_t nth, uint32_t servers, Choices& choices);
 

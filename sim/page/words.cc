@@ -41,6 +41,16 @@ std::string packet_words(const Fault& f) {
   return fmt::format("{} {}: {}", when, whom(f.struck), f.power ? "power is lost" : "killed");
 }
 
+std::string trunc_words(const Fault& f) {
+  if (f.count <= kTruncDeathsMax) {
+    return fmt::format("whoever is sent the next TRUNC {} at its {}th file operation from there",
+                       f.power ? "loses power" : "is killed", f.count);
+  }
+  const FailingOp& op = kTruncOps[(f.count - kTruncDeathsMax - 1) % kTruncOps.size()];
+  return fmt::format("the next operation \"{}\" of whoever is sent the next TRUNC fails, on {}",
+                     name_of(op.op), op.name_prefix.empty() ? "any file" : op.name_prefix);
+}
+
 std::string timed(std::string_view what, const Fault& f) {
   return fmt::format("{} for {} ms", what, f.lasts.ms());
 }
@@ -298,6 +308,11 @@ std::string plain_words(const Fault& f) {
     case FaultKind::OldImage:
       return fmt::format("the disk of {} is put back to what it is now, {} ms from here", target,
                          f.lasts.ms());
+    case FaultKind::TornWrite:
+      return back(
+          fmt::format("{} loses power at its next write to the log, before the sync", target), f);
+    case FaultKind::TruncTrouble:
+      return trunc_words(f);
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:
@@ -333,7 +348,10 @@ std::vector<Lane> lanes_of(const Fault& f, const Profile& profile) {
     case FaultKind::FullDisk:
     case FaultKind::FailingOp:
     case FaultKind::OldImage:
+    case FaultKind::TornWrite:
       return {f.target};
+    case FaultKind::TruncTrouble:
+      return {f.other};
     case FaultKind::PowerLossAll:
     case FaultKind::LeaderPowerLoss:
     case FaultKind::LeaderKill:

@@ -10,10 +10,13 @@ import zlib
 from catalogue import ROOT, patch_of
 
 VARIABLE = "VIVARIUM_MUTANT"
-HEAD = f"""#include <cstdlib>
+HEAD = f"""#ifndef VIVARIUM_MUTANTS  // several changed files may be compiled as one
+#define VIVARIUM_MUTANTS
+#include <cstdlib>
 namespace vivarium::mutants {{
 inline const long chosen = std::getenv("{VARIABLE}") ? std::atol(std::getenv("{VARIABLE}")) : 0;
 }}
+#endif
 """
 # What begins no function at the beginning of a line.
 OTHERS = re.compile(r"[\s#}/]|namespace\b|using\b|struct\b|class\b|enum\b|template\b|constexpr\b|static_assert\b")

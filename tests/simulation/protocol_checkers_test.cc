@@ -21,6 +21,7 @@
 #include "sim/checkers/partial.h"
 #include "sim/checkers/primary_integrity.h"
 #include "sim/checkers/total_order.h"
+#include "sim/checkers/truncation.h"
 #include "tests/simulation/checker_support.h"
 
 namespace vivarium::sim {
@@ -236,6 +237,27 @@ TEST(ProtocolCheckers, FailStop) {
   fail_stop.died(0);
   fail_stop.sends(0, kNow, later);
   EXPECT_EQ(said(later), "");
+}
+
+TEST(ProtocolCheckers, TruncationsThatWereBegun) {
+  SimDisk disk;
+  Frontier frontier;
+  frontier.intent = Intent::Truncation;
+  frontier.intent_zxid = Zxid(1, 3);
+  Bytes slot;
+  encode_frontier(frontier, slot);
+  disk.put(Dir::Logs, kFrontierName, slot);
+  ASSERT_EQ(truncation_begun(disk), Zxid(1, 3));
+  NodeFacts facts;
+  facts.last_logged = Zxid(1, 3);
+  Verdict verdict;
+  check_truncated(0, Zxid(1, 3), facts, kNow, verdict);
+  ASSERT_EQ(said(verdict), "");
+  facts.last_logged = Zxid(1, 5);
+  check_truncated(0, Zxid(1, 3), facts, kNow, verdict);
+  EXPECT_EQ(said(verdict),
+            "K-RECOVER: s1 had begun to cut its log back to 100000003, and starts with it to "
+            "100000005");
 }
 
 TEST(ProtocolCheckers, Corruption) {

@@ -1,7 +1,7 @@
 # What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-all node-client run build test test-all fuzz format check-format tidy clean
+.PHONY: help deps deps-all node-client run build guided test test-all fuzz format check-format tidy clean
 
 PORT ?= 2181
 DATA ?= ./data
@@ -33,6 +33,7 @@ help:
 	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
 	@echo 'make fuzz      the fuzzers alone, each for $(FUZZ_SECONDS) s  (FUZZ_SECONDS=, or FUZZ_RUNS=10000000; FUZZERS=)'
 	@echo 'make build     the release preset alone, programs in build/release/bin'
+	@echo 'make guided    vivsim optimised by a profile of its own schedules, in build/guided/bin, for long campaigns'
 	@echo 'make deps      the Debian packages, deps-all what test-all needs beside them; make format, tidy, clean'
 
 deps-all: PACKAGES += $(PACKAGES_ALL)
@@ -60,6 +61,16 @@ build/node/installed: $(NODE_CLIENT)
 build: deps
 	cmake --preset release
 	cmake --build --preset release
+
+# Built twice: once to see which way its schedules go. The same hashes, a sixth more schedules a second.
+guided: deps
+	rm -rf build/guided
+	cmake --preset guided -DVIVARIUM_GUIDED=learn
+	cmake --build --preset guided --target vivsim
+	build/guided/bin/vivsim run --seeds 1:150 --jobs 1
+	build/guided/bin/vivsim run --swarm --seeds 1:40 --jobs 1
+	cmake --preset guided -DVIVARIUM_GUIDED=use
+	cmake --build --preset guided --target vivsim
 
 run: deps
 	cmake --preset release

@@ -23,7 +23,6 @@
 #include "sim/checkers/sequence.h"
 #include "sim/checkers/sequence_names.h"
 #include "sim/checkers/session.h"
-#include "sim/checkers/truncation.h"
 #include "sim/checkers/watch_once.h"
 #include "sim/checkers/watch_order.h"
 #include "sim/checkers/watch_reconnect.h"
@@ -51,28 +50,6 @@ SimOptions sim_options(uint64_t seed, const Profile& profile) {
 std::vector<Fault> faults_of(uint64_t seed, const Profile& profile) {
   Choices choices(seed);
   return draw_faults(profile, choices);
-}
-
-// What a follower has durably, and nobody has committed yet, it has acknowledged by the end of the
-// turn: its leader may be waiting for it.
-void expect_acknowledged(ServerIndex server, const NodeFacts& f, Zxid answered, SimTime now,
-                         Verdict& verdict) {
-  const bool follows = f.role == ZabRole::Learner && f.established && !f.busy;
-  if (!follows || f.standing != Standing::Voter || f.last_durable <= f.committed) return;
-  verdict.expect(Checker::DurAck, answered >= f.last_durable, now, [&] {
-    return fmt::format("s{} has zxid {:x} on its disk and does not say so", server + 1,
-                       f.last_durable.value);
-  });
-}
-
-// The promises of a server are gone with its data: it votes again when a leader has
-// synchronised it, but where nobody has anything yet (hazards E10).
-void expect_synchronised(ServerIndex server, const NodeFacts& f, Zxid delivered, SimTime now,
-                         Verdict& verdict) {
-  const bool forgot = f.accepted_epoch == 0 && f.last_logged == Zxid{} && delivered != Zxid{};
-  verdict.expect(Checker::Promise, !forgot || f.standing != Standing::Voter, now, [&] {
-    return fmt::format("s{} has lost its data, and votes before it was synchronised", server + 1);
-  });
 }
 
 }  // namespace
@@ -114,9 +91,6 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       facts_(profile.servers),
       forgotten_(profile.servers),
       peer_pasts_(profile.servers),
-      begun_cuts_(profile.servers),
-      nothing_yet_(profile.servers),
-      founds_(profile.servers),
       wiped_(profile.servers),
       fuzzy_(profile.servers),
       down_for_(profile.servers),
@@ -134,6 +108,8 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
                   profile.config.read_only_mode, profile.reconfig}),
       protocol_(profile.servers),
       fail_stop_(profile.servers),
+      founding_(profile.servers),
+      truncations_(profile.servers),
       partial_(profile.voters(), kProgress + milliseconds(profile.config.election_connect_ms)),
       drifts_(profile.servers) {
   build();
@@ -219,8 +195,8 @@ void Cluster::born(HostId host, uint32_t) {
   verdict_.expect(Checker::Recover, config.has_value(), sim_.now(), [&] {
     return fmt::format("the files of s{} do not say who the members are", host.value + 1);
   });
-  nothing_yet_[host.value] = agreement_.order().empty();
-  begun_cuts_[host.value] = truncation_begun(sim_.disk(host));
+  founding_.begun(host.value, agreement_.last());
+  truncations_.born(host.value, sim_.disk(host));
   nodes_[host.value].emplace(config ? *config : server_config(profile_, host.value));
   facts_[host.value] = NodeFacts{};
   facts_[host.value].busy = true;
@@ -262,7 +238,7 @@ void Cluster::died(HostId host) {
   if (!is_server(host)) return;
   const ServerIndex server = host.value;
   cover_death(server);
-  for (ServerIndex i = 0; i < profile_.servers; ++i) leadership_.ended(server, i);
+  leadership_.died(server);
   nodes_[server].reset();
   peers_[server].reset();
   note_lead(server, false);
@@ -272,7 +248,6 @@ void Cluster::died(HostId host) {
   facts_[server] = NodeFacts{};
   agreement_.died(server);
   fail_stop_.died(server);
-  founds_[server] = false;
   if (sim_.ended(host) == StopReason::Fatal) fail_stop_.stopped(verdict_);
   operators_.life_changed(server);
   ++outcome_.crashes;
@@ -323,7 +298,7 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     return;
   }
   if (call.kind == CallKind::Log) return tap_line(server, call.name);
-  if (call.kind == CallKind::CloseLink) return link_ended(server, call.link);
+  if (call.kind == CallKind::CloseLink) return leadership_.ended(server, call.link);
   if (call.kind != CallKind::Send) return;
   fail_stop_.sends(server, sim_.now(), verdict_);
   const std::optional<LinkInfo> link = sim_.network().info(server_host(server), call.link);
@@ -366,24 +341,16 @@ std::optional<ServerIndex> Cluster::learner_of(ServerIndex leader, LinkId id) co
   return link->from.value;
 }
 
-// What comes from a learner, or comes no more.
+// What comes from a learner.
 void Cluster::tap_arrival(ServerIndex leader, const LinkBytes& bytes) {
   if (!facts_[leader].leading) return;
   const std::optional<ServerIndex> learner = learner_of(leader, bytes.link);
-  if (learner) leadership_.arrived(leader, *learner, bytes.bytes.size());
-}
-
-void Cluster::link_ended(ServerIndex leader, LinkId id) {
-  const std::optional<ServerIndex> learner = learner_of(leader, id);
-  if (learner) leadership_.ended(leader, *learner);
+  if (learner) leadership_.arrived(leader, *learner, bytes.link, bytes.bytes.size());
 }
 
 void Cluster::tap_line(ServerIndex server, std::string_view line) {
   if (profile_.apache != 0) return;
-  // The others may have begun without it since they said so, but not before (docs/decisions.md,
-  // 98).
-  const bool found = line.starts_with("all configured voters are here and blank");
-  if (found && nothing_yet_[server]) founds_[server] = true;
+  if (line.starts_with("all configured voters are here and blank")) founding_.founds(server);
   if (!profile_.reconfig) ballots_.said(server, line, sim_.now(), verdict_);
   // A stranger is to be blamed.
   if (profile_.has_stranger) return;
@@ -427,7 +394,7 @@ void Cluster::delivering(Simulation& sim, HostId host, const Event& event) {
   if (other_ != nullptr) other_->delivering(sim, host, event);
   if (!is_server(host)) return;
   if (const auto* bytes = std::get_if<LinkBytes>(&event)) tap_arrival(host.value, *bytes);
-  if (const auto* down = std::get_if<LinkDown>(&event)) link_ended(host.value, down->link);
+  if (const auto* down = std::get_if<LinkDown>(&event)) leadership_.ended(host.value, down->link);
   const auto* failed = std::get_if<FileFailed>(&event);
   if (failed == nullptr || failed->error == FileError::NotFound) return;
   const SimFiles& files = sim_.files(host);
@@ -440,8 +407,7 @@ void Cluster::delivered(Simulation& sim, HostId host, const Event& event) {
   if (!std::holds_alternative<TurnEnded>(event)) ++outcome_.events;
   if (is_server(host) && nodes_[host.value]) after_step(host.value);
   if (std::holds_alternative<TurnEnded>(event) && is_server(host) && nodes_[host.value]) {
-    const ServerIndex server = host.value;
-    expect_acknowledged(server, facts_[server], durability_.answered(server), sim_.now(), verdict_);
+    durability_.turn_ended(host.value, facts_[host.value], sim_.now(), verdict_);
   }
   if (is_server(host) && peers_[host.value]) after_peer_step(host.value);
 }
@@ -494,9 +460,7 @@ void Cluster::after_step(ServerIndex server) {
   const SimTime now = sim_.now();
   if (recovered && whole && !after.damaged && !forgotten_[server]) {
     if (wiped_[server] && !profile_.reconfig && profile_.voters() > 1) {
-      const std::vector<Zxid>& order = agreement_.order();
-      if (!founds_[server])
-        expect_synchronised(server, after, order.empty() ? Zxid{} : order.back(), now, verdict_);
+      founding_.recovered(server, after, agreement_.last(), now, verdict_);
     }
     wiped_[server] = false;
   }
@@ -515,10 +479,7 @@ void Cluster::after_step(ServerIndex server) {
   }
   if (before.busy && !after.busy) {
     check_corruption(server, after, ledger_, now, verdict_);
-    const std::optional<Zxid> keeps = std::exchange(begun_cuts_[server], std::nullopt);
-    if (keeps && whole && !after.damaged && !after.unsettled) {
-      check_truncated(server, *keeps, after, now, verdict_);
-    }
+    truncations_.recovered(server, after, now, verdict_);
   }
   std::vector<ConfigCheck::Need> needs;
   if (after.leading && after.established && after.committed > before.committed) {

@@ -16,11 +16,13 @@
 #include "sim/checkers/configs.h"
 #include "sim/checkers/durability.h"
 #include "sim/checkers/fail_stop.h"
+#include "sim/checkers/founding.h"
 #include "sim/checkers/leadership.h"
 #include "sim/checkers/operators.h"
 #include "sim/checkers/partial.h"
 #include "sim/checkers/past.h"
 #include "sim/checkers/protocol.h"
+#include "sim/checkers/truncation.h"
 #include "sim/checkers/verdict.h"
 #include "sim/client.h"
 #include "sim/coverage.h"
@@ -194,7 +196,6 @@ class Cluster final : public Programs, public Observer {
   void tap_line(ServerIndex server, std::string_view line);
   std::optional<ServerIndex> learner_of(ServerIndex leader, LinkId id) const;
   void tap_arrival(ServerIndex leader, const LinkBytes& bytes);
-  void link_ended(ServerIndex leader, LinkId id);
 
   Profile profile_;
   Simulation sim_;
@@ -227,10 +228,7 @@ class Cluster final : public Programs, public Observer {
   std::vector<PeerPast> peer_pasts_;
   std::vector<Interval> apache_leads_;
   std::optional<std::string> excused_;
-  std::vector<std::optional<Zxid>> begun_cuts_;  // which the start of this life has to finish
-  std::vector<bool> nothing_yet_;  // when this life began: nobody had delivered anything
-  std::vector<bool> founds_;       // in this life, in which nothing was there yet
-  std::vector<bool> wiped_;        // or damaged, and not yet whole and a voter again
+  std::vector<bool> wiped_;  // or damaged, and not yet whole and a voter again
   // Of ours: it holds what came as a SNAP of a ZooKeeper leader's, and not all that its sender had
   // applied meanwhile.
   std::vector<bool> fuzzy_;
@@ -258,6 +256,8 @@ class Cluster final : public Programs, public Observer {
   Operators operators_;
   ProtocolChecks protocol_;
   FailStop fail_stop_;
+  Founding founding_;
+  Truncations truncations_;
   PartialProgress partial_;
   std::vector<bool> drifts_;  // its clock
   Verdict verdict_;

@@ -65,13 +65,13 @@ ByteView stored(const FileImage& image, uint64_t offset, uint64_t length) {
 
 }  // namespace
 
-std::vector<Zxid> records_in(uint64_t offset, ByteView bytes) {
-  std::vector<Zxid> zxids;
+std::vector<LoggedTxn> records_in(uint64_t offset, ByteView bytes) {
+  std::vector<LoggedTxn> txns;
   size_t at = first_record(offset, bytes);
   while (const std::optional<FoundRecord> record = parse_record(bytes, at)) {
-    zxids.push_back(record->zxid);
+    txns.push_back({record->zxid, record->entry});
   }
-  return zxids;
+  return txns;
 }
 
 std::vector<Ledger::Record>::const_iterator Ledger::at_least(const Log& log, Zxid zxid) {

@@ -19,7 +19,11 @@ namespace vivarium::sim {
 
 // Zxids of the whole records in what is written at `offset` of a log file, as far as they follow
 // each other.
-std::vector<Zxid> records_in(uint64_t offset, ByteView bytes);
+struct LoggedTxn {
+  Zxid zxid;
+  ByteView entry;
+};
+std::vector<LoggedTxn> records_in(uint64_t offset, ByteView bytes);
 
 class Ledger {
  public:

@@ -30,6 +30,8 @@ class Agreement {
 
   // The one sequence, as far as anybody has delivered it.
   const std::vector<Zxid>& order() const { return order_; }
+  // The last one; 0: nothing was delivered yet.
+  Zxid last() const { return order_.empty() ? Zxid{} : order_.back(); }
   // When each of it was first delivered.
   const std::vector<SimTime>& delivered_at() const { return delivered_at_; }
   // False: some txns of it are in nobody's log any more, only in states.

@@ -19,9 +19,11 @@ void check_corruption(ServerIndex server, const NodeFacts& after, const Ledger& 
     if (gap == Zxid{} && before != Zxid{} && !zxid.follows(before)) gap = zxid;
   }
   verdict.expect(Checker::Corrupt, gap == Zxid{} && last == after.last_durable, now, [&] {
-    return fmt::format("s{} takes its log for whole to {:x}, and it can be read to {:x} only",
-                       server + 1, after.last_durable.value,
-                       gap == Zxid{} ? last.value : gap.value);
+    const std::string what =
+        gap == Zxid{} ? fmt::format("it can be read to {:x} only", last.value)
+                      : fmt::format("what comes before {:x} is in no file of it", gap.value);
+    return fmt::format("s{} takes its log for whole to {:x}, and {}", server + 1,
+                       after.last_durable.value, what);
   });
 }
 

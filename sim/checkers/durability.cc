@@ -225,4 +225,15 @@ void Durability::truncated(ServerIndex server, Zxid keep, Zxid committed, SimTim
   servers_[server].acknowledged = std::min(servers_[server].acknowledged, keep);
 }
 
+void Durability::turn_ended(ServerIndex server, const NodeFacts& facts, SimTime now,
+                            Verdict& verdict) const {
+  const bool follows = facts.role == ZabRole::Learner && facts.established && !facts.busy;
+  const bool waited_for = facts.standing == Standing::Voter && facts.last_durable > facts.committed;
+  if (!follows || !waited_for) return;
+  verdict.expect(Checker::DurAck, servers_[server].answered >= facts.last_durable, now, [&] {
+    return fmt::format("s{} has zxid {:x} on its disk and does not say so", server + 1,
+                       facts.last_durable.value);
+  });
+}
+
 }  // namespace vivarium::sim

@@ -33,9 +33,9 @@ class Durability {
   void established(ServerIndex leader, Epoch epoch, const std::vector<bool>& voters,
                    const SimDisk& disk, SimTime now, Verdict& verdict) const;
   Zxid acknowledged(ServerIndex server) const { return servers_[server].acknowledged; }
-  // How far it need not acknowledge any more to its present leader: what it claimed when it came,
-  // what was committed when it acknowledged NEWLEADER, or its last ACK.
-  Zxid answered(ServerIndex server) const { return servers_[server].answered; }
+  // What a follower has durably, and nobody has committed yet, it has acknowledged by the end of
+  // the turn: its leader may be waiting for it.
+  void turn_ended(ServerIndex server, const NodeFacts& facts, SimTime now, Verdict& verdict) const;
   // `committed`: what is committed of that. A truncation or an install has left the server's log
   // ending at `keep`.
   void truncated(ServerIndex server, Zxid keep, Zxid committed, SimTime now, Verdict& verdict);
@@ -61,6 +61,8 @@ class Durability {
  private:
   struct Server {
     Zxid acknowledged;  // by ACKs found true, and by a leader's own count
+    // How far it need not acknowledge any more to its present leader: what it claimed when it came,
+    // what was committed when it acknowledged NEWLEADER, or its last ACK.
     Zxid answered;
     Zxid said;                // highest ACK ever found true, whatever became of the disk
     Epoch synced_epoch = 0;   // NEWLEADER acknowledged

@@ -39,13 +39,23 @@ void Leadership::stepped(ServerIndex server, const NodeFacts& after, SimTime now
   }
 }
 
-void Leadership::arrived(ServerIndex leader, ServerIndex learner, size_t bytes) {
+void Leadership::arrived(ServerIndex leader, ServerIndex learner, LinkId link, size_t bytes) {
   std::optional<Told>& told = told_[learner];
-  if (told && told->leader == leader) told->on_its_way -= std::min(told->on_its_way, bytes);
+  if (!told || told->leader != leader) return;
+  told->on_its_way -= std::min(told->on_its_way, bytes);
+  told->link = link;
 }
 
-void Leadership::ended(ServerIndex leader, ServerIndex learner) {
-  if (told_[learner] && told_[learner]->leader == leader) told_[learner].reset();
+void Leadership::ended(ServerIndex leader, LinkId link) {
+  for (std::optional<Told>& told : told_) {
+    if (told && told->leader == leader && told->link == link) told.reset();
+  }
+}
+
+void Leadership::died(ServerIndex leader) {
+  for (std::optional<Told>& told : told_) {
+    if (told && told->leader == leader) told.reset();
+  }
 }
 
 void Leadership::check_choice(ServerIndex leader, Epoch epoch, SimTime now,

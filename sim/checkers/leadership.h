@@ -30,10 +30,13 @@ class Leadership {
   // connection is over. What a new leader has heard is below the epoch that it chooses (hazards
   // D3).
   void told(ServerIndex learner, ServerIndex leader, Epoch promise, size_t bytes) {
-    told_[learner] = {leader, promise, bytes};
+    told_[learner] = {leader, promise, bytes, {}};
   }
-  void arrived(ServerIndex leader, ServerIndex learner, size_t bytes);
-  void ended(ServerIndex leader, ServerIndex learner);
+  // `link` is the leader's handle of the connection.
+  void arrived(ServerIndex leader, ServerIndex learner, LinkId link, size_t bytes);
+  void ended(ServerIndex leader, LinkId link);
+  // A process ended: what it was told is forgotten.
+  void died(ServerIndex leader);
   // The disk was wiped: its promises are gone.
   void wiped(ServerIndex server) { servers_[server] = {}; }
   size_t leaderships() const { return leaders_.size(); }
@@ -50,6 +53,7 @@ class Leadership {
     ServerIndex leader = 0;
     Epoch promise = 0;
     size_t on_its_way = 0;
+    LinkId link{};  // by which the first of it arrived
   };
   void check_choice(ServerIndex leader, Epoch epoch, SimTime now, Verdict& verdict) const;
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "sim/checkers/verdict.h"
@@ -11,10 +12,17 @@
 
 namespace vivarium::sim {
 
-// Up to where a truncation that is under way keeps the log, by what a start finds on the disk.
-std::optional<Zxid> truncation_begun(const SimDisk& disk);
-// Of a server that has recovered, and is not damaged.
-void check_truncated(ServerIndex server, Zxid keeps, const NodeFacts& after, SimTime now,
-                     Verdict& verdict);
+class Truncations {
+ public:
+  explicit Truncations(uint32_t servers) : begun_(servers) {}
+
+  // A life begins, and finds this disk.
+  void born(ServerIndex server, const SimDisk& disk);
+  // Its recovery is over. Who is damaged has other reasons for what it takes.
+  void recovered(ServerIndex server, const NodeFacts& facts, SimTime now, Verdict& verdict);
+
+ private:
+  std::vector<std::optional<Zxid>> begun_;  // up to where the log is to be kept
+};
 
 }  // namespace vivarium::sim

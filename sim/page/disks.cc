@@ -65,19 +65,20 @@ void PageDisks::called(const Simulation& sim, HostId host, const Call& call, Pag
 void PageDisks::write(const Simulation& sim, HostId host, const Call& call, PageModel& model) {
   const std::string name = name_of(sim, host, call.file);
   Host& h = hosts_[host.value];
-  const std::vector<Zxid> zxids =
-      name.starts_with("log.") ? records_in(call.offset, call.bytes) : std::vector<Zxid>{};
+  const std::vector<LoggedTxn> txns =
+      name.starts_with("log.") ? records_in(call.offset, call.bytes) : std::vector<LoggedTxn>{};
   h.writes.push_back({model.events.size(), h.calls++, sim.files(host).inode_of(call.file),
                       call.offset, Bytes(call.bytes.begin(), call.bytes.end())});
   PageEvent& event = add_disk_event(model, PageKind::Write, sim, host);
   event.minor = is_housekeeping(name);
-  event.label = zxids.empty() ? fmt::format("write {}", name) : "log";
+  event.label = txns.empty() ? fmt::format("write {}", name) : "log";
   event.detail = fmt::format("{} bytes at {} of {}", call.bytes.size(), call.offset, name);
-  if (zxids.empty()) return;
-  event.first = zxids.front();
-  event.zxid = zxids.back();
-  event.label += zxids.size() == 1 ? fmt::format(" {}", hex(event.zxid))
-                                   : fmt::format(" {} to {}", hex(event.first), hex(event.zxid));
+  if (txns.empty()) return;
+  if (txns.size() == 1) event.detail = describe_txn(txns[0].entry) + "; " + event.detail;
+  event.first = txns.front().zxid;
+  event.zxid = txns.back().zxid;
+  event.label += txns.size() == 1 ? fmt::format(" {}", hex(event.zxid))
+                                  : fmt::format(" {} to {}", hex(event.first), hex(event.zxid));
 }
 
 void PageDisks::cut(const Simulation& sim, HostId host, const Call& call, PageModel& model) {
@@ -104,7 +105,7 @@ void PageDisks::change_name(const Simulation& sim, HostId host, const Call& call
     event.detail = fmt::format("{} becomes {}", call.name, call.name_to);
   } else {
     event.label = fmt::format("remove {}", call.name);
-    event.minor = true;
+    event.minor = is_housekeeping(call.name);
   }
 }
 

@@ -109,7 +109,8 @@ class ProofSearch {
   void synchronisation_of(Lane lane);
   void operations();
   void sessions();
-  void paths();
+  void paths(bool watches_again);
+  void removals_of(Lane lane);
   void answers_at(Zxid zxid);
   void states();
 
@@ -258,6 +259,13 @@ void ProofSearch::crashes_of(Lane lane) {
       fmt::format("{} gives up the end of its log", name(lane)));
 }
 
+void ProofSearch::removals_of(Lane lane) {
+  const size_t removed = last([&](const PageEvent& e) {
+    return e.kind == PageKind::Name && e.lane == lane && e.label.starts_with("remove log.");
+  });
+  if (removed != kNoEvent) add(removed, fmt::format("{}: {}", name(lane), event(removed).label));
+}
+
 // What it had said of its log when a leader brought it up to date, and how that was done.
 void ProofSearch::synchronisation_of(Lane lane) {
   const size_t way = since_then(last([&](const PageEvent& e) {
@@ -296,6 +304,14 @@ void ProofSearch::operations() {
             },
             op),
         "its answer");
+    const std::string origin = fmt::format("for operation {} of session", xid);
+    add(first(
+            [&](const PageEvent& e) {
+              return (e.kind == PageKind::Quorum || e.kind == PageKind::Write) &&
+                     e.detail.find(origin) != std::string::npos;
+            },
+            op),
+        "its txn");
   }
 }
 
@@ -308,14 +324,14 @@ void ProofSearch::sessions() {
     add(first(says), fmt::format("session {} begins", session));
     add(last(says), fmt::format("its last connection begins"));
     add(first([&](const PageEvent& e) {
-          return e.kind == PageKind::Quorum && e.detail == "closeSession " + session;
+          return e.kind == PageKind::Quorum && e.detail.starts_with("closeSession " + session);
         }),
         "the close of the session is proposed");
   }
 }
 
 // What the named clients did with the named paths, up to the named zxids.
-void ProofSearch::paths() {
+void ProofSearch::paths(bool watches_again) {
   const auto in_time = [&](const PageEvent& e) {
     return named_.zxids.empty() || e.zxid <= named_.zxids.back();
   };
@@ -327,10 +343,23 @@ void ProofSearch::paths() {
           return e.kind == kind && e.lane == lane && e.label.ends_with(" " + path) && in_time(e);
         });
         if (found != kNoEvent) {
-          add(found, fmt::format("the last {} of {} before that",
-                                 kind == PageKind::Told ? "event" : "operation", path));
+          add(found, kind == PageKind::Told
+                         ? fmt::format("what {} is told of {}", name(lane), path)
+                         : fmt::format("the last operation of {} on {}", name(lane), path));
         }
       }
+      if (!watches_again) continue;
+      add(last([&](const PageEvent& e) {
+            return e.kind == PageKind::Client && e.lane == lane &&
+                   e.label.starts_with("setWatches");
+          }),
+          fmt::format("{} sets its watches again", name(lane)));
+    }
+    const size_t change = last([&](const PageEvent& e) {
+      return e.kind == PageKind::Write && e.detail.find(" " + path + ",") != std::string::npos;
+    });
+    if (change != kNoEvent) {
+      add(change, fmt::format("the last change of {} in a log: {}", path, event(change).label));
     }
   }
 }
@@ -388,7 +417,7 @@ bool is_of_clients(std::string_view checker) {
   return std::find(kOfClients.begin(), kOfClients.end(), checker) != kOfClients.end();
 }
 
-void search_for_clients(const Named& named, ProofSearch& search) {
+void search_for_clients(const Named& named, std::string_view checker, ProofSearch& search) {
   search.operations();
   for (const Zxid zxid : named.zxids) {
     search.answers_at(zxid);
@@ -402,7 +431,7 @@ void search_for_clients(const Named& named, ProofSearch& search) {
     search.commit_of(zxid);
   }
   if (named.operations.empty()) search.sessions();
-  if (named.operations.empty()) search.paths();
+  if (named.operations.empty()) search.paths(checker == "K-WATCH-RECONN");
 }
 
 void search_for_servers(const Named& named, std::string_view checker, ProofSearch& search) {
@@ -420,6 +449,7 @@ void search_for_servers(const Named& named, std::string_view checker, ProofSearc
     if (checker != "K-DURACK" && checker != "K-QUORUM") search.synchronisation_of(lane);
     search.epochs_of(lane);
     search.crashes_of(lane);
+    if (checker == "K-CORRUPT" || checker == "K-RECOVER") search.removals_of(lane);
   }
 }
 
@@ -460,7 +490,7 @@ void find_proof(const Violation& violation, size_t violating, PageModel& model) 
   const size_t end = at_end || violating == kNoEvent ? model.events.size() : violating + 1;
   ProofSearch search(named, end, model);
   if (is_of_clients(violation.checker)) {
-    search_for_clients(named, search);
+    search_for_clients(named, violation.checker, search);
   } else if (at_end) {
     search.states();
   } else {

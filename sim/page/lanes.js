@@ -76,7 +76,10 @@ function setView(from, to) {
   draw();
 }
 function zoom(factor, x) {
-  const middle = placeAtX(x === undefined ? GUTTER + width() / 2 : x);
+  // Around the pointer, or what is selected when it is to be seen.
+  const chosen = selected >= 0 ? placeOf(events[selected].at) : NaN;
+  const seen = chosen >= view.from && chosen <= view.to;
+  const middle = x === undefined ? (seen ? chosen : placeAtX(GUTTER + width() / 2)) : placeAtX(x);
   setView(middle - (middle - view.from) * factor, middle + (view.to - middle) * factor);
 }
 function showAll() { setView(-lastPlace() * 0.01, lastPlace() * 1.01); }

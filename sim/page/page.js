@@ -111,6 +111,9 @@ function refilter() {
   search(true);
   const size = share * lastPlace();
   setView(placeOf(middle) - size / 2, placeOf(middle) + size / 2);
+  if (places.has(selected)) by('events').scrollTop = places.get(selected) * ROW - by('events').clientHeight / 2;
+  fillRows();
+  showDetails();
 }
 function search(quiet) {
   const words = by('search').value.trim().toLowerCase().split(/\s+/).filter(Boolean);
@@ -133,7 +136,8 @@ function makeHead() {
   by('violation').hidden = !violated;
   if (!violated) return;
   by('promise').textContent = data.promise;
-  by('happened').textContent = data.text;
+  // One line for each server and client, where the text is of all of them.
+  for (const line of data.text.replace(/;\s*$/, '').split('; ')) addText(by('happened'), 'span', line);
   for (const [id, why] of data.proof) {
     const item = document.createElement('li');
     const button = addText(item, 'button', '');
@@ -192,6 +196,8 @@ function makeLegend() {
       '<path d="M26 5 l8 8 M34 5 l-8 8" stroke="var(--lost)"/>'), 'write that a crash took'],
     [svg('<rect x="26" y="5" width="8" height="8" fill="none" stroke="var(--lost)"/>' +
       '<path d="M26 13 L34 5 V13 z" fill="var(--lost)"/>'), 'write of which a crash left a part'],
+    [svg('<rect x="26" y="5" width="8" height="8" fill="none" stroke="var(--disk)"/>'),
+      'write or removal that was never synced'],
     [svg('<path d="M8 5 v8 M52 5 v8" stroke="var(--disk)"/><path d="M8 9 H52" stroke="var(--disk)" ' +
       'stroke-width="2"/>'), 'sync, from the call to its answer; dashed: it never came'],
     [svg('<path d="M30 3 l6 6 l-6 6 l-6 -6 z" fill="var(--ink)"/>'), 'a leader commits'],

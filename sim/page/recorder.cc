@@ -63,17 +63,18 @@ std::string_view text_of(Standing standing) {
   return "?";
 }
 
-std::string operation_words(const ClientOp& op) {
+std::string operation_words(const ClientOp& op, bool cut_off) {
   std::string text = fmt::format("operation {}", op.xid);
   if (!op.data.empty()) text += fmt::format(", {} bytes", op.data.size());
   if (op.version != -1) text += fmt::format(", version {}", op.version);
   if (!op.parts.empty()) text += fmt::format(", {} parts", op.parts.size());
+  if (op.watch) text += ", leaves a watch";
   if (op.answered) {
     text += fmt::format("; answered at {}: {}", hex(op.reply_zxid), plain_words(op.error));
     if (!op.reply_path.empty()) text += fmt::format(", {}", op.reply_path);
   } else {
-    text +=
-        op.lost ? "; the connection was lost: it happened once or not at all" : "; never answered";
+    text += cut_off ? "; the connection was lost: it happened once or not at all"
+                    : "; not answered when the run ended";
   }
   return text;
 }
@@ -152,7 +153,9 @@ void PageRecorder::called(Simulation& sim, HostId host, const Call& call) {
     link_ended(host, call.link, true);
   } else if (call.kind == CallKind::Log || call.kind == CallKind::Stop) {
     PageEvent& line = add(PageKind::Line, host.value, std::string(call.name));
-    line.minor = call.kind == CallKind::Log && call.level < LogLevel::Warn;
+    // Why a role ends is no small thing.
+    const bool tells = call.name.starts_with("looking: ") || call.name.ends_with(": silent");
+    line.minor = call.kind == CallKind::Log && call.level < LogLevel::Warn && !tells;
   } else if (is_server(host)) {
     disks_.called(sim, host, call, model_);
   }
@@ -186,9 +189,10 @@ void PageRecorder::set_band(ServerIndex server) {
   if (band.state <= BandState::Paused) return;
   PageEvent& event = add(PageKind::State, server, std::string(plain_words(band.state)));
   if (in_epoch && band.epoch != 0) event.label += fmt::format(", epoch {}", band.epoch);
-  const std::optional<ServerIndex> leader = cluster_.leader();
+  const Node* const node = cluster_.node(server);
+  const std::optional<ServerId> leader = node ? node->zab().leader() : std::nullopt;
   const bool follows = band.state == BandState::Joining || band.state == BandState::Serving;
-  if (follows && leader && *leader != server) event.detail = fmt::format("s{} leads", *leader + 1);
+  if (follows && leader) event.detail = fmt::format("of s{}", leader->value);
   if (facts.standing != Standing::Voter) event.detail = text_of(facts.standing);
 }
 
@@ -295,14 +299,14 @@ void PageRecorder::add_operations() {
           add(PageKind::Operation, cluster_.client_host(i).value, std::string(op_name(op.op)));
       if (op.path.starts_with('/')) event.label += " " + op.path;
       event.at = op.invoked;
-      event.until = op.answered ? op.returned
-                    : op.lost   ? cut_off_after(cluster_.client_host(i), op.invoked)
-                                : model_.end;
+      const SimTime cut_off = cut_off_after(cluster_.client_host(i), op.invoked);
+      const bool lost = !op.answered && cut_off < model_.end;
+      event.until = op.answered ? op.returned : cut_off;
       event.fate = op.answered ? op.error == ErrorCode::Ok ? Fate::Done : Fate::Refused
-                   : op.lost   ? Fate::Lost
+                   : lost      ? Fate::Lost
                                : Fate::Open;
       event.zxid = op.reply_zxid;
-      event.detail = operation_words(op);
+      event.detail = operation_words(op, lost);
     }
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include "core/wire/jute.h"
 #include "core/wire/peer_messages.h"
 #include "core/wire/txn.h"
+#include "sim/page/words.h"
 #include "sim/sim_network.h"
 
 namespace vivarium::sim {
@@ -100,14 +102,32 @@ std::string path_in(Op op, ByteView body) {
   return in.ok() && path.starts_with('/') && path.size() < 80 ? " " + std::string(path) : "";
 }
 
+// From which zxid on, and which znodes: whose data, whose existence, whose children.
+std::string watches_in(ByteView body) {
+  constexpr std::array<std::string_view, 5> kKinds{"data", "exists", "children", "persistent",
+                                                   "recursive"};
+  JuteReader in(body);
+  std::string text = fmt::format(" since {:x}", static_cast<uint64_t>(in.i64()));
+  for (const std::string_view kind : kKinds) {
+    const int32_t count = in.i32();
+    if (!in.ok() || count <= 0) continue;
+    text += fmt::format(", {}", kind);
+    for (int32_t i = 0; i < count && in.ok(); ++i) text += fmt::format(" {}", in.string());
+  }
+  return text;
+}
+
 void describe_request(ByteView frame, Said& said) {
   const std::optional<RequestHeader> header = decode_request_header(frame);
   if (!header) return;
   const Op op = static_cast<Op>(header->type);
   said.name = op_name(op);
   said.minor = op == Op::Ping;
+  const bool watches = op == Op::SetWatches || op == Op::SetWatches2;
+  const ByteView body = frame.subspan(8);
   said.detail =
-      fmt::format("{}{}, operation {}", op_name(op), path_in(op, frame.subspan(8)), header->xid);
+      watches ? fmt::format("{}{}", op_name(op), watches_in(body))
+              : fmt::format("{}{}, operation {}", op_name(op), path_in(op, body), header->xid);
 }
 
 void describe_reply(ByteView frame, Said& said) {
@@ -128,7 +148,8 @@ void describe_reply(ByteView frame, Said& said) {
   } else {
     said.name = "reply";
     said.detail = error == 0 ? fmt::format("operation {}: well", xid)
-                             : fmt::format("operation {}: error {}", xid, error);
+                             : fmt::format("operation {}: {}", xid,
+                                           plain_words(static_cast<ErrorCode>(error)));
   }
 }
 
@@ -252,6 +273,21 @@ std::string_view op_name(Op op) {
 
 std::string hex(Zxid zxid) { return fmt::format("{:x}", zxid.value); }
 
+std::string describe_parts(const MultiTxn& multi) {
+  std::string text = fmt::format(" of {} parts:", multi.parts.size());
+  for (const MultiTxn::Part& part : multi.parts) {
+    text += fmt::format("{}{}", &part == multi.parts.data() ? " " : ", ", text_of(part.type));
+    const Result<TxnBody> body = decode_body(part.type, part.body);
+    if (!body) continue;
+    std::visit(
+        [&](const auto& its) {
+          if constexpr (requires { its.path; }) text += fmt::format(" {}", its.path);
+        },
+        *body);
+  }
+  return text;
+}
+
 std::string describe_txn(ByteView entry) {
   const Result<Txn> txn = decode_txn(entry);
   if (!txn) return "";
@@ -262,14 +298,18 @@ std::string describe_txn(ByteView entry) {
         if constexpr (requires { body.path; }) {
           text += fmt::format(" {}", body.path);
         } else if constexpr (std::is_same_v<T, MultiTxn>) {
-          text += fmt::format(" of {} parts", body.parts.size());
+          text += describe_parts(body);
         } else if constexpr (std::is_same_v<T, ErrorTxn>) {
-          text += fmt::format(" {}", static_cast<int>(body.error));
+          text += fmt::format(" {} ({})", static_cast<int>(body.error), plain_words(body.error));
         } else {
           text += fmt::format(" {:x}", static_cast<uint64_t>(txn->header.session.value));
         }
       },
       txn->body);
+  if (txn->header.cxid > 0) {
+    text += fmt::format(", for operation {} of session {:x}", txn->header.cxid,
+                        static_cast<uint64_t>(txn->header.session.value));
+  }
   return text;
 }
 

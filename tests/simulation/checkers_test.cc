@@ -271,6 +271,23 @@ TEST(Checkers, PromiseFiresOnAnAckToAnOlderLeader) {
             "K-PROMISE: s2 promised epoch 3 and acknowledges to the leader of epoch 2");
 }
 
+TEST(Checkers, PromiseFiresOnAnEpochThatOneWhoIsThereHasPromised) {
+  Servers s;
+  const LinkId link{3, 1};
+  s.facts[0].leading = true;
+  s.facts[0].epoch = 4;
+  s.leadership.told(1, 0, 4, 48);
+  s.leadership.arrived(0, 1, link, 48);
+  Verdict gone;
+  Servers without = s;
+  without.leadership.ended(0, link);
+  without.leadership.stepped(0, s.facts[0], kNow, gone);
+  EXPECT_EQ(said(gone), "") << "its connection is over";
+  s.leadership.stepped(0, s.facts[0], kNow, s.verdict);
+  EXPECT_EQ(said(s.verdict),
+            "K-PROMISE: s1 begins epoch 4 and was told that s2 has promised epoch 4");
+}
+
 TEST(Checkers, EpochMonoFiresWhenAnEpochFalls) {
   Servers s;
   s.step(0, [](NodeFacts& f) { f.accepted_epoch = 5; });

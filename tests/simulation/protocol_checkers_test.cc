@@ -12,6 +12,7 @@
 #include "sim/checkers/conversations.h"
 #include "sim/checkers/corruption.h"
 #include "sim/checkers/fail_stop.h"
+#include "sim/checkers/founding.h"
 #include "sim/checkers/global_order.h"
 #include "sim/checkers/idempotent.h"
 #include "sim/checkers/integrity.h"
@@ -239,6 +240,21 @@ TEST(ProtocolCheckers, FailStop) {
   EXPECT_EQ(said(later), "");
 }
 
+TEST(ProtocolCheckers, Founding) {
+  Founding founding(1);
+  NodeFacts facts;
+  facts.standing = Standing::Voter;
+  Verdict verdict;
+  founding.begun(0, Zxid{});
+  founding.founds(0);
+  founding.recovered(0, facts, Zxid(1, 1), kNow, verdict);
+  ASSERT_EQ(said(verdict), "");
+  founding.begun(0, Zxid(1, 1));
+  founding.founds(0);
+  founding.recovered(0, facts, Zxid(1, 1), kNow, verdict);
+  EXPECT_EQ(said(verdict), "K-PROMISE: s1 has lost its data, and votes before it was synchronised");
+}
+
 TEST(ProtocolCheckers, TruncationsThatWereBegun) {
   SimDisk disk;
   Frontier frontier;
@@ -247,14 +263,17 @@ TEST(ProtocolCheckers, TruncationsThatWereBegun) {
   Bytes slot;
   encode_frontier(frontier, slot);
   disk.put(Dir::Logs, kFrontierName, slot);
-  ASSERT_EQ(truncation_begun(disk), Zxid(1, 3));
   NodeFacts facts;
+  facts.standing = Standing::Voter;
   facts.last_logged = Zxid(1, 3);
+  Truncations truncations(1);
   Verdict verdict;
-  check_truncated(0, Zxid(1, 3), facts, kNow, verdict);
+  truncations.born(0, disk);
+  truncations.recovered(0, facts, kNow, verdict);
   ASSERT_EQ(said(verdict), "");
   facts.last_logged = Zxid(1, 5);
-  check_truncated(0, Zxid(1, 3), facts, kNow, verdict);
+  truncations.born(0, disk);
+  truncations.recovered(0, facts, kNow, verdict);
   EXPECT_EQ(said(verdict),
             "K-RECOVER: s1 had begun to cut its log back to 100000003, and starts with it to "
             "100000005");

@@ -351,7 +351,10 @@ void Cluster::tap_arrival(ServerIndex leader, const LinkBytes& bytes) {
 void Cluster::tap_line(ServerIndex server, std::string_view line) {
   if (profile_.apache != 0) return;
   if (line.starts_with("all configured voters are here and blank")) founding_.founds(server);
-  if (!profile_.reconfig) ballots_.said(server, line, sim_.now(), verdict_);
+  const auto leads = [&](ServerIndex other) {
+    return nodes_[server]->zab().election().says_it_leads(ServerId{other + 1});
+  };
+  if (!profile_.reconfig) ballots_.said(server, line, leads, sim_.now(), verdict_);
   // A stranger is to be blamed.
   if (profile_.has_stranger) return;
   verdict_.expect(Checker::TlaMsg, !blames_peer(line), sim_.now(),

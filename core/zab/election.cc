@@ -388,6 +388,11 @@ bool Election::all_blank() const {
   return true;
 }
 
+bool Election::says_it_leads(ServerId voter) const {
+  const auto it = heard_.find(voter);
+  return it != heard_.end() && it->second.state == PeerState::Leading;
+}
+
 bool Election::heard_foreign() const {
   return std::any_of(heard_.begin(), heard_.end(),
                      [](const auto& entry) { return !entry.second.ours; });

@@ -96,6 +96,8 @@ class Election {
   };
   std::optional<Told> told(LogId log, Epoch since) const;
   bool has_heard(ServerId voter) const { return heard_.count(voter) != 0; }
+  // The last that this voter was heard to say is that it leads.
+  bool says_it_leads(ServerId voter) const;
   // A voter was heard that is not one of ours.
   bool heard_foreign() const;
   // Standing Blank or Aside: one line for a person saying who is missing. Otherwise empty.

@@ -64,7 +64,7 @@ struct Wording {
   std::string_view to;
 };
 // In the order of ZabRole and Standing.
-constexpr std::array<Wording, 22> kWordings{{
+constexpr std::array<Wording, 26> kWordings{{
     {" role 0", " recovering,"},
     {" role 1", " looking for a leader,"},
     {" role 2", " with a leader,"},
@@ -87,6 +87,10 @@ constexpr std::array<Wording, 22> kWordings{{
     {"event 2 of", "the event (deleted) of"},
     {"event 3 of", "the event (data changed) of"},
     {"event 4 of", "the event (children changed) of"},
+    {"told 1 /", "told (created) /"},
+    {"told 2 /", "told (deleted) /"},
+    {"told 3 /", "told (data changed) /"},
+    {"told 4 /", "told (children changed) /"},
 }};
 
 // "op 9 /a" becomes "sync /a".
@@ -126,7 +130,8 @@ std::string_view promise_of(Checker checker) {
     case Checker::Obs:
       return "Observers never count: none leads, and a leader is established by voters.";
     case Checker::Corrupt:
-      return "No log record with a wrong checksum counts for anything.";
+      return "What a server takes for its log can be read record by record, without a gap, and no "
+             "record with a wrong checksum counts.";
     case Checker::FailStop:
       return "A server whose log could not be written says nothing until it has started again.";
     case Checker::Idemp:

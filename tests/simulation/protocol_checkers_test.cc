@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/storage/record.h"
+#include "sim/checkers/ballots.h"
 #include "sim/checkers/bounded.h"
 #include "sim/checkers/contiguous.h"
 #include "sim/checkers/conversations.h"
@@ -238,6 +240,33 @@ TEST(ProtocolCheckers, FailStop) {
   fail_stop.died(0);
   fail_stop.sends(0, kNow, later);
   EXPECT_EQ(said(later), "");
+}
+
+TEST(ProtocolCheckers, Ballots) {
+  const auto nobody = [](ServerIndex) { return false; };
+  const auto after = [&](const std::vector<std::pair<ServerIndex, std::string>>& lines) {
+    Ballots ballots(3);
+    Verdict verdict;
+    for (const auto& [server, line] : lines) ballots.said(server, line, nobody, kNow, verdict);
+    return said(verdict);
+  };
+  const std::pair<ServerIndex, std::string> s1_looks{
+      0, "looking, round 1, vote server.1 (epoch 0, zxid 0x0)"};
+  const std::pair<ServerIndex, std::string> s2_looks{
+      1, "looking, round 1, vote server.2 (epoch 0, zxid 0x0)"};
+  const std::pair<ServerIndex, std::string> s1_votes{0,
+                                                     "round 1, vote server.2 (epoch 0, zxid 0x0)"};
+  const std::pair<ServerIndex, std::string> s1_follows{
+      0, "decided, round 1: server.2 (epoch 0, zxid 0x0)"};
+  const std::pair<ServerIndex, std::string> s2_leads{
+      1, "decided, round 1: server.2 (epoch 0, zxid 0x0)"};
+  EXPECT_EQ(after({s1_looks, s2_looks, s1_votes, s2_leads, s1_follows}), "");
+  EXPECT_THAT(after({s2_looks, s2_leads}),
+              StartsWith("K-QUORUM: s2 takes itself for elected in round 1, in which 1 of 3"));
+  EXPECT_THAT(after({s1_looks, s2_looks, s1_follows}),
+              StartsWith("K-QUORUM: s1 follows s2, for whom 1 of 3 voted in round 1"));
+  EXPECT_THAT(after({s1_looks, s1_votes, {0, "round 1, vote server.1 (epoch 0, zxid 0x0)"}}),
+              StartsWith("K-QUORUM: s1 changes its vote for a worse one"));
 }
 
 TEST(ProtocolCheckers, Founding) {

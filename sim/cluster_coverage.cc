@@ -101,6 +101,7 @@ void Cluster::cover(const Fault& fault) {
     case FaultKind::OldImage:
     case FaultKind::TruncTrouble:
     case FaultKind::TornWrite:
+    case FaultKind::RestartUnheard:
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:

@@ -379,6 +379,14 @@ void Cluster::apply(Fault& fault) {
     case FaultKind::TornWrite:
       tears_[fault.target] = fault.lasts;
       break;
+    case FaultKind::RestartUnheard:
+      if (!leading || *leading == fault.target) return;
+      cut(fault, fault.target, *leading, Path::Stalled);
+      cut(fault, *leading, fault.target, Path::Stalled);
+      covered(fault.kind, fault.target);
+      crash(fault.target, fault.power, milliseconds(10));
+      lasting = true;
+      break;
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:
@@ -544,6 +552,7 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::LeaderDeaf:
     case FaultKind::LeaderDumb:
     case FaultKind::PacketCut:
+    case FaultKind::RestartUnheard:
       std::erase_if(cuts_, [&](const Cut& c) { return c.fault == fault.id; });
       set_paths();
       break;

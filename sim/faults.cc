@@ -22,7 +22,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 36> kRows{{
+constexpr std::array<Row, 37> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -59,6 +59,7 @@ constexpr std::array<Row, 36> kRows{{
     {FaultKind::OldImage, "old image", 6, 5, 600},
     {FaultKind::TruncTrouble, "trouble at a truncation", 6, 10, 400},
     {FaultKind::TornWrite, "power loss at a write of the log", 20, 10, 400},
+    {FaultKind::RestartUnheard, "restart without the leader", 10, 200, 1500},
 }};
 
 static_assert(kStandardFaults ==

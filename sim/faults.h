@@ -63,7 +63,8 @@ enum class FaultKind : uint8_t {
   TruncTrouble,
   TornWrite,  // power is lost at its next write to the log over the edge of a sector, before the
               // sync
-  DrawnLast = TornWrite
+  RestartUnheard,  // killed and soon back, while nothing passes between it and the leader
+  DrawnLast = RestartUnheard
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift

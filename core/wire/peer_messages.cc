@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 
 #include "core/wire/fixed.h"
 #include "core/wire/host_port.h"
@@ -323,15 +325,30 @@ void encode(const RevalidateAnswer& answer, Bytes& out) {
 }
 
 std::string config_text(const std::vector<ConfigMember>& members, uint64_t version) {
-  std::vector<ConfigMember> sorted = members;
+  std::vector<const ConfigMember*> sorted;
+  sorted.reserve(members.size());
+  for (const ConfigMember& m : members) sorted.push_back(&m);
   std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const ConfigMember& a, const ConfigMember& b) { return a.id < b.id; });
+                   [](const ConfigMember* a, const ConfigMember* b) { return a->id < b->id; });
+  // Said with every epoch and to every learner: number by number, not by format strings.
   std::string text;
-  for (const ConfigMember& m : sorted) {
-    text += fmt::format("server.{}={}:{}:{}:{}", m.id.value, bracketed_host(m.quorum_host),
-                        m.quorum_port, m.election_port, m.observer ? "observer" : "participant");
-    if (m.client_port != 0) {
-      text += fmt::format(";{}:{}", bracketed_host(m.client_host), m.client_port);
+  const auto add = [&text](std::string_view before, int64_t number) {
+    std::array<char, 20> digits;
+    text += before;
+    text.append(digits.data(),
+                std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+  };
+  for (const ConfigMember* m : sorted) {
+    add("server.", m->id.value);
+    text += '=';
+    text += bracketed_host(m->quorum_host);
+    add(":", m->quorum_port);
+    add(":", m->election_port);
+    text += m->observer ? ":observer" : ":participant";
+    if (m->client_port != 0) {
+      text += ';';
+      text += bracketed_host(m->client_host);
+      add(":", m->client_port);
     }
     text += '\n';
   }

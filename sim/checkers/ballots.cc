@@ -44,7 +44,9 @@ void Ballots::said(ServerIndex server, std::string_view line, const Leads& leads
   if (!decided) return;
   const uint32_t count = votes_for(candidate, *round);
   if (candidate != server) {
-    verdict.expect(Checker::Quorum, count > voters_ / 2 || leads(candidate), now, [&] {
+    const Vote& own = last_[server];
+    const bool voted = std::get<0>(own) == *round && std::get<3>(own) == *id;
+    verdict.expect(Checker::Quorum, (voted && count > voters_ / 2) || leads(candidate), now, [&] {
       return fmt::format(
           "s{} follows s{}, for whom {} of {} voted in round {}, and has not heard "
           "that it leads",

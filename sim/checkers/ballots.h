@@ -1,6 +1,6 @@
 // K-QUORUM of elections: whoever takes himself for elected was voted for, in his round, by a
-// majority of the voters (hazards E3); who follows another one has either heard such votes, or
-// himself that he leads (E2); and who changes his vote within a round changes it for a
+// majority of the voters (hazards E3); who follows another one has voted for him in such a round,
+// or heard him say that he leads (E2); and who changes his vote within a round changes it for a
 // better one: epoch, then zxid, then id (E4). By what servers say of their votes and decisions.
 #pragma once
 

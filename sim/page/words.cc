@@ -313,6 +313,9 @@ std::string plain_words(const Fault& f) {
     case FaultKind::OldImage:
       return fmt::format("the disk of {} is put back to what it is now, {} ms from here", target,
                          f.lasts.ms());
+    case FaultKind::RestartUnheard:
+      return timed(fmt::format("{} restarts, and nothing passes between it and the leader", target),
+                   f);
     case FaultKind::TornWrite:
       return back(
           fmt::format("{} loses power at its next write to the log, before the sync", target), f);
@@ -354,6 +357,7 @@ std::vector<Lane> lanes_of(const Fault& f, const Profile& profile) {
     case FaultKind::FailingOp:
     case FaultKind::OldImage:
     case FaultKind::TornWrite:
+    case FaultKind::RestartUnheard:
       return {f.target};
     case FaultKind::TruncTrouble:
       return {f.other};

@@ -46,24 +46,34 @@ def ours(server):
     return Server(server.folder, server.arguments, server.port)
 
 
-def noted_digests(server):
-    """By zxid, as hexadecimal digits. ZooKeeper's servers note the first one behind a SNAP of a tree that is ahead of its
-    zxid: a SNAP is written while txns are applied, and those come once more behind it."""
-    noted = dict(line.split(": ") for line in four_letter_word(server.port, "hash").splitlines())
-    if isinstance(server, ApacheServer) and noted:
-        noted.pop(min(noted, key=lambda zxid: int(zxid, 16)))
-    return noted
+def served_up_to(ensemble):
+    """The highest zxid that one of them shows; all serve."""
+    shown = [re.search(r"^Zxid: 0x([0-9a-f]+)$", four_letter_word(server.port, "srvr"), re.MULTILINE) for server in ensemble]
+    return max(int(zxid[1], 16) for zxid in shown)
 
 
-def assert_digests_agree(test, ensemble):
-    """What servers of both kinds noted of the whole tree after the same txn is the same number."""
+def noted_digests(server, behind):
+    """Of what came behind a zxid, which each of them noted of some txns."""
+    noted = (line.split(": ") for line in four_letter_word(server.port, "hash").splitlines())
+    return {int(zxid, 16): digest for zxid, digest in noted if int(zxid, 16) > behind}
+
+
+def assert_digests_agree(test, ensemble, behind=None):
+    """What servers of both kinds noted of the whole tree after the same txn is the same number, from when all serve on:
+    while a ZooKeeper is synchronised, its tree is ahead of its zxid, and it notes digests of that. Those of ours have
+    compared every txn with what its leader said of it."""
+    behind = served_up_to(ensemble) if behind is None else behind
+
     def all_noted():
-        noted = [noted_digests(server) for server in ensemble]
+        noted = [noted_digests(server, behind) for server in ensemble]
         return noted if set.intersection(*(set(one) for one in noted)) else None
 
     noted = wait_until(all_noted, "a digest that all have noted", SLOW_S)
     for zxid in set.intersection(*(set(one) for one in noted)):
-        test.assertEqual(len({one[zxid] for one in noted}), 1, f"{zxid}: {noted}")
+        test.assertEqual(len({one[zxid] for one in noted}), 1, f"{zxid:x}: {noted}")
+    for server in ensemble:
+        if not isinstance(server, ApacheServer):
+            test.assertIn("zk_digest_mismatches_count\t0\n", four_letter_word(server.port, "mntr"))
 
 
 def leading(ensemble):

@@ -40,8 +40,10 @@ void Ballots::said(ServerIndex server, std::string_view line, const Leads& leads
   verdict.expect(Checker::Quorum, !line.starts_with(kRound) || vote > last_[server], now, [&] {
     return fmt::format("s{} changes its vote for a worse one: {}", server + 1, line);
   });
-  if (!decided) last_[server] = vote;
-  if (!decided) return;
+  if (!decided) {
+    last_[server] = vote;
+    return;
+  }
   const uint32_t count = votes_for(candidate, *round);
   if (candidate != server) {
     const Vote& own = last_[server];

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/storage/record.h"
+#include "core/storage/snapshot.h"
 #include "sim/checkers/ballots.h"
 #include "sim/checkers/bounded.h"
 #include "sim/checkers/contiguous.h"
@@ -263,8 +264,16 @@ TEST(ProtocolCheckers, Ballots) {
   EXPECT_EQ(after({s1_looks, s2_looks, s1_votes, s2_leads, s1_follows}), "");
   EXPECT_THAT(after({s2_looks, s2_leads}),
               StartsWith("K-QUORUM: s2 takes itself for elected in round 1, in which 1 of 3"));
-  EXPECT_THAT(after({s1_looks, s2_looks, s1_follows}),
-              StartsWith("K-QUORUM: s1 follows s2, for whom 1 of 3 voted in round 1"));
+  // Others voted for that leader, and this server hears of it.
+  const std::pair<ServerIndex, std::string> s3_votes{2,
+                                                     "round 1, vote server.2 (epoch 0, zxid 0x0)"};
+  EXPECT_THAT(after({s2_looks, s3_votes, s2_leads, s1_looks, s1_follows}),
+              StartsWith("K-QUORUM: s1 follows s2, for whom 2 of 3 voted in round 1"));
+  Ballots ballots(3);
+  Verdict told;
+  const auto leads = [](ServerIndex server) { return server == 1; };
+  ballots.said(s1_follows.first, s1_follows.second, leads, kNow, told);
+  EXPECT_EQ(said(told), "");
   EXPECT_THAT(after({s1_looks, s1_votes, {0, "round 1, vote server.1 (epoch 0, zxid 0x0)"}}),
               StartsWith("K-QUORUM: s1 changes its vote for a worse one"));
 }
@@ -323,6 +332,14 @@ TEST(ProtocolCheckers, Corruption) {
   EXPECT_EQ(said(verdict),
             "K-CORRUPT: s1 takes its log for whole to 100000003, and it can be read to 100000002 "
             "only");
+  log(ledger, 0, Zxid(1, 4));
+  facts.last_durable = Zxid(1, 4);
+  Verdict gap;
+  check_corruption(0, facts, ledger, kNow, gap);
+  EXPECT_EQ(
+      said(gap),
+      "K-CORRUPT: s1 takes its log for whole to 100000004, and what comes before 100000004 is "
+      "in no file of it");
 }
 
 TEST(ProtocolCheckers, Idempotent) {
@@ -388,8 +405,13 @@ TEST(ProtocolCheckers, Bounded) {
   Config config;
   config.snapshots_kept = 1;
   const Node node(config);
+  Bytes snapshot;
+  encode_snapshot_file(DataTree(), snapshot);
   SimDisk disk;
-  for (uint32_t i = 1; i <= 3; ++i) disk.put(Dir::Snapshots, snapshot_name({Zxid(1, i)}), {});
+  const auto put = [](SimDisk& on, uint32_t n, ByteView bytes) {
+    on.put(Dir::Snapshots, snapshot_name({Zxid(1, n)}), bytes);
+  };
+  for (uint32_t i = 1; i <= 3; ++i) put(disk, i, snapshot);
   Verdict verdict;
   check_bounded(0, node, disk, kNow, verdict);
   ASSERT_EQ(said(verdict), "");
@@ -398,7 +420,16 @@ TEST(ProtocolCheckers, Bounded) {
   for (uint32_t i = 1; i <= 5; ++i) more.put(Dir::Logs, log_name(Zxid(0, i)), {});
   check_bounded(0, node, more, kNow, logs);
   EXPECT_THAT(said(logs), StartsWith("K-BOUNDED: s1 keeps 5 log files"));
-  disk.put(Dir::Snapshots, snapshot_name({Zxid(1, 4)}), {});
+  // As many that cannot be read stay beside them, and no more.
+  SimDisk rotten = disk;
+  for (uint32_t i = 4; i <= 6; ++i) put(rotten, i, {});
+  check_bounded(0, node, rotten, kNow, verdict);
+  ASSERT_EQ(said(verdict), "");
+  put(rotten, 7, {});
+  Verdict too_rotten;
+  check_bounded(0, node, rotten, kNow, too_rotten);
+  EXPECT_EQ(said(too_rotten), "K-BOUNDED: s1 has 7 snapshots, of 1");
+  put(disk, 4, snapshot);
   check_bounded(0, node, disk, kNow, verdict);
   EXPECT_EQ(said(verdict), "K-BOUNDED: s1 has 4 snapshots, of 1");
 }

@@ -93,6 +93,9 @@ Cluster::Cluster(uint64_t seed, const Profile& profile, std::vector<Fault> fault
       peer_pasts_(profile.servers),
       wiped_(profile.servers),
       fuzzy_(profile.servers),
+      apache_(profile.apache),
+      replaces_(profile.servers),
+      inherits_until_(profile.servers),
       down_for_(profile.servers),
       dies_at_(profile.servers),
       sync_fails_(profile.servers),
@@ -190,7 +193,7 @@ void Cluster::build() {
 
 void Cluster::born(HostId host, uint32_t) {
   if (!is_server(host)) return;
-  if (profile_.is_apache(host.value)) return peer_born(host.value);
+  if (is_apache(host.value)) return peer_born(host.value);
   const std::optional<Config> config = config_of(host.value);
   verdict_.expect(Checker::Recover, config.has_value(), sim_.now(), [&] {
     return fmt::format("the files of s{} do not say who the members are", host.value + 1);
@@ -220,7 +223,7 @@ std::optional<Config> Cluster::config_of(ServerIndex server) {
 }
 
 void Cluster::step(HostId host, const Event& event, World& world) {
-  if (is_server(host) && profile_.is_apache(host.value)) {
+  if (is_server(host) && is_apache(host.value)) {
     peers_[host.value]->step(event, world);
   } else if (is_server(host)) {
     nodes_[host.value]->step(event, world);
@@ -246,6 +249,7 @@ void Cluster::died(HostId host) {
     if (f) std::erase(f->remember, server);
   }
   facts_[server] = NodeFacts{};
+  if (replaces_[server]) replaced(server);
   agreement_.died(server);
   fail_stop_.died(server);
   if (sim_.ended(host) == StopReason::Fatal) fail_stop_.stopped(verdict_);
@@ -294,7 +298,7 @@ void Cluster::tap(ServerIndex server, const Call& call) {
     return;
   }
   if (call.kind == CallKind::Rename) {
-    if (!profile_.is_apache(server)) tap_snapshot(server, call);
+    if (!is_apache(server)) tap_snapshot(server, call);
     return;
   }
   if (call.kind == CallKind::Log) return tap_line(server, call.name);
@@ -530,7 +534,7 @@ void Cluster::watch_forgotten(ServerIndex server, ZabRole before) {
 // Whoever is in no configuration has nobody to answer for: it may know nobody who is.
 bool Cluster::member_converged(ServerIndex server, Zxid applied) const {
   const NodeFacts& f = facts_[server];
-  if (profile_.is_apache(server)) {
+  if (is_apache(server)) {
     return peers_[server] && f.delivers && f.last_applied == applied;
   }
   if (profile_.reconfig) {

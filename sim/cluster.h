@@ -163,6 +163,7 @@ class Cluster final : public Programs, public Observer {
   // --- cluster_apache.cc: servers of ZooKeeper's
   const DataTree* tree_of(ServerIndex server) const;
   Zxid txn_at(Zxid zxid) const;
+  Zxid held_at(ServerIndex server, Zxid zxid) const;
   void peer_born(ServerIndex server);
   void after_peer_step(ServerIndex server);
   void check_gap(ServerIndex server);
@@ -172,6 +173,10 @@ class Cluster final : public Programs, public Observer {
   bool epoch_without_history(ServerIndex server) const;
   void note_sync(ServerIndex leader, ServerIndex learner, PacketType how);
   void note_vouched(ServerIndex server);
+  bool is_apache(ServerIndex server) const { return (apache_ >> server & 1) != 0; }
+  bool may_replace(ServerIndex server) const;
+  void replaced(ServerIndex server);
+  void mend_log_of_apaches(ServerIndex server);
   void note_lead(ServerIndex server, bool leads);
   void excuse(ServerIndex server, std::string_view how);
   bool may_wipe_peer(ServerIndex server) const;
@@ -220,6 +225,7 @@ class Cluster final : public Programs, public Observer {
   // read their directory.
   struct PeerPast {
     Zxid vouched;
+    Zxid given_up;  // the last that it had acknowledged when a TRUNC took that back
     uint64_t reloads = 0;
     bool leads = false;
     Epoch begun = 0;    // the last epoch that it has begun as a learner
@@ -232,6 +238,9 @@ class Cluster final : public Programs, public Observer {
   // Of ours: it holds what came as a SNAP of a ZooKeeper leader's, and not all that its sender had
   // applied meanwhile.
   std::vector<bool> fuzzy_;
+  uint32_t apache_ = 0;                  // as in the profile, until servers are replaced
+  std::vector<bool> replaces_;           // by one of the other kind when it dies
+  std::vector<SimTime> inherits_until_;  // what ZooKeeper kept may be here
   struct Cut {
     uint32_t fault = 0;
     ServerIndex from = 0;

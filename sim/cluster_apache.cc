@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "core/base/check.h"
 #include "sim/apache/files.h"
@@ -13,6 +14,10 @@
 
 namespace vivarium::sim {
 namespace {
+
+// What ZooKeeper has left, which purges nothing by itself, goes when a server of ours has taken a
+// snapshot: it is whole and serves then.
+constexpr Duration kPurgedWithin = milliseconds(8000);
 
 ZabRole role_of(const apache::Peer& peer) {
   switch (peer.role()) {
@@ -68,15 +73,20 @@ Zxid Cluster::txn_at(Zxid zxid) const {
   return zxid.counter() == 0 ? agreement_.delivered_up_to(zxid) : zxid;
 }
 
+// In such a state is also what was acknowledged before it, whether it was ever delivered or not.
+Zxid Cluster::held_at(ServerIndex server, Zxid zxid) const {
+  if (zxid.counter() != 0) return zxid;
+  return std::max(txn_at(zxid), std::min(durability_.acknowledged(server), zxid));
+}
+
 NodeFacts Cluster::facts_of(ServerIndex server) const {
   if (nodes_[server]) {
     NodeFacts facts = NodeFacts::of(*nodes_[server]);
     if (profile_.apache == 0) return facts;
+    facts.fuzzy = fuzzy_[server];
     facts.exact = facts.last_applied.counter() != 0 && (!fuzzy_[server] || facts.delivers);
-    for (Zxid* zxid :
-         {&facts.committed, &facts.last_applied, &facts.last_logged, &facts.last_durable}) {
-      *zxid = txn_at(*zxid);
-    }
+    for (Zxid* zxid : {&facts.last_logged, &facts.last_durable}) *zxid = held_at(server, *zxid);
+    for (Zxid* zxid : {&facts.committed, &facts.last_applied}) *zxid = txn_at(*zxid);
     return facts;
   }
   const apache::Peer& peer = *peers_[server];
@@ -171,6 +181,52 @@ void Cluster::excuse(ServerIndex server, std::string_view how) {
   sim_.note(server_host(server), *excused_);
 }
 
+// Another program begins on its disk, with what is there. Who moves waits until a member is whole
+// (docs/migration.md): what a server of ours keeps of what it lost or forgot is not ZooKeeper's.
+bool Cluster::may_replace(ServerIndex server) const {
+  const NodeFacts& facts = facts_[server];
+  if (profile_.apache == 0) return false;
+  if (!alive(server) || wiped_[server] || forgotten_[server] || facts.busy) return false;
+  if (peers_[server]) return facts.delivers;
+  // Theirs serve no clients here.
+  if (static_cast<uint32_t>(std::popcount(apache_)) + 1 >= profile_.servers) return false;
+  return facts.delivers && !facts.damaged &&
+         (facts.standing == Standing::Voter || facts.standing == Standing::Observer);
+}
+
+// What would keep ZooKeeper from starting has been cut by a person (zkTxnLogToolkit.sh), and what
+// it would drop behind a hole too: ours refuses both.
+void Cluster::mend_log_of_apaches(ServerIndex server) {
+  SimDisk& disk = sim_.disk(server_host(server));
+  for (const DirEntry& file : disk.list(Dir::Logs, SimDisk::Image::Cached)) {
+    if (!parse_log_name(file.name)) continue;
+    const Bytes content = *disk.content(Dir::Logs, file.name, SimDisk::Image::Cached);
+    apache::LogReader reader(content);
+    apache::Record record;
+    size_t end = 0;
+    while (reader.next(record)) end = record.end;
+    const bool zeros = std::all_of(content.begin() + static_cast<ptrdiff_t>(end), content.end(),
+                                   [](Byte b) { return b == 0; });
+    if (reader.took_a_person() || (end != 0 && !zeros)) {
+      disk.put(Dir::Logs, file.name, ByteView(content).first(end));
+    }
+  }
+}
+
+void Cluster::replaced(ServerIndex server) {
+  if (is_apache(server)) mend_log_of_apaches(server);
+  replaces_[server] = false;
+  sync_fails_[server] = false;
+  sim_.files(server_host(server)).clear_faults();
+  apache_ ^= 1U << server;
+  peer_pasts_[server] = {};
+  peer_pasts_[server].vouched = durability_.acknowledged(server);
+  fuzzy_[server] = !is_apache(server);
+  inherits_until_[server] = sim_.now() + kPurgedWithin;
+  sim_.note(server_host(server),
+            is_apache(server) ? "from here on one of ZooKeeper's" : "from here on one of ours");
+}
+
 void Cluster::note_lead(ServerIndex server, bool leads) {
   PeerPast& past = peer_pasts_[server];
   if (past.leads == leads) return;
@@ -190,7 +246,8 @@ void Cluster::note_lead(ServerIndex server, bool leads) {
 void Cluster::note_vouched(ServerIndex server) {
   const apache::Peer& peer = *peers_[server];
   Zxid& vouched = peer_pasts_[server].vouched;
-  vouched = std::max(vouched, durability_.acknowledged(server));
+  const Zxid acknowledged = durability_.acknowledged(server);
+  if (acknowledged != peer_pasts_[server].given_up) vouched = std::max(vouched, acknowledged);
   if (const apache::Learner* learner = peer.learner_role()) {
     vouched = std::max(vouched, learner->vouched());
     if (learner->history_end() != Zxid()) {
@@ -224,6 +281,8 @@ void Cluster::after_peer_step(ServerIndex server) {
     // TRUNC takes back what was acknowledged; what it may not take back is K-DURACK's.
     Zxid& vouched = peer_pasts_[server].vouched;
     vouched = std::min(vouched, after.last_logged);
+    const Zxid acknowledged = durability_.acknowledged(server);
+    if (acknowledged > after.last_logged) peer_pasts_[server].given_up = acknowledged;
     const std::optional<std::string> twice = ledger_.reread(server, disk, true);
     verdict_.expect(Checker::ZxidUniq, !twice.has_value(), now, [&] { return *twice; });
   }
@@ -254,7 +313,7 @@ void Cluster::after_peer_step(ServerIndex server) {
 // follow it, and comes in when another epoch begins: that leader neither notices nor ends.
 bool Cluster::excuse_shut_out() {
   const std::optional<ServerIndex> leading = leader();
-  if (!leading || !profile_.is_apache(*leading)) return false;
+  if (!leading || !is_apache(*leading)) return false;
   const NodeFacts& led = facts_[*leading];
   std::optional<ServerIndex> out;
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
@@ -275,7 +334,7 @@ void Cluster::check_gap(ServerIndex server) {
   if (learner == nullptr || learner->gap() == Zxid()) return;
   const auto leader = static_cast<ServerIndex>(learner->leader().value - 1);
   const std::string how = fmt::format("txns are missing before {:x}", learner->gap().value);
-  if (profile_.is_apache(leader) && profile_.flaws.hole_in_cache) return excuse(server, how);
+  if (is_apache(leader) && profile_.flaws.hole_in_cache) return excuse(server, how);
   verdict_.expect(Checker::Prefix, false, sim_.now(),
                   [&] { return fmt::format("s{}: {}", server + 1, how); });
 }
@@ -285,11 +344,11 @@ void Cluster::check_gap(ServerIndex server) {
 // what it acknowledged and is not committed when its leader says so (docs/decisions.md, 12).
 // Whatever is committed of that later is so without this learner.
 void Cluster::note_sync(ServerIndex leader, ServerIndex learner, PacketType how) {
-  const bool apaches = profile_.is_apache(leader);
-  if (apaches || profile_.is_apache(learner)) {
+  const bool apaches = is_apache(leader);
+  if (apaches || is_apache(learner)) {
     durability_.sent_back(learner, agreement_.committed_up_to(durability_.acknowledged(learner)));
   }
-  if (how == PacketType::Snap && apaches && !profile_.is_apache(learner)) fuzzy_[learner] = true;
+  if (how == PacketType::Snap && apaches && !is_apache(learner)) fuzzy_[learner] = true;
 }
 
 // A server of ZooKeeper's that has lost its data votes all the same: so all that it has

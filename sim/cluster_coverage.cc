@@ -102,6 +102,7 @@ void Cluster::cover(const Fault& fault) {
     case FaultKind::TruncTrouble:
     case FaultKind::TornWrite:
     case FaultKind::RestartUnheard:
+    case FaultKind::Replaced:
     case FaultKind::PacketCrash:
     case FaultKind::PacketCut:
     case FaultKind::PacketBreak:

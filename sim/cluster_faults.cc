@@ -48,7 +48,7 @@ void Cluster::cut(const Fault& fault, ServerIndex from, ServerIndex to, Path pat
   if (from == to) return;
   // A stream that was swallowed ends by TCP's own timeouts, in a quarter of an hour; ZooKeeper's
   // election connections have no other.
-  const bool apache = profile_.is_apache(from) || profile_.is_apache(to);
+  const bool apache = is_apache(from) || is_apache(to);
   if (apache && path == Path::BlackHole) path = Path::Stalled;
   cuts_.push_back({fault.id, from, to, path});
   set_paths();
@@ -77,7 +77,7 @@ void Cluster::set_paths() {
 // while any other server has yet to become a member.
 bool Cluster::may_wipe(ServerIndex server) const {
   if (profile_.observer(server) && !profile_.reconfig) return true;
-  if (profile_.is_apache(server)) return may_wipe_peer(server);
+  if (is_apache(server)) return may_wipe_peer(server);
   if (profile_.beyond) return another_is_whole(server);
   // Who is about to be taken in for what it holds keeps it.
   if (profile_.reconfig && clients_.back().busy()) return false;
@@ -308,7 +308,7 @@ void Cluster::apply(Fault& fault) {
       break;
     case FaultKind::FailSync:
       // What a failed sync leaves unwritten counts as written when ZooKeeper reads it back.
-      if (profile_.is_apache(fault.target)) return;
+      if (is_apache(fault.target)) return;
       sync_fails_[fault.target] = true;
       sim_.files(server_host(fault.target)).arm({DiskOp::Sync, "log.", 0, FileError::Io});
       // A log that was begun in this life is open under the name that it was prepared with.
@@ -320,11 +320,12 @@ void Cluster::apply(Fault& fault) {
       if (!may_wipe(fault.target)) return;
       covered(fault.kind, fault.target);
       wipe(fault.target, fault.lasts,
-           sim_.choices().chance({ChoiceKind::Fault, fault.id, 14, 0}, 1, 2));
+           !is_apache(fault.target) &&  // without its logs it can carry out no TRUNC, and ends
+               sim_.choices().chance({ChoiceKind::Fault, fault.id, 14, 0}, 1, 2));
       break;
     case FaultKind::Rot:
       // ZooKeeper's servers take what is left for all there was, and promise nothing else.
-      if (profile_.is_apache(fault.target) || !may_wipe(fault.target)) return;
+      if (is_apache(fault.target) || fuzzy_[fault.target] || !may_wipe(fault.target)) return;
       covered(fault.kind, fault.target);
       rot(fault.target, fault.id, fault.lasts);
       break;
@@ -378,6 +379,12 @@ void Cluster::apply(Fault& fault) {
       break;
     case FaultKind::TornWrite:
       tears_[fault.target] = fault.lasts;
+      break;
+    case FaultKind::Replaced:
+      if (!may_replace(fault.target)) return;
+      covered(fault.kind, fault.target);
+      replaces_[fault.target] = true;
+      crash(fault.target, fault.power, fault.lasts);
       break;
     case FaultKind::RestartUnheard:
       if (!leading || *leading == fault.target) return;
@@ -596,6 +603,7 @@ void Cluster::undo(const Fault& fault) {
     case FaultKind::Wipe:
     case FaultKind::Rot:
     case FaultKind::ClockJump:
+    case FaultKind::Replaced:
     case FaultKind::ClockLeap:
     case FaultKind::ClockDrift:
     case FaultKind::DiesAtDisk:

@@ -55,7 +55,7 @@ void Cluster::look_at_progress() {
 
 void Cluster::check_bounds() {
   for (ServerIndex i = 0; i < profile_.servers; ++i) {
-    if (!nodes_[i] || facts_[i].busy) continue;
+    if (!nodes_[i] || facts_[i].busy || sim_.now() < inherits_until_[i]) continue;
     check_bounded(i, *nodes_[i], sim_.disk(server_host(i)), sim_.now(), verdict_);
   }
 }

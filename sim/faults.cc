@@ -22,7 +22,7 @@ struct Row {
   int64_t lasts_ms_min;
   int64_t lasts_ms_max;
 };
-constexpr std::array<Row, 37> kRows{{
+constexpr std::array<Row, 38> kRows{{
     {FaultKind::PowerLoss, "power loss", 12, 10, 900},
     {FaultKind::Kill, "kill", 10, 10, 600},
     {FaultKind::PowerLossAll, "power loss of all", 4, 10, 500},
@@ -60,11 +60,12 @@ constexpr std::array<Row, 37> kRows{{
     {FaultKind::TruncTrouble, "trouble at a truncation", 6, 10, 400},
     {FaultKind::TornWrite, "power loss at a write of the log", 20, 10, 400},
     {FaultKind::RestartUnheard, "restart without the leader", 10, 200, 1500},
+    {FaultKind::Replaced, "replaced by one of the other kind", 40, 10, 600},
 }};
 
 static_assert(kStandardFaults ==
               (uint64_t{1} << (static_cast<int>(FaultKind::PacketBreak) + 1)) - 1);
-static_assert(kFaultKindsDrawn == kRows.size());
+static_assert(kFaultKindsDrawn + 1 == kRows.size());
 
 const Row& row_of(FaultKind kind) {
   return *std::find_if(kRows.begin(), kRows.end(), [&](const Row& r) { return r.kind == kind; });

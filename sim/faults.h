@@ -64,7 +64,9 @@ enum class FaultKind : uint8_t {
   TornWrite,  // power is lost at its next write to the log over the edge of a sector, before the
               // sync
   RestartUnheard,  // killed and soon back, while nothing passes between it and the leader
-  DrawnLast = RestartUnheard
+  // Mixed ensembles alone:
+  Replaced,  // it dies, and what comes back on its disk is a server of the other kind
+  DrawnLast = Replaced
 };
 std::string_view name_of(FaultKind kind);
 inline constexpr int64_t kFastestClockPercent = 160;  // by ClockDrift

@@ -48,6 +48,7 @@ struct NodeFacts {
   bool exact = true;    // the tree is that of last_applied
   bool vouches = true;  // for what it says that its disk holds
   bool ahead = false;   // the tree may hold what its log does not
+  bool fuzzy = false;   // and came by a SNAP of ZooKeeper's, or from its files; not served since
   Zxid active_config;   // versions
   Zxid pending_config;  // 0: none
   bool operator==(const NodeFacts&) const = default;

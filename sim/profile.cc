@@ -192,12 +192,17 @@ Profile mixed_profile(Choices& choices) {
   if (version < 2) p.flaws = apache::Flaws::all();
   if (version == 1) p.flaws.early_ack = false;  // from 3.8.5 on
   p.apache_slice = static_cast<uint32_t>(1 + draw(92, 12));
+  // Members are replaced, to and fro, where ZooKeeper's keep what they have acknowledged.
+  if (!p.flaws.early_ack && !p.flaws.unsynced_files && draw(93, 2) == 0) {
+    p.fault_kinds |= uint64_t{1} << static_cast<int>(FaultKind::Replaced);
+    c.snapshot_coding = Coding::Plain;  // theirs read no other, here
+  }
   return p;
 }
 
 // A part of the kinds of fault, so that in some seeds few of them have the field to themselves.
 uint64_t draw_fault_kinds(Choices& choices) {
-  constexpr uint64_t kAll = UINT64_MAX;
+  constexpr uint64_t kAll = (uint64_t{1} << kFaultKindsDrawn) - 1;
   if (choices.below({ChoiceKind::Topology, 149, 0, 0}, 4) == 0) return kAll;
   const uint64_t denominator = 2 + choices.below({ChoiceKind::Topology, 150, 0, 0}, 5);
   uint64_t kinds = 0;

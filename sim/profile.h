@@ -21,7 +21,7 @@ namespace vivarium::sim {
 // Faults of later kinds are drawn by swarms alone: the standard profile is frozen.
 inline constexpr uint64_t kStandardFaults = (uint64_t{1} << 31) - 1;
 
-inline constexpr uint32_t kFaultKindsDrawn = 37;
+inline constexpr uint32_t kFaultKindsDrawn = 37;  // by swarms
 
 // Of the data that clients write, one in so many is longer, by up to so many bytes.
 struct Padding {

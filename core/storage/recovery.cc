@@ -146,6 +146,7 @@ void Recovery::after_small_files(Disk& disk) {
       return finish_install(disk);
     }
   }
+  directory_facts_ = facts_;
   snapshot_left_ = static_cast<size_t>(
       std::count_if(snapshots_.begin(), snapshots_.end(),
                     [this](const SnapshotFile& s) { return s.zxid <= limit_; }));
@@ -192,6 +193,7 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
     const Result<SnapshotFileReader::Seals> seals = snapshot_reader_.finish();
     good = good && seals.has_value();
     if (good) {
+      seals_ = *seals;
       file.upto = std::max(file.zxid, seals->digest_zxid);
       good = file.upto <= limit_;
       why = "it holds what came later";
@@ -202,6 +204,7 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
   }
   if (!good) {
     file.bad = file.upto <= limit_;
+    if (file.bad) facts_.unread = std::max(facts_.unread, file.zxid);
     disk.world.log(LogLevel::Warn,
                    fmt::format("{} is not used: {}", snapshot_name(file.name()), why));
     return;
@@ -217,6 +220,40 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
   base_ = file.zxid;
   base_coding_ = file.coding;
   tree.set_last_applied(base_);
+  weigh_seals(seals_, tree);
+}
+
+// A state is exact where its digest is that of its own zxid, and right. Any other may be ahead of
+// its zxid until the log has caught up with it (RULES 7).
+void Recovery::weigh_seals(const SnapshotFileReader::Seals& seals, const DataTree& tree) {
+  digests_ = DigestAudit();
+  digests_.doubt();
+  if (!seals.has_digest()) return;
+  digests_.doubt_until(seals.digest_zxid);
+  if (seals.digest_zxid == base_) digests_.compare(base_, seals.digest, tree);
+}
+
+// Once more, with the next older snapshot: what lies in the directories stays as it was found.
+void Recovery::read_again(DataTree& tree, Disk& disk) {
+  Recovery again;
+  again.config_ = std::move(config_);
+  again.first_ = first_;
+  again.limit_ = limit_;
+  again.facts_ = directory_facts_;
+  again.facts_.unread = facts_.unread;
+  again.directory_facts_ = directory_facts_;
+  again.snapshots_ = std::move(snapshots_);
+  again.logs_ = std::move(logs_);
+  again.leftovers_ = std::move(leftovers_);
+  again.next_spare_ = next_spare_;
+  again.small_files_done_ = small_files_done_;
+  again.intent_void_ = intent_void_;
+  again.snapshot_left_ = snapshot_left_;
+  again.untrue_upto_ = untrue_upto_;
+  again.untrue_why_ = std::move(untrue_why_);
+  *this = std::move(again);
+  step_ = Step::Snapshots;
+  next_snapshot(disk, tree);
 }
 
 // ------------------------------------------------------------------------------------- events

@@ -27,6 +27,7 @@
 #include "core/storage/snapshot.h"
 #include "core/storage/txn_log.h"
 #include "core/tree/data_tree.h"
+#include "core/tree/digest_audit.h"
 
 namespace vivarium {
 
@@ -37,6 +38,10 @@ struct Recovered {
   std::string reason;  // one line for a person: Damaged, Amnesia, Refused; or what was cut
   // Damaged, when all that is missing is known (RULES 9).
   std::optional<Damage> damage;
+  // A digest says that the tree is the state at `last`, or was on the way there (RULES 7).
+  bool vouched = false;
+  // It is not, or may be ahead: nobody may see it, or be led with it.
+  bool untrue = false;
 };
 
 struct SnapshotFile {
@@ -69,7 +74,8 @@ class Recovery {
   const std::vector<Zxid>& log_files() const { return logs_; }
   // Txns behind the snapshot.
   uint64_t replayed() const { return replayed_; }
-  uint64_t digest_mismatches() const { return digest_mismatches_; }
+  // Of the tree that was read, and the txns behind its snapshot.
+  const DigestAudit& digests() const { return digests_; }
   // When the snapshot was read and the logs' turn came; never: it did not.
   Instant logs_begun() const { return logs_begun_; }
   uint64_t next_spare() const { return next_spare_; }
@@ -112,6 +118,8 @@ class Recovery {
   void finish_install(Disk& disk);
 
   void next_snapshot(Disk& disk, DataTree& tree);
+  void weigh_seals(const SnapshotFileReader::Seals& seals, const DataTree& tree);
+  void read_again(DataTree& tree, Disk& disk);
   void on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk, DataTree& tree);
   // --- recovery_logs.cc
   void begin_logs(Disk& disk, DataTree& tree, History& history);
@@ -141,6 +149,8 @@ class Recovery {
 
   // --- recovery_settle.cc
   void conclude(Disk& disk, DataTree& tree, History& history);
+  std::string what_is_untrue(Zxid last) const;
+  void tell_digests(World& world) const;
   void place_cuts(const Verdict& verdict);
   void explain(const Verdict& verdict);
   void plan_truncation();
@@ -167,6 +177,7 @@ class Recovery {
   std::vector<std::pair<Small, std::string>> small_files_;
   Bytes small_content_;
   bool small_files_done_ = false;
+  RecoveryFacts directory_facts_;  // what facts_ held before any snapshot was read
   bool intent_void_ = false;
 
   FileReader reader_;
@@ -178,6 +189,9 @@ class Recovery {
   bool base_loaded_ = false;
   Zxid base_;
   Coding base_coding_ = Coding::Plain;
+  SnapshotFileReader::Seals seals_;  // those of the base
+  Zxid untrue_upto_;  // the last zxid of what was read with a later snapshot, and was not true
+  std::string untrue_why_;
 
   // --- logs
   size_t first_log_ = 0;  // the first that is read
@@ -213,7 +227,7 @@ class Recovery {
   DamageSurvey survey_;
   Bytes surveyed_;
   Effects effects_;
-  uint64_t digest_mismatches_ = 0;
+  DigestAudit digests_;
   Instant logs_begun_ = Instant::never();
   uint64_t replayed_ = 0;
 

@@ -13,7 +13,11 @@ namespace vivarium {
 void Recovery::begin_logs(Disk& disk, DataTree& tree, History& history) {
   step_ = Step::Logs;
   logs_begun_ = disk.world.now();
-  if (!base_loaded_) tree = DataTree();
+  if (!base_loaded_) {
+    tree = DataTree();
+    digests_ = DigestAudit();
+    digests_.doubt();
+  }
   history = History(config_.history_txns_max, config_.history_bytes_max);
   // From the file that holds the first record behind the snapshot (Apache's rule), and one more for
   // the history: what is below the snapshot need not be there.
@@ -176,6 +180,10 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
     end_place_.log_at = log_at_;
     return note_evidence(record);
   }
+  if (record.zxid == last && base_loaded_ && last == base_ && !seals_.has_digest()) {
+    // The txn behind which the snapshot stands says what its seals do not.
+    if (const Result<Txn> txn = decode_txn(record.entry)) digests_.compare(*txn, tree);
+  }
   if (record.zxid > last) {
     apply(record, tree);
     ++replayed_;
@@ -217,9 +225,9 @@ void Recovery::apply(const ScannedRecord& record, DataTree& tree) {
                           record.zxid.value);
   }
   CHECK(tree.last_applied() == record.zxid);
-  if (txn->digest && txn->digest->version == kDigestVersion &&
-      txn->digest->tree_digest != tree.digest()) {
-    ++digest_mismatches_;
+  digests_.compare(*txn, tree);
+  if (seals_.has_digest() && seals_.digest_zxid == record.zxid && base_ < record.zxid) {
+    digests_.compare(record.zxid, seals_.digest, tree);
   }
 }
 

@@ -9,8 +9,63 @@
 
 namespace vivarium {
 
+// Why the tree, read up to `last`, is not known to be the state there; empty when nothing speaks
+// against it. A directory without any digest has ZooKeeper's word alone: the log to its end, on
+// whatever the snapshot holds.
+std::string Recovery::what_is_untrue(Zxid last) const {
+  if (limit_passed_ && last != limit_) return {};
+  if (base_loaded_ && digests_.untrue()) {
+    return fmt::format("behind zxid {:x} the tree is not the one that a digest tells of",
+                       last.value);
+  }
+  const bool silent = base_loaded_ && !digests_.vouched();
+  if (silent && seals_.digest_zxid > last) {
+    return fmt::format("it holds txns up to {:x}, and the log ends at {:x}",
+                       seals_.digest_zxid.value, last.value);
+  }
+  if (silent && seals_.unsettled() && limit_ != kNoLimit) {
+    return "a server of ZooKeeper's sent it, and no digest tells how much of what came later it "
+           "holds";
+  }
+  if (last < untrue_upto_) {
+    return fmt::format("the log behind it ends at {:x}, before {:x}", last.value,
+                       untrue_upto_.value);
+  }
+  return {};
+}
+
+void Recovery::tell_digests(World& world) const {
+  if (const std::optional<DigestAudit::Difference>& first = digests_.first()) {
+    world.log(LogLevel::Error,
+              fmt::format("the tree's digest differs from that of {} txns in the log, first behind "
+                          "{:x}; it was last equal behind {:x}",
+                          digests_.differing(), first->zxid.value, digests_.agreed().value));
+  }
+  const bool silent = base_loaded_ && !digests_.vouched() && facts_.last != Zxid{};
+  if (silent && !facts_.untrue) {
+    world.log(LogLevel::Warn,
+              "no digest, neither in the snapshot nor in the log, tells whether the "
+              "tree is what it was");
+  }
+}
+
 void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
   facts_.last = tree.last_applied();
+  if (const std::string why = what_is_untrue(facts_.last); !why.empty()) {
+    const bool older = base_loaded_ && snapshot_left_ != 0;
+    if (base_loaded_) {
+      SnapshotFile& file = snapshots_[snapshot_left_];
+      disk.world.log(LogLevel::Warn,
+                     fmt::format("{} is not used: {}", snapshot_name(file.name()), why));
+      file.valid = false;
+      file.bad = limit_ == kNoLimit;
+    }
+    untrue_upto_ = std::max(untrue_upto_, facts_.last);
+    if (untrue_why_.empty()) untrue_why_ = why;
+    if (older) return read_again(tree, disk);
+    facts_.untrue = true;
+    where_ = untrue_why_;
+  }
   for (const SnapshotFile& s : snapshots_) facts_.data = facts_.data || s.zxid > Zxid{};
   if (!facts_.frontier_file && facts_.accepted_file.value_or(0) > 0) facts_.data = true;
   const bool empty = snapshots_.empty() && !previous_ && facts_.end == PrefixEnd::Clean;
@@ -27,12 +82,10 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
   recovered_.found = verdict.found;
   recovered_.last = facts_.last;
   recovered_.claimed = verdict.claimed;
+  recovered_.vouched = digests_.vouched();
+  recovered_.untrue = facts_.untrue;
   explain(verdict);
-  if (digest_mismatches_ != 0) {
-    disk.world.log(LogLevel::Error,
-                   fmt::format("the tree's digest differs from that of {} txns in the log",
-                               digest_mismatches_));
-  }
+  tell_digests(disk.world);
   if (facts_.lone_log && facts_.misfit) {
     disk.world.log(LogLevel::Error, fmt::format("the log lacks what was before ({})", misfit_));
   }
@@ -83,7 +136,7 @@ void Recovery::explain(const Verdict& verdict) {
 
 // What a truncation to the limit would remove; only when exactly the limit was reached.
 void Recovery::plan_truncation() {
-  if (facts_.last != limit_ || !facts_.base_found) return;
+  if (facts_.last != limit_ || !facts_.base_found || facts_.untrue) return;
   TruncationPlan plan;
   plan.keep = limit_;
   for (const SnapshotFile& s : snapshots_) {

@@ -73,6 +73,8 @@ constexpr Row kRows[] = {
     Row{"there is no snapshot, and the log does not hold all that its txns rest on",
         [](const Facts& f) { return foreign_era(f) && f.lone_log && f.misfit; }, Found::Refused,
         false},
+    Row{"the tree here is not the one that the digests beside it tell of",
+        [](const Facts& f) { return f.untrue; }, Found::Damaged, false},
     Row{"no valid snapshot, and the log does not begin with the empty state",
         [](const Facts& f) { return foreign_era(f) && !f.base_found; }, Found::Refused, false},
     Row{"the log has a gap",
@@ -83,6 +85,8 @@ constexpr Row kRows[] = {
           return foreign_era(f) && (f.unreadable || f.end == PrefixEnd::Bad) && !end_for_apache(f);
         },
         Found::Refused, false},
+    Row{"a snapshot that cannot be used holds more than the log",
+        [](const Facts& f) { return foreign_era(f) && f.unread > f.last; }, Found::Damaged, false},
     Row{"the epoch files do not agree with the log",
         [](const Facts& f) { return foreign_era(f) && !apache_epochs_agree(f); }, Found::Refused,
         false},
@@ -155,7 +159,9 @@ const char* to_string(Found found) {
 bool foreign_era(const Facts& f) {
   if (!f.data) return false;
   if (frontier_lost(f)) return false;
-  if (!f.frontier_file || f.foreign_tail) return true;
+  if (!f.frontier_file) return true;
+  // What was there when a server of ours began with it is in its frontier.
+  if (f.foreign_tail && (!f.frontier_valid || f.last > f.frontier.zxid)) return true;
   // A server without peers has no epochs to go by: what files say of them is not Apache's doing.
   return f.frontier_valid && !f.standalone &&
          (newer(f.accepted_file, f.frontier.accepted_epoch) ||

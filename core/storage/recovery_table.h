@@ -52,6 +52,8 @@ struct RecoveryFacts {
   bool lone_log = false;      // the log begins so, and there is no file of a snapshot at all
   bool trust_lone = false;    // snapshot.trust.empty
   bool misfit = false;        // without a snapshot: a txn was made for another state
+  bool untrue = false;        // the state is not what digests say, or may be ahead of its zxid
+  Zxid unread;                // a snapshot up to here is there, and cannot be used
   bool ours = false;          // a record of ours was seen
   bool foreign_tail = false;  // the last good record is Apache's
   Zxid last;                  // the last zxid of the good prefix

@@ -213,14 +213,15 @@ void encode_snapshot_header(Bytes& out) {
   writer.i64(-1);
 }
 
-void encode_snapshot_seals(uint32_t body_adler, Zxid zxid, uint64_t digest, Bytes& out) {
+void encode_snapshot_seals(uint32_t body_adler, Zxid zxid, std::optional<uint64_t> digest,
+                           Bytes& out) {
   uint32_t adler = body_adler;
   write_seal(adler, out);
   size_t from = out.size();
   JuteWriter writer(out);
-  writer.i64(zxid.wire());
+  writer.i64(digest ? zxid.wire() : 0);
   writer.i32(kDigestVersion);
-  writer.i64(static_cast<int64_t>(digest));
+  writer.i64(static_cast<int64_t>(digest.value_or(kUnsettledMark)));
   adler = adler32(ByteView(out).subspan(from), adler);
   write_seal(adler, out);
   from = out.size();

@@ -18,6 +18,9 @@
 
 namespace vivarium {
 
+// In the place of the digest, beside zxid 0 ("no digest").
+inline constexpr uint64_t kUnsettledMark = 0x7669'7641'6865'6164;  // "vivAhead"
+
 // What one slice of a snapshot may take of a step: so many sessions, lists or znodes, or so many
 // bytes, whichever comes first; a znode is never divided.
 struct SnapshotSlice {
@@ -59,9 +62,11 @@ class SnapshotEncoder {
 void encode_snapshot_body(const DataTree& tree, Bytes& out);
 void encode_snapshot_file(const DataTree& tree, Bytes& out);
 // Wraps a body received by SNAP into a file: header before, seals after. `body_adler` is the
-// running Adler-32 over header and body.
+// running Adler-32 over header and body. Without a digest: the body is another's, and may be ahead
+// of its zxid (RULES 7); Apache takes it for one without a digest.
 void encode_snapshot_header(Bytes& out);
-void encode_snapshot_seals(uint32_t body_adler, Zxid zxid, uint64_t digest, Bytes& out);
+void encode_snapshot_seals(uint32_t body_adler, Zxid zxid, std::optional<uint64_t> digest,
+                           Bytes& out);
 
 // Decodes a body that arrives in pieces into a cleared tree. Feed until Ok or Bad; `used` says how
 // much of the piece belongs to the body. Hostile counts and lengths cost nothing but the bytes
@@ -97,11 +102,15 @@ class SnapshotBodyReader {
 // whatever the outcome: clear it after a failure.
 class SnapshotFileReader {
  public:
-  // What the digest block says; zxid 0 is "no digest".
+  // What the digest block says.
   struct Seals {
-    Zxid digest_zxid;
+    Zxid digest_zxid;  // 0: there is no digest
     int32_t digest_version = 0;
     uint64_t digest = 0;
+
+    bool has_digest() const { return digest_zxid != Zxid{} && digest_version == kDigestVersion; }
+    // Received from a server of ZooKeeper's that went on applying meanwhile, or may have.
+    bool unsettled() const { return digest_zxid == Zxid{} && digest == kUnsettledMark; }
   };
 
   // False: the file is bad.

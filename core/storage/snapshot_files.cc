@@ -179,11 +179,12 @@ void SnapshotReceiver::bytes(Disk& disk, ByteView body) {
   put(disk, body);
 }
 
-void SnapshotReceiver::finish(Disk& disk, uint64_t digest) {
+void SnapshotReceiver::finish(Disk& disk, uint64_t digest, bool exact) {
   if (state_ != State::Receiving) return;
   digest_ = digest;
+  exact_ = exact;
   Bytes seals;
-  encode_snapshot_seals(adler_, zxid_, digest, seals);
+  encode_snapshot_seals(adler_, zxid_, exact ? std::optional(digest) : std::nullopt, seals);
   put(disk, seals);
   token_ = disk.token();
   disk.world.sync(file_, token_);

@@ -88,11 +88,13 @@ class SnapshotReceiver {
 
   State state() const { return state_; }
   Zxid zxid() const { return zxid_; }
+  // Of the state; it is not written when the state may be ahead of its zxid.
   uint64_t digest() const { return digest_; }
+  bool exact() const { return exact_; }
 
   void begin(Disk& disk, Zxid zxid);
   void bytes(Disk& disk, ByteView body);
-  void finish(Disk& disk, uint64_t digest);
+  void finish(Disk& disk, uint64_t digest, bool exact);
   // Removes what was received.
   void cancel(Disk& disk);
   // The file has got its final name.
@@ -105,6 +107,7 @@ class SnapshotReceiver {
   State state_ = State::Idle;
   Zxid zxid_;
   uint64_t digest_ = 0;
+  bool exact_ = true;
   FileId file_;
   uint64_t size_ = 0;
   uint32_t adler_ = 1;

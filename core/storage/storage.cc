@@ -59,7 +59,7 @@ void Storage::note_recovery(World& world) const {
   world.sample("startup_snap_load_time", (logs - recovery_began_).ms());
   world.sample("startup_txns_load_time", (now - logs).ms());
   world.sample("startup_txns_loaded", static_cast<int64_t>(recovery_.replayed()));
-  const auto mismatches = static_cast<int64_t>(recovery_.digest_mismatches());
+  const auto mismatches = static_cast<int64_t>(recovery_.digests().differing());
   if (mismatches > 0) world.count("digest_mismatches_count", mismatches);
 }
 
@@ -362,7 +362,7 @@ void Storage::refill(World& world, const DataTree& tree, std::vector<History::It
   encode_snapshot_body(tree, body);
   begin_install(world, tree.last_applied());
   install_bytes(world, body);
-  finish_install(world, tree);
+  finish_install(world, tree, true);
 }
 
 // ------------------------------------------------------------------------------------- truncation
@@ -418,11 +418,11 @@ void Storage::install_bytes(World& world, ByteView body) {
   receiver_.bytes(d, body);
 }
 
-void Storage::finish_install(World& world, const DataTree& tree) {
+void Storage::finish_install(World& world, const DataTree& tree, bool exact) {
   CHECK(!busy() && installing());
   CHECK(tree.last_applied() == receiver_.zxid());
   Disk d = disk(world);
-  receiver_.finish(d, tree.digest());
+  receiver_.finish(d, tree.digest(), exact);
   task_ = Task::InstallFile;
   advance(d);
 }
@@ -463,6 +463,7 @@ void Storage::end_install(Disk& disk) {
   start.last = zxid;
   start.anchor_digest = receiver_.digest();
   start.generation = frontier_.value().generation;
+  snapshot_due_ = !receiver_.exact();
   receiver_.done();
   task_ = Task::None;
   // A refill knows the txns of the state; a received one is all there is.
@@ -479,9 +480,10 @@ void Storage::end_install(Disk& disk) {
   snapshot_time_ = disk.world.wall_now();
   txns_since_snapshot_ = 0;
   bytes_since_snapshot_ = 0;
-  snapshot_due_ = false;
   snapshot_again_ = false;
-  recovered_ = Recovered{Found::Whole, zxid, zxid, {}, {}};
+  recovered_ = Recovered{};
+  recovered_.found = Found::Whole;
+  recovered_.last = recovered_.claimed = zxid;
   start_log(disk, start);
   // Who is sent one state after the other takes no snapshots, and would keep them all.
   purge_behind_snapshot(disk.world);

@@ -145,10 +145,12 @@ class Storage {
   // Installs a state received by SNAP: bytes of the body as they arrive, then the tree decoded from
   // them. finish: file durable, intent, older log and newer snapshots removed, frontier at `zxid`;
   // busy() until done; `tree` is already the new state. abort: nothing has happened. When the file
-  // cannot be written, finish ends with install_failed(), and nothing has happened.
+  // cannot be written, finish ends with install_failed(), and nothing has happened. `exact`:
+  // nothing that came behind its zxid is in the state (RULES 7); else the file says so, and a
+  // snapshot of this server's own is due at once.
   void begin_install(World& world, Zxid zxid);
   void install_bytes(World& world, ByteView body);
-  void finish_install(World& world, const DataTree& tree);
+  void finish_install(World& world, const DataTree& tree, bool exact);
   void abort_install(World& world);
   bool install_failed() const { return install_failed_; }
   // An epoch is on its way to the disk.

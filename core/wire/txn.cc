@@ -215,10 +215,13 @@ Result<TxnHeader> decode_txn_header(ByteView entry) {
   return header;
 }
 
-Result<Txn> decode_txn(ByteView entry) {
+namespace {
+
+// `in` is at the end of the body then.
+Result<Txn> decode_without_digest(ByteView entry, JuteReader& in) {
   const Result<TxnHeader> header = decode_txn_header(entry);
   if (!header) return tl::unexpected<Error>(header.error());
-  JuteReader in(entry.subspan(kTxnHeaderBytes));
+  in = JuteReader(entry.subspan(kTxnHeaderBytes));
   Txn txn;
   txn.header = *header;
   if (header->type == TxnType::CloseSession && close_session_without_body(in.rest())) {
@@ -228,16 +231,32 @@ Result<Txn> decode_txn(ByteView entry) {
     if (!body) return tl::unexpected<Error>(body.error());
     txn.body = std::move(*body);
   }
-  if (in.left() == 0) return txn;
+  return txn;
+}
+
+}  // namespace
+
+Result<Txn> decode_txn(ByteView entry) {
+  JuteReader in({});
+  Result<Txn> txn = decode_without_digest(entry, in);
+  if (!txn || in.left() == 0) return txn;
   if (in.left() != kTxnDigestBytes) {
     return fail(fmt::format("{} bytes behind the body of a txn of type {} are no digest", in.left(),
-                            static_cast<int32_t>(header->type)));
+                            static_cast<int32_t>(txn->header.type)));
   }
   TxnDigest digest;
   digest.version = in.i32();
   digest.tree_digest = static_cast<uint64_t>(in.i64());
-  txn.digest = digest;
+  txn->digest = digest;
   return txn;
+}
+
+Result<size_t> txn_bytes(ByteView record) {
+  JuteReader in({});
+  const Result<Txn> txn = decode_without_digest(record, in);
+  if (!txn) return tl::unexpected<Error>(txn.error());
+  if (in.left() != 0 && in.left() < kTxnDigestBytes) return fail("half a digest behind a txn");
+  return record.size() - in.left() + (in.left() == 0 ? 0 : kTxnDigestBytes);
 }
 
 Result<TxnBody> decode_body(TxnType type, ByteView body) {

@@ -106,6 +106,10 @@ Result<TxnHeader> decode_txn_header(ByteView entry);
 // Errors: unknown type, truncated body, trailing bytes that are no digest, a multi with a part that
 // does not decode or may not stand in one. Views point into `entry`.
 Result<Txn> decode_txn(ByteView entry);
+// How many bytes of a record are its txn, for who reads as ZooKeeper does: header, body, and a
+// digest if anything stands behind the body. What follows is nothing to it. Errors: as
+// decode_txn().
+Result<size_t> txn_bytes(ByteView record);
 Result<TxnBody> decode_body(TxnType type, ByteView body);
 
 void encode_txn_header(const TxnHeader& header, Bytes& out);

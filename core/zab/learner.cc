@@ -382,6 +382,7 @@ void Learner::on_leader_info(const QuorumPacket& packet, Parts& parts) {
 void Learner::on_diff(const QuorumPacket& packet) {
   if (only_snap()) return over("the leader sent DIFF where only SNAP can be");
   committed_ = Zxid::from_wire(packet.zxid);
+  synced_by_ = "DIFF";
   phase_ = Phase::Syncing;
 }
 
@@ -390,6 +391,7 @@ void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
   keep_ = Zxid::from_wire(packet.zxid);
   committed_ = keep_;
   if (keep_ > parts.storage.last_logged()) return over("TRUNC to a zxid that is not in the log");
+  synced_by_ = "TRUNC";
   phase_ = Phase::Truncating;
   if (keep_ < parts.storage.last_logged()) {
     parts.storage.truncate(parts.world, keep_, parts.tree);
@@ -441,6 +443,7 @@ void Learner::on_snap(const QuorumPacket& packet, Parts& parts) {
   body_reader_ = SnapshotBodyReader{};
   body_done_ = false;
   committed_ = snapped_ = install_->zxid;
+  synced_by_ = "SNAP";
   parts.storage.begin_install(parts.world, install_->zxid);
 }
 
@@ -462,7 +465,8 @@ void Learner::on_snap_bytes(Parts& parts) {
   link_.consume(tail.position());
   install_->tree.set_last_applied(install_->zxid);
   phase_ = Phase::Installing;
-  parts.storage.finish_install(parts.world, install_->tree);
+  install_->exact = leader_is_ours_;
+  parts.storage.finish_install(parts.world, install_->tree, install_->exact);
 }
 
 void Learner::finish_install(Parts& parts) {
@@ -472,7 +476,7 @@ void Learner::finish_install(Parts& parts) {
     return over("the SNAP could not be written");
   }
   parts.tree = std::move(install_->tree);
-  parts.digests.doubt();
+  parts.digests.replaced(install_->exact);
   install_.reset();
   settle_config(parts);
   phase_ = Phase::Syncing;
@@ -675,12 +679,17 @@ void Learner::apply(Parts& parts) {
   // The tree of a restarted server holds its whole log: nobody may read the part that is not
   // committed.
   const Zxid applied = parts.tree.last_applied();
-  if (!delivers_ && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
+  const bool untrue = parts.digests.untrue() && !parts.config.shadow;
+  if (untrue && applied >= serve_from_ && !parts.digests.in_doubt(applied)) {
+    needs_snap_ = true;
+    return over("the tree here is not the ensemble's");
+  }
+  if (!delivers_ && !untrue && !manner_.aside && applied >= serve_from_ && applied <= committed_) {
     delivers_ = true;
     serving_ = !parts.config.shadow;
-    parts.world.log(LogLevel::Info, fmt::format("{} server.{} in epoch {} from zxid {:x}",
+    parts.world.log(LogLevel::Info, fmt::format("{} server.{} in epoch {} from zxid {:x}, by {}",
                                                 manner_.observer ? "observing" : "following",
-                                                leader_.value, epoch_, applied.value));
+                                                leader_.value, epoch_, applied.value, synced_by_));
     if (serving_) parts.user.serving_started();
   }
   while (!syncs_.empty() && syncs_.front().at && *syncs_.front().at <= parts.tree.last_applied()) {

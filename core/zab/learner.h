@@ -89,6 +89,7 @@ class Learner {
   struct Install {
     Zxid zxid;
     DataTree tree;
+    bool exact = true;  // else it may be ahead of its zxid
   };
   std::optional<Install> take_install();
 
@@ -159,6 +160,7 @@ class Learner {
   std::string over_;
   bool left_silent_ = false;
   bool needs_snap_ = false;
+  const char* synced_by_ = "";  // DIFF, TRUNC or SNAP
 
   Epoch epoch_ = 0;
   std::optional<ZxidRange> sought_;  // by the leader, in the log files here

@@ -8,9 +8,9 @@
 #include "core/config.h"
 #include "core/storage/storage.h"
 #include "core/tree/data_tree.h"
+#include "core/tree/digest_audit.h"
 #include "core/world.h"
 #include "core/zab/configs.h"
-#include "core/zab/digest_audit.h"
 
 namespace vivarium {
 

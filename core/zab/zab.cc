@@ -144,7 +144,7 @@ void Zab::on_deadline(Parts& parts) {
 void Zab::on_recovered(Parts& parts) {
   const Recovered& found = parts.storage.recovered();
   if (!found.reason.empty()) parts.world.log(LogLevel::Warn, found.reason);
-  parts.digests.doubt();  // it may rest on a fuzzy snapshot, and the log end too early
+  parts.digests.replaced(found.vouched);
   parts.configs.rebase(parts.tree);
   if (parts.configs.enabled()) parts.save_configs();
   if (parts.config.initialize) {
@@ -270,7 +270,7 @@ void Zab::adopt_install(Parts& parts) {
   if (!install_ || parts.storage.busy() || parts.storage.installing()) return;
   if (!parts.storage.install_failed()) {
     parts.tree = std::move(install_->tree);
-    parts.digests.doubt();
+    parts.digests.replaced(install_->exact);
     parts.configs.rebase(parts.tree);
     if (parts.configs.enabled()) parts.save_configs();
   }
@@ -286,6 +286,7 @@ void Zab::start_vote(Parts& parts) {
   if (storage.last_logged() != storage.last_durable()) return;
   CHECK(parts.tree.last_applied() <= storage.last_durable());
   weigh_memory(parts);
+  weigh_digests(parts);
   std::get<Looking>(role_).voting = true;
   // Whoever has begun to be synchronised is blank no more, though not yet a voter.
   const bool blank = storage.last_logged() == Zxid{} && storage.accepted_epoch() == 0;
@@ -325,6 +326,20 @@ void Zab::weigh_memory(Parts& parts) {
                   parts.storage.claimed().value, told->by.value, told->upto.value));
   standing_ = Standing::Aside;
   parts.storage.found_short(parts.world, told->upto);
+}
+
+bool Zab::holds_another_tree(const Parts& parts) {
+  return parts.storage.recovered().untrue || parts.digests.untrue();
+}
+
+// Nobody is led with a tree that is not the state at its zxid (RULES 7).
+void Zab::weigh_digests(Parts& parts) {
+  if (standing_ != Standing::Voter || !holds_another_tree(parts)) return;
+  parts.world.log(LogLevel::Error,
+                  fmt::format("stands aside: the tree here, up to zxid {:x}, is not what "
+                              "the ensemble's was",
+                              parts.tree.last_applied().value));
+  standing_ = Standing::Aside;
 }
 
 // With known damage this server votes like any other, among its own kind only: Apache's servers
@@ -395,6 +410,7 @@ void Zab::advance_looking(Parts& parts) {
 void Zab::serve_read_only(Parts& parts) {
   const Zxid applied = parts.tree.last_applied();
   if (install_ || applied == Zxid{} || applied > known_committed_) return;
+  if (holds_another_tree(parts)) return;
   read_only_due_ = false;
   read_only_ = true;
   parts.world.log(LogLevel::Warn,

@@ -112,6 +112,8 @@ class Zab {
   bool told_to_found(const Parts& parts) const;
   std::optional<Election::Told> missing_acknowledged(const Parts& parts) const;
   void weigh_memory(Parts& parts);
+  static bool holds_another_tree(const Parts& parts);
+  void weigh_digests(Parts& parts);
   void weigh_damage(Parts& parts);
   void adopt_install(Parts& parts);
   Instant forgotten_at(const Parts& parts) const;

@@ -55,6 +55,7 @@ LogReader::LogReader(ByteView file) : file_(file) {
     at_ = kHeaderBytes;
   } else {
     at_ = file_.size();
+    person_ = !file_.empty();
   }
 }
 
@@ -62,11 +63,21 @@ bool LogReader::next(Record& record) {
   if (at_ + kHeadBytes + kTxnHeaderBytes >= file_.size()) return false;
   const Byte* const head = file_.data() + at_;
   const uint64_t length = get_u32(head + 8);
-  if (length < kTxnHeaderBytes || at_ + kHeadBytes + length >= file_.size()) return false;
+  if (length < kTxnHeaderBytes || at_ + kHeadBytes + length >= file_.size()) {
+    person_ = length != 0 && length < kTxnHeaderBytes;
+    return false;
+  }
   const ByteView entry = file_.subspan(at_ + kHeadBytes, length);
-  if (file_[at_ + kHeadBytes + length] != kEnd || get_u64(head) != adler32(entry)) return false;
+  if (file_[at_ + kHeadBytes + length] != kEnd) return false;
+  if (get_u64(head) != adler32(entry)) {
+    person_ = true;
+    return false;
+  }
   at_ += kHeadBytes + length + 1;
-  record = {Zxid(get_u64(entry.data() + kTxnZxidOffset)), entry, at_};
+  // What stands behind the digest is nobody's: servers of ours keep something there.
+  const Result<size_t> txn = txn_bytes(entry);
+  record = {Zxid(get_u64(entry.data() + kTxnZxidOffset)),
+            entry.first(txn.has_value() ? *txn : entry.size()), at_};
   return true;
 }
 

@@ -38,10 +38,13 @@ class LogReader {
   // False: the file has ended for ZooKeeper's reader. A checksum that is wrong ends its process
   // there, until a person has cut the log (zkTxnLogToolkit.sh); here that person has been.
   bool next(Record& record);
+  // It was that person's doing that the file ended there.
+  bool took_a_person() const { return person_; }
 
  private:
   ByteView file_;
   size_t at_ = 0;
+  bool person_ = false;
 };
 
 // "12" and back; nullopt when it is no number.

@@ -42,7 +42,7 @@ void Peer::route(const Event& event, World& world) {
     return on_timer(world);
   }
   if (database_.handle(event, world)) return;
-  if (election_.handle(event, world)) return;
+  if (open_ && election_.handle(event, world)) return;
   if (learner_ && learner_->handle(event, lent(world))) return;
   if (leader_ && leader_->handle(event, lent(world))) return;
   refuse(event, world);
@@ -84,6 +84,7 @@ void Peer::advance(World& world) {
   if (loading_ && !database_.busy() && database_.initialised() &&
       (look_at_ == Instant::never() || look_at_ <= world.now())) {
     loading_ = false;
+    open_ = true;
     look_at_ = Instant::never();
     election_.look(database_.last_processed(), database_.current_epoch(), world);
   }

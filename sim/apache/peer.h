@@ -58,6 +58,7 @@ class Peer {
   std::optional<Learner> learner_;
   std::optional<Leader> leader_;
   bool loading_ = true;  // or making memory ready for the next election
+  bool open_ = false;    // QuorumPeer.start() reads the database before it opens a door
   Instant look_at_ = Instant::never();
   Instant timer_ = Instant::never();
 };

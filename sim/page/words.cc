@@ -313,6 +313,9 @@ std::string plain_words(const Fault& f) {
     case FaultKind::OldImage:
       return fmt::format("the disk of {} is put back to what it is now, {} ms from here", target,
                          f.lasts.ms());
+    case FaultKind::Replaced:
+      return back(fmt::format("{} dies, and one of the other kind begins with its data", target),
+                  f);
     case FaultKind::RestartUnheard:
       return timed(fmt::format("{} restarts, and nothing passes between it and the leader", target),
                    f);
@@ -357,6 +360,7 @@ std::vector<Lane> lanes_of(const Fault& f, const Profile& profile) {
     case FaultKind::FailingOp:
     case FaultKind::OldImage:
     case FaultKind::TornWrite:
+    case FaultKind::Replaced:
     case FaultKind::RestartUnheard:
       return {f.target};
     case FaultKind::TruncTrouble:

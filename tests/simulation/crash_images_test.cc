@@ -448,7 +448,7 @@ void install(StorageHost& host, const DataTree& state) {
   host.end_turn();
   host.step();
   host.storage().install_bytes(host.world(), ByteView(body).subspan(half));
-  host.storage().finish_install(host.world(), state);
+  host.storage().finish_install(host.world(), state, true);
 }
 
 TEST_P(CrashImagesOfStorage, InstallOverAStaleTail) {

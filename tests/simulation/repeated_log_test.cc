@@ -87,7 +87,7 @@ TEST(RepeatedLog, IsCutWhereItFirstReachesTheLimit) {
       host.run();
       ASSERT_FALSE(host.storage().truncate_failed());
       EXPECT_EQ(host.tree().state_hash(), log.trees[keep].state_hash());
-      expect_at(host.disk(), keep, log.trees[keep], Found::Foreign);
+      expect_at(host.disk(), keep, log.trees[keep], Found::Whole);
     }
   }
 }

@@ -293,7 +293,7 @@ TEST_F(Damaged, AnInstallHealsIt) {
   encode_snapshot_body(state, body);
   host.storage().begin_install(host.world(), {1, 40});
   host.storage().install_bytes(host.world(), body);
-  host.storage().finish_install(host.world(), state);
+  host.storage().finish_install(host.world(), state, true);
   host.run();
   EXPECT_FALSE(host.storage().busy());
   EXPECT_EQ(host.storage().recovered().found, Found::Whole);
@@ -319,7 +319,7 @@ TEST_F(Damaged, AnInstallThatFailsChangesNothing) {
   host.storage().begin_install(host.world(), {1, 40});
   host.world().fail_sync_of("received.");
   host.storage().install_bytes(host.world(), body);
-  host.storage().finish_install(host.world(), state);
+  host.storage().finish_install(host.world(), state, true);
   host.run();
   EXPECT_FALSE(host.storage().installing());
   EXPECT_EQ(host.storage().last_logged(), Zxid(1, kLast));

@@ -95,7 +95,7 @@ sim::SimDisk ZabHost::make_disk(const Config& config, Epoch epoch, Zxid zxid, By
   host.run();
   storage.begin_install(host.world(), zxid);
   storage.install_bytes(host.world(), body.first(used));
-  storage.finish_install(host.world(), tree);
+  storage.finish_install(host.world(), tree, true);
   host.run();
   EXPECT_FALSE(storage.install_failed());
   while (!storage.quiesced(host.world())) host.run();
@@ -410,19 +410,23 @@ void ZabHost::hang_up(const std::string& name) {
   settle();
 }
 
-Bytes ZabHost::entry(const Txn& txn) const {
-  DataTree ahead = node_->tree();
+Bytes ZabHost::entry(const Txn& txn) {
+  const bool waits = sent_ && node_->tree().last_applied() < sent_->last_applied();
+  DataTree ahead = waits ? std::move(*sent_) : node_->tree();
   Effects effects;
   const History& history = node_->storage().history();
   for (size_t i = history.upper_bound(ahead.last_applied()); i < history.size(); ++i) {
     effects.clear();
     ahead.apply(*decode_txn(*history[i].entry), effects);
   }
-  if (txn.header.zxid <= ahead.last_applied()) return encode_txn(txn);
+  const bool again = txn.header.zxid <= ahead.last_applied();
   Txn whole = txn;
-  effects.clear();
-  ahead.apply(txn, effects);
-  whole.digest = TxnDigest{kDigestVersion, ahead.digest()};
+  if (!again) {
+    effects.clear();
+    ahead.apply(txn, effects);
+    whole.digest = TxnDigest{kDigestVersion, ahead.digest()};
+  }
+  if (waits) sent_ = std::move(ahead);
   return encode_txn(whole);
 }
 

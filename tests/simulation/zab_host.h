@@ -141,7 +141,9 @@ class ZabHost {
   std::vector<Packet> take_packets() { return std::exchange(packets_, {}); }
 
   // The entry that a leader would propose at `zxid` after all that the node has logged.
-  Bytes entry(const Txn& txn) const;
+  Bytes entry(const Txn& txn);
+  // What was sent as a SNAP, and is on its way: the next txns are made for it.
+  void leader_has(DataTree tree) { sent_ = std::move(tree); }
 
  private:
   void turn(const Event& event);
@@ -167,6 +169,7 @@ class ZabHost {
   std::set<LinkId> hello_read_;
   std::vector<Notification> notifications_;
   std::vector<Packet> packets_;
+  std::optional<DataTree> sent_;
 };
 
 }  // namespace vivarium::zab_test

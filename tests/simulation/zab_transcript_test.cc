@@ -221,7 +221,9 @@ class Conversation {
     const Zxid zxid = zxid_of(words.at(2));
     Bytes stream;
     encode_packet(PacketType::Snap, zxid.wire(), stream);
-    Bytes state = snap_of(zxid, paths);
+    DataTree tree = snap_tree(zxid, paths);
+    Bytes state = snap_of(tree);
+    host_->leader_has(std::move(tree));
     if (has(words, "unsigned")) state.back() ^= 1;
     append_bytes(stream, state);
     const auto cut =

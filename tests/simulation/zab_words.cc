@@ -330,7 +330,7 @@ std::string text_of(const QuorumPacket& packet) {
   return out + text_of_body(packet);
 }
 
-Bytes snap_of(Zxid zxid, const Words& paths) {
+DataTree snap_tree(Zxid zxid, const Words& paths) {
   DataTree tree;
   Effects effects;
   uint32_t counter = 0;
@@ -339,6 +339,10 @@ Bytes snap_of(Zxid zxid, const Words& paths) {
     tree.apply(txn_of(Zxid(1, ++counter), {"create", path}, 0), effects);
   }
   tree.set_last_applied(zxid);
+  return tree;
+}
+
+Bytes snap_of(const DataTree& tree) {
   Bytes out;
   encode_snapshot_body(tree, out);
   JuteWriter(out).string("BenWasHere");

@@ -39,7 +39,8 @@ std::string text_of(const QuorumPacket& packet);
 Bytes request_packet(const ForwardedRequest& request, const std::string& address);
 
 // What stands behind SNAP: the state with these znodes at `zxid`, and the signature.
-Bytes snap_of(Zxid zxid, const Words& paths);
+DataTree snap_tree(Zxid zxid, const Words& paths);
+Bytes snap_of(const DataTree& tree);
 // Reads one from the front. nullopt: not all of it is there.
 struct SnapText {
   std::string text;

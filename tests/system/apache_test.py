@@ -3,6 +3,7 @@ with every member killed in its turn while clients write."""
 
 import pathlib
 import re
+import signal
 import subprocess
 import unittest
 
@@ -76,6 +77,19 @@ def assert_digests_agree(test, ensemble, behind=None):
             test.assertIn("zk_digest_mismatches_count\t0\n", four_letter_word(server.port, "mntr"))
 
 
+# What each kind prints of it as a learner.
+SYNCED_BY = {"Getting a diff from the leader": "DIFF", "Getting a snapshot from leader": "SNAP",
+             "Truncating log to get in sync with the leader": "TRUNC"}
+
+
+def synced_by(server):
+    """How it was brought level in its present life, each time: DIFF, TRUNC or SNAP."""
+    if isinstance(server, ApacheServer):
+        return [SYNCED_BY[match[1]] for line in server.lines() if (match := re.search(f"({'|'.join(SYNCED_BY)})", line))]
+    return [match[1] for line in server.lines()
+            if (match := re.search(r"(?:following|observing) server\..* by (DIFF|TRUNC|SNAP)$", line))]
+
+
 def leading(ensemble):
     """The number of the member that leads, of whatever kind it is."""
     def found():
@@ -84,8 +98,7 @@ def leading(ensemble):
     return wait_until(found, "a leader", SLOW_S)
 
 
-@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
-class BesideApache(ServerTest):
+class MixedTest(ServerTest):
     def ensemble(self, *of_ours, size=3, **keys):
         """All members are Apache's but those."""
         ensemble = self.own(Ensemble(self.folder, size, tickTime=TICK_MS, **{"4lw.commands.whitelist": "*"}, **keys))
@@ -104,6 +117,9 @@ class BesideApache(ServerTest):
             with connected(server.address, within=SLOW_S) as client:
                 self.assertEqual(children(client, parent), set(paths), server.address)
 
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class BesideApache(MixedTest):
     def test_follows_a_leader_of_apache(self):
         ensemble = self.ensemble(1).start()
         ensemble.wait_serving(SLOW_S)
@@ -196,3 +212,81 @@ class BesideApache(ServerTest):
             load.wait_progress(100, SLOW_S)
             self.miss_writes(ensemble, load, 4)
         self.assert_nothing_lost(load, ensemble)
+
+
+@unittest.skipUnless(JAR.exists(), "Debian's zookeeper is not installed")
+class ComesBack(MixedTest):
+    """Of one kind, to a leader of the other, under load."""
+
+    def beside(self, alone, others_lead, **keys):
+        """Server 3 is of the kind `alone`, the others of the other one. One of those leads, or 3 does."""
+        of_ours = (3,) if alone == "ours" else (1, 2)
+        ensemble = self.ensemble(*of_ours, **keys)
+        for n in of_ours:  # new members of a new ensemble
+            (ensemble[n].folder / "data" / "initialize").write_text("")
+        first = (1, 2) if others_lead else (1, 3)
+        for n in first:
+            ensemble[n].start()
+        for n in first:
+            ensemble[n].wait_serving(SLOW_S)
+        (last,) = set(ensemble.servers) - set(first)
+        ensemble[last].start().wait_serving(SLOW_S)
+        self.assertEqual(leading(ensemble), first[1])
+        return ensemble
+
+    def away(self, alone, how, **keys):
+        ensemble = self.beside(alone, True, **keys)
+        with self.load(ensemble) as load:
+            load.wait_progress(100, SLOW_S)
+            ensemble[3].kill()
+            load.wait_progress(100, SLOW_S)
+            ensemble[3].start().wait_serving(SLOW_S)
+            load.wait_progress(100, SLOW_S)
+            self.assertEqual(synced_by(ensemble[3]), [how])
+            assert_digests_agree(self, ensemble)
+        self.assert_nothing_lost(load, ensemble)
+
+    def ahead(self, alone):
+        """It leads, and has logged what nobody else has, when all are gone and the others come back first."""
+        ensemble = self.beside(alone, False, syncLimit=50)
+        with self.load(ensemble) as load:
+            load.wait_progress(100, SLOW_S)
+            for n in (1, 2):
+                ensemble[n].signal(signal.SIGSTOP)
+            log = max((ensemble[3].folder / "data" / "version-2").glob("log.*"), key=lambda file: file.stat().st_mtime)
+            with connected(ensemble[3].address) as client:
+                client.create_async("/alone", b"")
+                wait_until(lambda: b"/alone" in log.read_bytes(), "a txn that the leader alone has")
+            ensemble.kill()
+            for n in (1, 2):
+                ensemble[n].start()
+            for n in (1, 2):
+                ensemble[n].wait_serving(SLOW_S)
+            load.wait_progress(100, SLOW_S)
+            ensemble[3].start().wait_serving(SLOW_S)
+            load.wait_progress(100, SLOW_S)
+            self.assertEqual(synced_by(ensemble[3]), ["TRUNC"])
+            assert_digests_agree(self, ensemble)
+        self.assert_nothing_lost(load, ensemble)
+        for server in ensemble:
+            with connected(server.address) as client:
+                client.sync("/")
+                self.assertIsNone(client.exists("/alone"))
+
+    def test_ours_by_diff(self):
+        self.away("ours", "DIFF", commitLogCount=1000000)
+
+    def test_ours_by_snap(self):
+        self.away("ours", "SNAP", commitLogCount=10, snapshotSizeFactor=-1)
+
+    def test_ours_by_trunc(self):
+        self.ahead("ours")
+
+    def test_apaches_by_diff(self):
+        self.away("apache's", "DIFF", commitLogCount=1000000)
+
+    def test_apaches_by_snap(self):
+        self.away("apache's", "SNAP", commitLogCount=10, snapshotSizeFactor=-1)
+
+    def test_apaches_by_trunc(self):
+        self.ahead("apache's")

@@ -70,11 +70,13 @@ class Connection:
 
 
 class Replay:
-    """Says what the captured clients said. `ports` gives a server's port for a connection's name."""
+    """Says what the captured clients said. `ports` gives a server's port for a connection's name; `words` what stands in
+    the place of others, just as long, in all that was captured."""
 
-    def __init__(self, test, ports):
+    def __init__(self, test, ports, words=None):
         self.test = test
         self.ports = ports
+        self.words = words or {}
         self.shift = None
         self.seen = 0  # the highest zxid of a reply
         self.sessions = {}
@@ -84,6 +86,8 @@ class Replay:
     def run(self, name):
         connections = {}
         for seq, who, direction, label, payload in frames_of(name):
+            for there, here in self.words.items():
+                payload = payload.replace(there, here)
             with self.test.subTest(capture=name, frame=seq, label=label):
                 if direction == "c2s":
                     self.say(connections, who, payload)

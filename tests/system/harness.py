@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -68,14 +69,25 @@ def once_heard(call, *arguments, seconds=PATIENCE_S):
 _ports_given = set()
 
 
+def _outgoing_from():
+    """The first of the ports that connections are given: one of those, let go by a server that is down, may be gone."""
+    with contextlib.suppress(OSError):
+        return int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    return 32768
+
+
 def free_port():
-    while True:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            port = probe.getsockname()[1]
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+    """One of five digits that nobody has, and that no connection is given while its server is down."""
+    first = 10000
+    last = max(_outgoing_from(), first + 2000) - 1
+    for _ in range(10000):
+        port = random.randint(first, last)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            if port not in _ports_given:
+                _ports_given.add(port)
+                return port
+    raise AssertionError(f"no free port from {first} to {last}")
 
 
 def is_open(port):

@@ -244,14 +244,16 @@ class ChangesBesideApache(Changes):
 
 class CapturedChanges(ServerTest):
     def test_apaches_client_and_servers(self):
-        """Zxids are those of the capture: nobody else has connected before."""
-        ports = {n: (46280 + n, 46380 + n, 46180 + n) for n in range(1, 5)}
+        """Zxids are those of the capture: nobody else has connected before. Its ports are others', here."""
+        ports = {n: tuple(free_port() for _ in range(3)) for n in range(1, 5)}
+        words = {f"{base + n}".encode(): f"{port}".encode()
+                 for n in ports for base, port in zip((46280, 46380, 46180), ports[n])}
         ensemble = self.own(DynamicEnsemble(self.folder, 3, 3, ports, maxSessionTimeout=20000))
         ensemble.start()
         for n in (1, 2, 3):
             wait_until(lambda n=n: role_of(ensemble[n]) in ("leading", "following"), f"server {n}", 2 * PATIENCE_S)
         follower = next(n for n in (1, 2, 3) if n != ensemble.wait_leader())
-        replay = ReconfigReplay(self, lambda who: ensemble[follower].port)
+        replay = ReconfigReplay(self, lambda who: ensemble[follower].port, words)
         replay.run("17-reconfig")
         self.assertEqual(replay.compared, 15)
 

@@ -176,6 +176,11 @@ TEST(StorageTable, ApacheWasHere) {
   RecoveryFacts f = whole();
   f.foreign_tail = true;
   EXPECT_EQ(found(f), Found::Foreign) << "a record without a trailer behind ours";
+  f.frontier.zxid = f.last;
+  EXPECT_EQ(found(f), Found::Whole) << "ours has begun with it";
+  f.end = PrefixEnd::Bad;
+  f.bad = BadPlace::Checksum;
+  EXPECT_EQ(found(f), Found::Damaged) << "and what is behind it is ours";
   f = whole();
   f.current_file = f.accepted_file = 2;
   EXPECT_EQ(found(f), Found::Foreign) << "epoch files newer than the frontier";
@@ -209,6 +214,25 @@ TEST(StorageTable, ApachesRulesForApachesFiles) {
   f = apaches();
   f.base_found = false;
   EXPECT_EQ(found(f), Found::Refused);
+}
+
+// RULES 7, and what ZooKeeper would drop without a word.
+TEST(StorageTable, ATreeThatNothingVouchesFor) {
+  for (RecoveryFacts f : {apaches(), whole(), torn()}) {
+    f.untrue = true;
+    EXPECT_EQ(found(f), Found::Damaged);
+    EXPECT_FALSE(decide(f).cut) << "nothing is touched";
+    f.end = PrefixEnd::Undecodable;
+    EXPECT_EQ(found(f), Found::Refused);
+  }
+  RecoveryFacts f = apaches();
+  f.unread = Zxid(1, 5);
+  EXPECT_EQ(found(f), Found::Foreign) << "the log has what the snapshot had";
+  f.unread = Zxid(1, 6);
+  EXPECT_EQ(found(f), Found::Damaged);
+  f = whole();
+  f.unread = Zxid(1, 6);
+  EXPECT_EQ(found(f), Found::Whole) << "the frontier knows how far it went";
 }
 
 // R6: a log without a snapshot is taken only by word, and only if nothing speaks against it.

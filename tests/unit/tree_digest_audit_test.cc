@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "core/zab/digest_audit.h"
+#include "core/tree/digest_audit.h"
 #include "tests/unit/tree_support.h"
 
 namespace vivarium {
@@ -124,6 +124,34 @@ TEST(DigestAudit, AnotherTreeIsDoubtedAnew) {
   EXPECT_EQ(a.next(0), 0U);
   EXPECT_EQ(a.next(0), 0U);
   EXPECT_EQ(a.audit.differing(), 0U);
+}
+
+TEST(DigestAudit, IsUntrueUntilADigestIsEqual) {
+  Audited a;
+  EXPECT_EQ(a.next(1), 1U);
+  EXPECT_FALSE(a.audit.untrue()) << "it was never doubted: told, and no more";
+  a.audit.replaced(false);
+  EXPECT_FALSE(a.audit.vouched());
+  EXPECT_FALSE(a.audit.untrue()) << "nothing has been heard";
+  EXPECT_EQ(a.next(1), 0U);
+  EXPECT_TRUE(a.audit.untrue());
+  EXPECT_EQ(a.next(0), 0U);
+  EXPECT_TRUE(a.audit.vouched());
+  EXPECT_EQ(a.next(1), 1U);
+  EXPECT_FALSE(a.audit.untrue());
+  a.audit.replaced(true);
+  EXPECT_TRUE(a.audit.vouched());
+  EXPECT_EQ(a.next(1), 1U) << "an exact state is not ahead";
+}
+
+TEST(DigestAudit, TakesTheDigestOfASnapshotToo) {
+  Audited a;
+  a.next(0);
+  a.audit.replaced(false);
+  EXPECT_EQ(a.audit.compare(Zxid(1, 1), a.tree.digest() + 1, a.tree), 0U);
+  EXPECT_TRUE(a.audit.untrue());
+  EXPECT_EQ(a.audit.compare(Zxid(1, 1), a.tree.digest(), a.tree), 0U);
+  EXPECT_TRUE(a.audit.vouched());
 }
 
 }  // namespace

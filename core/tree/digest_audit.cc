@@ -1,4 +1,4 @@
-#include "core/zab/digest_audit.h"
+#include "core/tree/digest_audit.h"
 
 #include <algorithm>
 
@@ -7,13 +7,19 @@
 namespace vivarium {
 
 uint64_t DigestAudit::compare(const Txn& txn, const DataTree& tree) {
-  const Zxid zxid = txn.header.zxid;
+  if (!txn.digest || txn.digest->version != kDigestVersion) {
+    CHECK(tree.last_applied() == txn.header.zxid);
+    return 0;
+  }
+  return compare(txn.header.zxid, txn.digest->tree_digest, tree);
+}
+
+uint64_t DigestAudit::compare(Zxid zxid, uint64_t there, const DataTree& tree) {
   CHECK(tree.last_applied() == zxid);
-  if (!txn.digest || txn.digest->version != kDigestVersion) return 0;
-  const uint64_t there = txn.digest->tree_digest;
   if (there == tree.digest()) {
     ++compared_;
     agreed_ = zxid;
+    vouched_ = true;
     exact_from_ = Zxid();
     doubtful_ = 0;
     suspect_.reset();
@@ -31,9 +37,17 @@ uint64_t DigestAudit::compare(const Txn& txn, const DataTree& tree) {
 }
 
 void DigestAudit::doubt() {
+  vouched_ = false;
   exact_from_ = Zxid{UINT64_MAX};
   doubtful_ = 0;
   suspect_.reset();
+}
+
+void DigestAudit::replaced(bool exact) {
+  doubt();
+  if (!exact) return;
+  vouched_ = true;
+  exact_from_ = Zxid();
 }
 
 void DigestAudit::doubt_until(Zxid zxid) { exact_from_ = std::min(exact_from_, zxid); }

@@ -1,10 +1,11 @@
 # What a person types. The work is done by CMake's presets (CMakePresets.json) and by tests/run.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-all node-client run build guided test test-all fuzz format check-format tidy clean
+.PHONY: help deps deps-all node-client run build install guided test test-all fuzz format check-format tidy clean
 
 PORT ?= 2181
 DATA ?= ./data
+PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 20
 SEEDS ?= 1:100000
 
@@ -33,6 +34,7 @@ help:
 	@echo 'make test-all  the same, and what is long: other compilers, sanitizers, fuzzers, campaigns'
 	@echo 'make fuzz      the fuzzers alone, each for $(FUZZ_SECONDS) s  (FUZZ_SECONDS=, or FUZZ_RUNS=10000000; FUZZERS=)'
 	@echo 'make build     the release preset alone, programs in build/release/bin'
+	@echo 'make install   vivariumd, vivctl and a unit for systemd, below $(PREFIX)  (PREFIX=, DESTDIR=); after make build'
 	@echo 'make guided    vivsim optimised by a profile of its own schedules, in build/guided/bin, for long campaigns'
 	@echo 'make deps      the Debian packages, deps-all what test-all needs beside them; make format, tidy, clean'
 
@@ -61,6 +63,11 @@ build/node/installed: $(NODE_CLIENT)
 build: deps
 	cmake --preset release
 	cmake --build --preset release
+
+# As root; not built here, so that nothing of the build belongs to root. docs/operations.md says what comes next.
+install:
+	@test -x build/release/bin/vivariumd || { echo 'make build first'; exit 2; }
+	DESTDIR='$(DESTDIR)' cmake --install build/release --prefix '$(PREFIX)'
 
 # Built twice: once to see which way its schedules go. The same hashes, a sixth more schedules a second.
 guided: deps

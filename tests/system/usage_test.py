@@ -1,6 +1,8 @@
 """What a person meets at the command line: help, mistakes, and things that are in the way."""
 
+import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -30,6 +32,24 @@ class Usage(ServerTest):
         done = run("--version")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertRegex(done.stdout, r"\d+\.\d+\.\d+")
+
+    def test_install(self):
+        """Where a package would put it, and a unit that systemd takes, which runs what was installed."""
+        build = pathlib.Path(program("vivariumd")).parents[1]
+        prefix = self.folder / "prefix"
+        subprocess.run(["cmake", "--install", build, "--prefix", prefix], check=True, capture_output=True,
+                       timeout=PATIENCE_S)
+        for name in ("vivariumd", "vivctl"):
+            done = subprocess.run([prefix / "bin" / name, "--version"], capture_output=True, text=True, check=False,
+                                  timeout=PATIENCE_S)
+            self.assertEqual(done.returncode, 0, done)
+        unit = prefix / "lib" / "systemd" / "system" / "vivarium.service"
+        self.assertIn(f"\nExecStart={prefix}/bin/vivariumd /etc/vivarium/zoo.cfg\n", unit.read_text())
+        self.assertTrue((prefix / "lib" / "sysusers.d" / "vivarium.conf").exists())
+        if shutil.which("systemd-analyze"):
+            done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False,
+                                  timeout=PATIENCE_S)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_wrong_usage(self):
         data = self.folder / "data"

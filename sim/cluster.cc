@@ -71,6 +71,7 @@ NodeFacts NodeFacts::of(const Node& node) {
   f.damaged = node.storage().damage() != nullptr;
   const Found found = node.storage().recovered().found;
   f.unsettled = found == Found::Damaged || found == Found::Amnesia;
+  f.refuted = node.storage().recovered().untrue || node.digests().untrue();
   f.accepted_epoch = node.storage().accepted_epoch();
   f.current_epoch = node.storage().current_epoch();
   f.busy = node.storage().busy() || node.storage().recovering();

@@ -83,7 +83,6 @@ NodeFacts Cluster::facts_of(ServerIndex server) const {
   if (nodes_[server]) {
     NodeFacts facts = NodeFacts::of(*nodes_[server]);
     if (profile_.apache == 0) return facts;
-    facts.fuzzy = fuzzy_[server];
     facts.exact = facts.last_applied.counter() != 0 && (!fuzzy_[server] || facts.delivers);
     for (Zxid* zxid : {&facts.last_logged, &facts.last_durable}) *zxid = held_at(server, *zxid);
     for (Zxid* zxid : {&facts.committed, &facts.last_applied}) *zxid = txn_at(*zxid);

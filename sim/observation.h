@@ -44,13 +44,13 @@ struct NodeFacts {
   bool unsettled = false;  // recovery found what it did not dare to touch, nor made durable
   Epoch accepted_epoch = 0;
   Epoch current_epoch = 0;
-  bool busy = false;    // recovering, truncating or installing
-  bool exact = true;    // the tree is that of last_applied
-  bool vouches = true;  // for what it says that its disk holds
-  bool ahead = false;   // the tree may hold what its log does not
-  bool fuzzy = false;   // and came by a SNAP of ZooKeeper's, or from its files; not served since
-  Zxid active_config;   // versions
-  Zxid pending_config;  // 0: none
+  bool busy = false;     // recovering, truncating or installing
+  bool exact = true;     // the tree is that of last_applied
+  bool vouches = true;   // for what it says that its disk holds
+  bool ahead = false;    // the tree may hold what its log does not
+  bool refuted = false;  // by digests: the tree is no state of the ensemble's
+  Zxid active_config;    // versions
+  Zxid pending_config;   // 0: none
   bool operator==(const NodeFacts&) const = default;
   static NodeFacts of(const Node& node);
 };

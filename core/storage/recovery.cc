@@ -160,6 +160,7 @@ void Recovery::finish_install(Disk& disk) {
   const bool named = !contains(leftovers_, {Dir::Snapshots, received_name(zxid)});
   if (named && !contains(snapshots, SnapshotName{zxid})) {
     facts_.install_lost = true;
+    directory_facts_ = facts_;
     snapshot_left_ = snapshots_.size();
     step_ = Step::Snapshots;
     return;
@@ -228,9 +229,13 @@ void Recovery::on_snapshot_chunk(FileReader::Got got, ByteView chunk, Disk& disk
 void Recovery::weigh_seals(const SnapshotFileReader::Seals& seals, const DataTree& tree) {
   digests_ = DigestAudit();
   digests_.doubt();
+  base_exact_ = base_ == Zxid{};  // the state in which all begin
   if (!seals.has_digest()) return;
   digests_.doubt_until(seals.digest_zxid);
-  if (seals.digest_zxid == base_) digests_.compare(base_, seals.digest, tree);
+  // No digest covers ACLs: where some are missing, txns were applied while it was written.
+  if (seals.digest_zxid != base_ || snapshot_reader_.closed_nodes() != 0) return;
+  digests_.compare(base_, seals.digest, tree);
+  base_exact_ = digests_.vouched();
 }
 
 // Once more, with the next older snapshot: what lies in the directories stays as it was found.

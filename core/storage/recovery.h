@@ -78,6 +78,8 @@ class Recovery {
   const DigestAudit& digests() const { return digests_; }
   // When the snapshot was read and the logs' turn came; never: it did not.
   Instant logs_begun() const { return logs_begun_; }
+  // The snapshot that was read is the state of its zxid; or there was none.
+  bool base_exact() const { return base_exact_ || !base_loaded_; }
   uint64_t next_spare() const { return next_spare_; }
   Epoch accepted_epoch() const { return accepted_; }
   Epoch current_epoch() const { return current_; }
@@ -187,6 +189,7 @@ class Recovery {
   size_t snapshot_left_ = 0;  // candidates not tried yet: those below this index
   SnapshotFileReader snapshot_reader_;
   bool base_loaded_ = false;
+  bool base_exact_ = false;
   Zxid base_;
   Coding base_coding_ = Coding::Plain;
   SnapshotFileReader::Seals seals_;  // those of the base

@@ -76,6 +76,7 @@ void Recovery::on_log_end(const DataTree& tree) {
   if (facts_.end != PrefixEnd::Clean) return;
   const bool ours = f.header && f.file_id != 0;
   facts_.end = PrefixEnd::Bad;
+  facts_.foreign_end = !ours;
   facts_.bad = f.bad;
   facts_.could_be_torn = f.could_be_torn;
   facts_.data_behind = f.data_behind;
@@ -150,7 +151,7 @@ void Recovery::on_record(const ScannedRecord& record, DataTree& tree, History& h
     }
     facts_.end = PrefixEnd::Clean;
     facts_.bad = BadPlace::None;
-    facts_.could_be_torn = facts_.data_behind = facts_.unreadable = false;
+    facts_.could_be_torn = facts_.data_behind = facts_.unreadable = facts_.foreign_end = false;
     facts_.below_base = false;
     where_.clear();
   }

@@ -60,7 +60,7 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
       file.valid = false;
       file.bad = limit_ == kNoLimit;
     }
-    untrue_upto_ = std::max(untrue_upto_, facts_.last);
+    untrue_upto_ = std::max({untrue_upto_, facts_.last, seals_.digest_zxid});
     if (untrue_why_.empty()) untrue_why_ = why;
     if (older) return read_again(tree, disk);
     facts_.untrue = true;
@@ -81,7 +81,7 @@ void Recovery::conclude(Disk& disk, DataTree& tree, History& history) {
   const Verdict verdict = decide(facts_);
   recovered_.found = verdict.found;
   recovered_.last = facts_.last;
-  recovered_.claimed = verdict.claimed;
+  recovered_.claimed = std::max(verdict.claimed, facts_.untrue ? untrue_upto_ : Zxid{});
   recovered_.vouched = digests_.vouched();
   recovered_.untrue = facts_.untrue;
   explain(verdict);
@@ -128,7 +128,7 @@ void Recovery::explain(const Verdict& verdict) {
   if (!where_.empty()) reason += fmt::format(" ({})", where_);
   if (verdict.found == Found::Damaged) {
     reason += fmt::format("; good up to zxid {:x}, acknowledged up to {:x}", facts_.last.value,
-                          verdict.claimed.value);
+                          recovered_.claimed.value);
   } else if (facts_.data) {
     reason += fmt::format("; last zxid {:x}", facts_.last.value);
   }

@@ -9,8 +9,8 @@ namespace vivarium {
 bool Recovery::may_survey(const Verdict& verdict) const {
   const Frontier& f = facts_.frontier;
   return first_ && verdict.found == Found::Damaged && !facts_.standalone && facts_.base_found &&
-         !facts_.install_lost && !facts_.untrue && limit_ == kNoLimit && f.member &&
-         f.intent == Intent::None;
+         !facts_.install_lost && !facts_.untrue && !foreign_era(facts_) && limit_ == kNoLimit &&
+         f.member && f.intent == Intent::None;
 }
 
 void Recovery::begin_survey(Disk& disk) {

@@ -161,7 +161,8 @@ bool foreign_era(const Facts& f) {
   if (frontier_lost(f)) return false;
   if (!f.frontier_file) return true;
   // What was there when a server of ours began with it is in its frontier.
-  if (f.foreign_tail && (!f.frontier_valid || f.last > f.frontier.zxid)) return true;
+  const bool seen = f.frontier_valid && f.last <= f.frontier.zxid && !f.foreign_end;
+  if (f.foreign_tail && !seen) return true;
   // A server without peers has no epochs to go by: what files say of them is not Apache's doing.
   return f.frontier_valid && !f.standalone &&
          (newer(f.accepted_file, f.frontier.accepted_epoch) ||

@@ -56,6 +56,7 @@ struct RecoveryFacts {
   Zxid unread;                // a snapshot up to here is there, and cannot be used
   bool ours = false;          // a record of ours was seen
   bool foreign_tail = false;  // the last good record is Apache's
+  bool foreign_end = false;   // and so is the file with the bad place
   Zxid last;                  // the last zxid of the good prefix
 
   // --- its end

@@ -100,7 +100,10 @@ bool SnapshotEncoder::encode(const DataTree& tree, TreeSnapshot& state, Snapshot
   }
   if (form_ == Form::File) adler_ = adler32(ByteView(out).subspan(from), adler_);
   if (part_ != Part::End) return false;
-  if (form_ == Form::File) encode_snapshot_seals(adler_, state.zxid(), state.digest(), out);
+  if (form_ == Form::File) {
+    encode_snapshot_seals(adler_, state.zxid(),
+                          exact_ ? std::optional(state.digest()) : std::nullopt, out);
+  }
   return true;
 }
 

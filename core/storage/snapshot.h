@@ -34,7 +34,7 @@ struct SnapshotSlice {
 class SnapshotEncoder {
  public:
   enum class Form : uint8_t { Body, File };
-  explicit SnapshotEncoder(Form form) : form_(form) {}
+  explicit SnapshotEncoder(Form form, bool exact = true) : form_(form), exact_(exact) {}
 
   // Appends the next slice to `out`. True: that was the last one. `state` is not lost.
   bool encode(const DataTree& tree, TreeSnapshot& state, SnapshotSlice slice, Bytes& out);
@@ -51,6 +51,7 @@ class SnapshotEncoder {
   void end_part(TreeSnapshot& state, Bytes& out);
 
   Form form_;
+  bool exact_;
   Part part_ = Part::Begin;
   std::map<Acl, int64_t, AclLess> acls_;
   std::optional<Acl> last_acl_;  // the one written last

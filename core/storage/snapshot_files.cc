@@ -20,7 +20,7 @@ SnapshotTaker::SnapshotTaker(const Config& config)
       owed_bytes_max_(config.snapshot_unsynced_bytes_max),
       coding_(config.snapshot_coding) {}
 
-void SnapshotTaker::start(Disk& disk, DataTree& tree) {
+void SnapshotTaker::start(Disk& disk, DataTree& tree, bool exact) {
   CHECK(!running());
   tree.end_snapshot(name_);
   state_ = State::Encoding;
@@ -34,7 +34,7 @@ void SnapshotTaker::start(Disk& disk, DataTree& tree) {
   started_ = disk.world.now();
   name_ = disk.token();
   tree.begin_snapshot(name_, image_bytes_max_);
-  encoder_.emplace(SnapshotEncoder::Form::File);
+  encoder_.emplace(SnapshotEncoder::Form::File, exact);
   next_slice_ = started_;
   size_ = 0;
   syncing_ = 0;

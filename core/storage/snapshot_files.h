@@ -33,7 +33,7 @@ class SnapshotTaker {
   explicit SnapshotTaker(const Config& config);
 
   bool running() const { return state_ != State::Idle; }
-  void start(Disk& disk, DataTree& tree);
+  void start(Disk& disk, DataTree& tree, bool exact);
   // Gives up. The result is a snapshot that has its name already and must be reckoned with.
   std::optional<SnapshotName> cancel(Disk& disk);
   bool step(const Event& event, Disk& disk);

@@ -81,7 +81,7 @@ void Storage::on_recovery_done(Disk& disk, const DataTree& tree) {
   if (config_.purge && config_.purge_interval_ms > 0) purge_at_ = disk.world.now();
   const bool usable = std::any_of(snapshots_.begin(), snapshots_.end(),
                                   [](const SnapshotFile& s) { return s.valid; });
-  snapshot_due_ = recovered_.found == Found::Foreign || !usable;
+  snapshot_due_ = recovered_.found == Found::Foreign || !usable || !recovery_.base_exact();
   // An install that a crash had interrupted may just have been finished, with its snapshot.
   if (recovered_.found == Found::Whole) purge_behind_snapshot(disk.world);
   epochs_.start(recovery_.accepted_epoch(), recovery_.current_epoch(), recovery_.current_tmp());
@@ -335,6 +335,13 @@ void Storage::stop_search(World& world) {
   search_.stop(d);
 }
 
+void Storage::found_untrue() {
+  claims_ = false;
+  recovered_.found = Found::Damaged;
+  recovered_.untrue = true;
+  recovered_.damage.reset();
+}
+
 // Told by the frontier, the fact is what recovery finds of any log that ends too early.
 void Storage::found_short(World& world, Zxid acknowledged) {
   CHECK(!busy() && !installing() && frontier_.exists());
@@ -523,7 +530,7 @@ bool Storage::enough_for_snapshot() const {
          (snapshot_after_bytes_ != 0 && bytes_since_snapshot_ >= snapshot_after_bytes_);
 }
 
-void Storage::maybe_snapshot(World& world, DataTree& tree) {
+void Storage::maybe_snapshot(World& world, DataTree& tree, bool exact) {
   if (busy() || installing() || taker_.running() || !log_.started()) return;
   if (snapshot_retry_ != Instant::never() && !snapshot_asked_) return;
   if (snapshot_after_txns_ == 0) choose_snapshot_interval(world);
@@ -539,7 +546,7 @@ void Storage::maybe_snapshot(World& world, DataTree& tree) {
   bytes_since_snapshot_ = 0;
   snapshot_again_ = false;
   Disk d = disk(world);
-  taker_.start(d, tree);
+  taker_.start(d, tree, exact);
 }
 
 std::optional<SnapshotName> Storage::newest_valid_snapshot() const {

@@ -96,6 +96,11 @@ class Storage {
   // nobody knows how much of it. From now on, also after a restart, it is damaged, without a list.
   // busy() until that is durable.
   void found_short(World& world, Zxid acknowledged);
+  // The tree is not what the ensemble's was: from here on this is no member, until it is filled. A
+  // restart finds the same.
+  void found_untrue();
+  // A digest said so of the tree that was read last, at the start or for a truncation.
+  bool vouched() const { return recovery_.recovered().vouched; }
 
   // --- facts
   Epoch accepted_epoch() const { return epochs_.accepted(); }  // durable
@@ -157,12 +162,13 @@ class Storage {
   bool saving_epochs() const { return !epochs_.idle(); }
   bool installing() const { return receiver_.state() != SnapshotReceiver::State::Idle; }
 
-  // Takes a snapshot of `tree` (exact, at tree.last_applied() <= last_durable()) when enough txns
-  // were appended since the last one and none is running; rolls the log and purges afterwards. Only
+  // Takes a snapshot of `tree` (at tree.last_applied() <= last_durable(); whether it is exact,
+  // which no digest may have said yet, stands in it: see finish_install()) when enough txns were
+  // appended since the last one and none is running; rolls the log and purges afterwards. Only
   // committed state may be given (hazards S20). One that could not be written is tried again after
   // a pause, which doubles from failure to failure. It is written in slices, turn by turn, while
   // `tree` goes on.
-  void maybe_snapshot(World& world, DataTree& tree);
+  void maybe_snapshot(World& world, DataTree& tree, bool exact = true);
   // One is due at the next maybe_snapshot(), whatever the count and however the last one ended.
   void ask_for_snapshot() { snapshot_asked_ = true; }
   // For a snapshot of the tree that is taken for another purpose (DataTree::begin_snapshot).

@@ -394,12 +394,18 @@ void Learner::on_trunc(const QuorumPacket& packet, Parts& parts) {
   synced_by_ = "TRUNC";
   phase_ = Phase::Truncating;
   if (keep_ < parts.storage.last_logged()) {
+    reread_ = true;
     parts.storage.truncate(parts.world, keep_, parts.tree);
   }
 }
 
 void Learner::finish_truncation(Parts& parts) {
   if (parts.storage.busy()) return;
+  if (std::exchange(reread_, false)) parts.digests.replaced(parts.storage.vouched());
+  if (parts.storage.recovered().untrue) {
+    needs_snap_ = true;
+    return over("the tree here is not the ensemble's");
+  }
   if (parts.storage.last_logged() != keep_ || parts.tree.last_applied() > keep_) {
     // Asked for on a new connection to the same leader: it has this server's promise and its quorum
     // by now, and would lose both if this server went back to look for a leader.

@@ -160,6 +160,7 @@ class Learner {
   std::string over_;
   bool left_silent_ = false;
   bool needs_snap_ = false;
+  bool reread_ = false;         // the tree, for a truncation
   const char* synced_by_ = "";  // DIFF, TRUNC or SNAP
 
   Epoch epoch_ = 0;

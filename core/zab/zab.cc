@@ -95,7 +95,7 @@ void Zab::end_turn(Parts& parts) {
   if (!stopping_ && std::holds_alternative<Looking>(role_)) advance_looking(parts);
   election_.end_turn(parts.world, parts.storage.frontier().remembered);
   if (delivers() && !parts.storage.busy()) {
-    parts.storage.maybe_snapshot(parts.world, parts.tree);
+    parts.storage.maybe_snapshot(parts.world, parts.tree, parts.digests.vouched());
   }
   parts.storage.end_turn(parts.world, parts.tree);
   if (stopping_ && parts.storage.quiesced(parts.world)) {
@@ -230,7 +230,7 @@ void Zab::look(std::string_view why, Parts& parts) {
     }
     if (learner->left_silent()) election_.leave_silent(learner->leader());
     handed_to_ = learner->designated();
-    failed_joins_ = learner->synced() ? 0 : failed_joins_ + 1;
+    failed_joins_ = learner->synced() && !parts.digests.untrue() ? 0 : failed_joins_ + 1;
     if (failed_joins_ > 1) {
       const uint32_t doubled = std::min(failed_joins_ - 2, kJoinPausesDoubled);
       look_at_ = parts.world.now() + kJoinPauseMin * (int64_t{1} << doubled);
@@ -340,6 +340,9 @@ void Zab::weigh_digests(Parts& parts) {
                               "the ensemble's was",
                               parts.tree.last_applied().value));
   standing_ = Standing::Aside;
+  // What it is filled with may lack what it has acknowledged, and is counted for, in this life.
+  forgets_from_ = parts.world.now();
+  parts.storage.found_untrue();
 }
 
 // With known damage this server votes like any other, among its own kind only: Apache's servers
@@ -471,7 +474,7 @@ void Zab::advance_learner(Parts& parts) {
 // What this server promised or acknowledged before its start may be counted somewhere until then.
 Instant Zab::forgotten_at(const Parts& parts) const {
   const int64_t ticks = parts.config.init_limit_ticks + parts.config.sync_limit_ticks;
-  return started_at_ + parts.config.tick() * ticks;
+  return std::max(started_at_, forgets_from_) + parts.config.tick() * ticks;
 }
 
 // Who had forgotten may vote again with what it has received (RULES 10).

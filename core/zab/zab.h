@@ -131,6 +131,7 @@ class Zab {
   std::optional<ServerId> handed_to_;
   Standing standing_ = Standing::Voter;
   Instant started_at_;
+  Instant forgets_from_;  // stood aside with what it had acknowledged in this life
   Instant looking_since_;
   Instant unavailable_since_ = Instant::never();  // never: it leads, or follows somebody
   bool settled_ = false;                          // the election was told of the established leader

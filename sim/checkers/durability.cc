@@ -94,10 +94,10 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   Server& s = servers_[server];
   if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter &&
       !s.rotten) {
-    // It may be one no more, which is another matter. A state of ZooKeeper's that is ahead of its
-    // zxid, and has not been served, is one for nobody (RULES 7).
+    // It may be one no more, which is another matter. A tree that digests
+    // refute is for nobody (RULES 7).
     const bool aside =
-        (after.standing == Standing::Aside && !after.fuzzy) || after.standing == Standing::Blank;
+        (after.standing == Standing::Aside && !after.refuted) || after.standing == Standing::Blank;
     verdict.expect(Checker::Recover, !aside, now, [&] {
       return fmt::format("s{} was a voter and stands aside after a crash that damaged nothing",
                          server + 1);
@@ -105,7 +105,7 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   }
   // Nobody remembers of it what its disk does not hold (RULES 3): that would be damage.
   if (before.role != ZabRole::Recovering && before.standing == Standing::Voter && !s.rotten) {
-    verdict.expect(Checker::Recover, after.standing != Standing::Aside || after.fuzzy, now, [&] {
+    verdict.expect(Checker::Recover, after.standing != Standing::Aside || after.refuted, now, [&] {
       return fmt::format("s{} stands aside, and nothing was damaged", server + 1);
     });
   }

@@ -9,6 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/hash.h"
+#include "core/storage/epochs.h"
+#include "core/storage/snapshot.h"
 #include "sim/rot.h"
 #include "tests/simulation/play.h"
 
@@ -704,6 +707,42 @@ TEST(Scenario, StatesThatAreReceivedArePurgedToo) {
       if (parse_snapshot_name(file.name)) ++snapshots;
     }
     EXPECT_EQ(snapshots, 1U);
+  });
+}
+
+// A snapshot of ZooKeeper's in a directory of its own, whose tree is the leader's, with a digest
+// that says another.
+void leave_untrue(SimDisk& disk, const DataTree& tree) {
+  Bytes file;
+  encode_snapshot_header(file);
+  encode_snapshot_body(tree, file);
+  const Zxid zxid = tree.last_applied();
+  encode_snapshot_seals(adler32(file), zxid, tree.digest() + 1, file);
+  disk.put(Dir::Snapshots, snapshot_name(SnapshotName{zxid}), file);
+  for (const std::string_view name : {kAcceptedName, kCurrentName}) {
+    disk.put(Dir::Snapshots, name, epoch_text(zxid.epoch()));
+  }
+}
+
+// RULES 7: it would vote with the highest zxid of all, and lead with that tree, were the others
+// gone for a moment.
+TEST(Scenario, WhoHasATreeThatDigestsRefuteIsFilledAndNeverLeads) {
+  Scenario s;
+  play(s, [&] {
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "kept", 20));
+    const ServerIndex moved = s.follower(0);
+    s.cluster().wipe(moved, milliseconds(200));
+    leave_untrue(s.sim().disk(s.host(moved)), s.cluster().node(*s.leader())->tree());
+    const ServerIndex old = *s.leader();
+    s.power_loss(old);
+    ASSERT_TRUE(s.until([&] { return s.logged(moved, "digests beside it tell of") == 1; }));
+    ASSERT_TRUE(s.wait(milliseconds(3000)));
+    EXPECT_FALSE(s.leader().has_value()) << "two are here, and one of them has nothing to go by";
+    EXPECT_EQ(s.facts(moved).standing, Standing::Aside);
+    s.start(old);
+    ASSERT_TRUE(s.until([&] { return s.serving(); }));
+    EXPECT_EQ(s.received(moved, PacketType::Snap), 1U);
+    ASSERT_TRUE(attach_to_leader(s) && write(s, "more", 20));
   });
 }
 

@@ -138,7 +138,8 @@ Durable ZabHost::durable() const {
   host.run();
   const Storage& storage = host.storage();
   return {storage.recovered().found, storage.accepted_epoch(), storage.current_epoch(),
-          storage.recovered().last};
+          storage.recovered().last,
+          storage.recovered().untrue ? storage.recovered().claimed : storage.recovered().last};
 }
 
 void ZabHost::turn(const Event& event) {
@@ -204,7 +205,7 @@ void ZabHost::check_promise(const QuorumPacket& packet) {
     }
   }
   if (type == PacketType::Ack && !of_epoch) {
-    EXPECT_GE(there.last, zxid) << "an ACK of what the disk does not hold";
+    EXPECT_GE(there.logged, zxid) << "an ACK of what the disk does not hold";
   }
 }
 

@@ -73,6 +73,7 @@ struct Durable {
   Epoch accepted = 0;
   Epoch current = 0;
   Zxid last;
+  Zxid logged;  // more, where the tree that the log gives is no state of the ensemble's
 };
 
 class ZabHost {

@@ -3,7 +3,6 @@ with every member killed in its turn while clients write."""
 
 import pathlib
 import re
-import signal
 import subprocess
 import unittest
 
@@ -258,7 +257,7 @@ class ComesBack(MixedTest):
         logs = ensemble[3].folder / "data" / "version-2"
         with connected(ensemble[3].address) as client:
             for n in (1, 2):
-                ensemble[n].signal(signal.SIGSTOP)
+                ensemble[n].freeze()
             client.create_async("/alone", b"")
             wait_until(lambda: any(b"/alone" in log.read_bytes() for log in logs.glob("log.*")),
                        "a txn that the leader alone has")

@@ -139,6 +139,13 @@ class Server:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def freeze(self):
+        """Stops it, and returns when not one of its threads runs any more."""
+        self.signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait_until(lambda: all(task.read_text("ascii").rpartition(")")[2].split()[0] == "T" for task in tasks.glob("*/stat")),
+                   "all threads stopped")
+
     def kill(self):
         if self.running():
             self.process.kill()

@@ -181,6 +181,9 @@ TEST(StorageTable, ApacheWasHere) {
   f.end = PrefixEnd::Bad;
   f.bad = BadPlace::Checksum;
   EXPECT_EQ(found(f), Found::Damaged) << "and what is behind it is ours";
+  f.bad = BadPlace::EndByte;
+  f.foreign_end = true;
+  EXPECT_EQ(found(f), Found::Foreign) << "but for what ZooKeeper began to write";
   f = whole();
   f.current_file = f.accepted_file = 2;
   EXPECT_EQ(found(f), Found::Foreign) << "epoch files newer than the frontier";

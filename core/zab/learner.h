@@ -89,7 +89,7 @@ class Learner {
   struct Install {
     Zxid zxid;
     DataTree tree;
-    bool exact = true;  // else it may be ahead of its zxid
+    bool exact;  // else it may be ahead of its zxid
   };
   std::optional<Install> take_install();
 

@@ -250,7 +250,7 @@ void Zab::look(std::string_view why, Parts& parts) {
     handed_to_ = leader->designated();
     leader->leave(parts);
     if (std::optional<DataTree> tree = leader->take_refilled()) {
-      install_ = Learner::Install{tree->last_applied(), std::move(*tree)};
+      install_ = Learner::Install{tree->last_applied(), std::move(*tree), true};
     }
   }
   settled_ = false;

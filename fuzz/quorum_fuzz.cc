@@ -247,7 +247,7 @@ class Conversation {
     Bytes bytes;
     encode(packet, bytes);
     if (packet.type == PacketType::Snap) {
-      Bytes state = snap_of(Zxid::from_wire(packet.zxid), {"/a", "/b"});
+      Bytes state = snap_of(snap_tree(Zxid::from_wire(packet.zxid), {"/a", "/b"}));
       const Byte damage = input_.byte();
       if (damage != 0) state[damage * state.size() / 256] ^= 1;
       append_bytes(bytes, state);

@@ -18,7 +18,8 @@
 
 namespace vivarium::sim {
 
-// Faults of later kinds are drawn by swarms alone: the standard profile is frozen.
+// Faults of later kinds are drawn by swarms alone, and Replaced by mixed ensembles: the standard
+// profile is frozen.
 inline constexpr uint64_t kStandardFaults = (uint64_t{1} << 31) - 1;
 
 inline constexpr uint32_t kFaultKindsDrawn = 37;  // by swarms

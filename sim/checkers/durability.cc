@@ -94,8 +94,8 @@ void Durability::stepped(ServerIndex server, const NodeFacts& before, const Node
   Server& s = servers_[server];
   if (before.role == ZabRole::Recovering && after.role != ZabRole::Recovering && s.voter &&
       !s.rotten) {
-    // It may be one no more, which is another matter. A tree that digests
-    // refute is for nobody (RULES 7).
+    // It may be one no more, which is another matter. A tree that digests refute is for nobody
+    // (RULES 7).
     const bool aside =
         (after.standing == Standing::Aside && !after.refuted) || after.standing == Standing::Blank;
     verdict.expect(Checker::Recover, !aside, now, [&] {

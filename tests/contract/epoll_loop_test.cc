@@ -323,6 +323,12 @@ TEST(EpollLoopDeathTest, ASecondSignalEndsAtOnce) {
 // Connections beyond the limit are refused, and those that there are go on. Clients meet the limit
 // first, and leave room for others.
 int serve_without_descriptors(const std::string& directory) {
+  {
+    // UBSan reads a vtable that is new to it through a pipe, and reports an error where it gets
+    // none. Behind this, those of the threads are known, however late they begin the next time.
+    RealWorlds first;
+    const Actor once(first);
+  }
   RealWorlds worlds;
   Actor a(worlds);
   Actor b(worlds);

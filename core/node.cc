@@ -23,6 +23,7 @@ class Node::Wiring final : public ZabUser, public Replication {
 
   // --- ZabUser
   void applied(const Effects& effects) override { node_.server_.applied(effects, server_parts_); }
+  bool takes_more() const override { return node_.server_.takes_more(); }
   void serving_started() override { node_.server_.serving_started(server_parts_); }
   void read_only_started() override { node_.server_.read_only_started(server_parts_); }
   void serving_stopped() override { node_.server_.serving_stopped(server_parts_); }
@@ -88,7 +89,7 @@ void Node::step(const Event& event, World& world) {
     zab_.end_turn(zab_parts);
     // What became known in this turn may let requests go on that had to wait: they leave with it.
     (void)wiring.take_asked();
-    server_.end_turn(server_parts);
+    server_.end_turn_again(server_parts);
     if (wiring.take_asked()) zab_.end_turn(zab_parts);
     admin_.end_turn(wiring.admin_parts());
     const Instant at =

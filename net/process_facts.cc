@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -41,7 +42,10 @@ std::string current_directory() {
   return error ? kUnknown : path.string();
 }
 
+// Linux 6.2 and later know the number; before, each takes two microseconds.
 int64_t count_descriptors() {
+  struct stat status = {};
+  if (stat("/proc/self/fd", &status) == 0 && status.st_size > 0) return status.st_size;
   DIR* dir = opendir("/proc/self/fd");
   if (dir == nullptr) return -1;
   int64_t count = 0;

@@ -16,7 +16,7 @@
 namespace vivarium {
 namespace {
 
-constexpr size_t kReadMax = 256 << 10;
+constexpr size_t kReadMax = 64 << 10;
 constexpr size_t kRecordBytesMax = 16 << 10;  // of TLS
 constexpr int kAcceptsPerTurn = 64;
 // Descriptors that clients leave to the log, to peers and to the rest of the server.

@@ -42,6 +42,8 @@ void draw_operators_settings(Profile& p, Choices& choices) {
   }
   // Committed txns are applied, and expired sessions closed, a few at a time.
   if (draw(93, 4) == 0) c.step_txns_max = static_cast<uint32_t>(1 + draw(94, 4));
+  if (draw(95, 4) == 0) c.step_told_max = static_cast<uint32_t>(1 + draw(96, 3));
+  if (draw(97, 6) == 0) c.step_requests_max = static_cast<uint32_t>(1 + draw(98, 4));
   if (const uint64_t coding = draw(86, 8); coding < 2) {
     c.snapshot_coding = coding == 0 ? Coding::Gzip : Coding::Snappy;
   }

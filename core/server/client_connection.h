@@ -12,6 +12,7 @@
 #include "core/base/time.h"
 #include "core/server/fifo.h"
 #include "core/server/server_stats.h"
+#include "core/server/watch_requests.h"
 #include "core/tree/watches.h"
 #include "core/wire/codes.h"
 #include "core/wire/peer_messages.h"
@@ -43,7 +44,7 @@ struct PendingRequest {
   Bytes body;          // of the request for reads, of the reply for all others
   std::shared_ptr<const AuditSubject> audit;  // of an audited write
   std::vector<Op> parts;                      // multi: what each operation was asked as
-  size_t rearmed = 0;                         // Rearm: the paths that are dealt with
+  RearmPlace rearmed;                         // Rearm: how far it has come
 };
 
 // A link as the watch table knows it, and back.
@@ -92,6 +93,7 @@ struct ClientConnection {
   Instant in_line_since = Instant::never();  // its first request waits for the pipeline
   bool dirty = false;                        // in Server::dirty_
   bool told = false;                         // in Server::told_
+  uint64_t told_up_to = 0;  // the last watch event that it was, or need not be, told
 };
 
 }  // namespace vivarium

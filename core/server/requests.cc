@@ -155,6 +155,7 @@ const Operation& operation_of(int32_t type) {
 void Server::request(ClientConnection& connection, const RequestHeader& header, ByteView body,
                      ServerParts& parts) {
   CHECK(connection.phase == Phase::Established);
+  catch_up(connection);
   const Operation& operation = operation_of(header.type);
   ++traffic_.operations[place_of(operation)];
   PendingRequest request;
@@ -190,7 +191,10 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
           return answer_here(connection, header.xid, operation.op, error, parts);
         }
       }
-      if (operation.op == Op::Multi) request.parts = operations_of_multi(body);
+      if (operation.op == Op::Multi) {
+        request.parts = operations_of_multi(body);
+        requests_left_ -= std::min(requests_left_, request.parts.size());
+      }
       if (parts.config.admin.audit) {
         request.audit = std::make_shared<const AuditSubject>(audit_subject(operation.op, body));
       }
@@ -218,7 +222,10 @@ void Server::request(ClientConnection& connection, const RequestHeader& header, 
     reply(connection, request, body, parts);
     return;
   }
-  if (operation.read != nullptr) request.body.assign(body.begin(), body.end());
+  if (operation.read != nullptr) {
+    request.body = take_spare_body();
+    request.body.assign(body.begin(), body.end());
+  }
   enqueue(connection, std::move(request));
 }
 
@@ -234,6 +241,16 @@ PendingRequest Server::dequeue(ClientConnection& connection) {
   large_bytes_ -= request.large;
   count_queued(connection, request, -1);
   return request;
+}
+
+Bytes Server::take_spare_body() {
+  spare_body_.clear();
+  return std::exchange(spare_body_, Bytes());
+}
+
+void Server::keep_spare_body(Bytes body) {
+  constexpr size_t kBytesMax = 64 << 10;
+  if (!body.empty() && body.size() <= kBytesMax) spare_body_ = std::move(body);
 }
 
 void Server::submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position,
@@ -344,28 +361,32 @@ void Server::start_sync(ClientConnection& connection, int32_t xid, ByteView body
 // --- answering, in the order of requests
 
 void Server::advance(ClientConnection& connection, ServerParts& parts) {
+  catch_up(connection);
   const LinkId link = connection.link;
   while (find(link) != nullptr && !connection.queue.empty()) {
     if (waits_for_answer(connection.queue.front())) return;
     // A read may not wait here when a write behind it is under way: it would see that write.
-    if (connection.writes_queued == 0 && output_full(connection, parts)) {
-      stall(connection);
-      return;
+    if (connection.writes_queued == 0) {
+      if (requests_left_ == 0) retry_ = std::min(retry_, parts.world.now());
+      if (requests_left_ == 0 || output_full(connection, parts)) return stall(connection);
     }
     if (!rearm_some(connection, parts)) return;
-    const PendingRequest request = dequeue(connection);
+    if (requests_left_ > 0) --requests_left_;
+    PendingRequest request = dequeue(connection);
     reply(connection, request, request.body, parts);
+    keep_spare_body(std::move(request.body));
   }
 }
 
 // A slice of the first request, should it be of that class. False: there is more to do.
 bool Server::rearm_some(ClientConnection& connection, ServerParts& parts) {
+  constexpr size_t kPathsForARequest = 4;  // which take as long
   PendingRequest& request = connection.queue.front();
   if (request.kind != RequestClass::Rearm) return true;
   mark_dirty(connection);
+  const size_t max = parts.config.step_requests_max * kPathsForARequest;
   const Rearmed now = rearm_watches(context_of(connection, request, parts), request.op,
-                                    request.body, request.rearmed, connection.output);
-  request.rearmed = now.done;
+                                    request.body, request.rearmed, max, connection.output);
   request.error = now.error;
   if (now.all) return true;
   stall(connection);
@@ -410,6 +431,7 @@ void Server::reply(ClientConnection& connection, const PendingRequest& request, 
 // Everything before `request` has been answered.
 void Server::answer(ClientConnection& connection, const PendingRequest& request, ByteView body,
                     ServerParts& parts) {
+  CHECK(caught_up(connection));
   const Zxid zxid = parts.tree.last_applied();
   Bytes& out = connection.output;
   mark_dirty(connection);
@@ -523,6 +545,7 @@ void Server::finish_write(ClientConnection& connection, const InFlight& write,
       parts.world.audit(line);
     }
   }
+  request->body = take_spare_body();
   if (effects.header.type == TxnType::Multi) {
     encode_multi_results(request->parts, effects, request->body);
   } else {

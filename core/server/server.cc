@@ -20,7 +20,7 @@ constexpr size_t kRequestHeaderBytes = 8;
 
 // All that a connection without a session may send and this server holds (DESIGN section 9).
 constexpr uint64_t kHandshakeBytesMax = 1024;
-// As many are closed, or let in after an election, in a turn as nobody notices.
+// As many are closed in a turn as nobody notices.
 constexpr size_t kConnectionsPerTurn = 256;
 // Bytes that may be on their way to a connection with a session.
 constexpr uint64_t kCreditWindow = 64 << 10;
@@ -48,7 +48,11 @@ int32_t frame_bytes_max(const ClientConnection& connection, const Config& config
 
 }  // namespace
 
-Server::Server(const Config& config) : local_(config.tick()), acl_rules_(acl_rules(config)) {}
+Server::Server(const Config& config)
+    : local_(config.tick()),
+      acl_rules_(acl_rules(config)),
+      tell_left_(config.step_told_max),
+      requests_left_(config.step_requests_max) {}
 
 ClientConnection* Server::find(LinkId link) {
   if (!link.valid() || link.slot >= connections_.size()) return nullptr;
@@ -77,6 +81,7 @@ bool Server::step(const Event& event, ServerParts& parts) {
   }
   if (const auto* bytes = std::get_if<LinkBytes>(&event)) {
     if (find(bytes->link) == nullptr) return false;
+    requests_left_ = parts.config.step_requests_max;
     receive(*bytes, parts);
     return true;
   }
@@ -206,11 +211,17 @@ size_t Server::take_frames(LinkId link, ByteView in, ServerParts& parts) {
         connection->phase == Phase::Creating || connection->phase == Phase::Revalidating;
     const size_t end = used + kFrameLengthBytes + static_cast<size_t>(length);
     if (waits || end > in.size()) return used;
+    if (requests_left_ == 0) {
+      stall(*connection);
+      retry_ = std::min(retry_, parts.world.now());
+      return used;
+    }
     if (!take_frame(*connection,
                     in.subspan(used + kFrameLengthBytes, end - used - kFrameLengthBytes), parts)) {
       stall(*connection);
       return used;
     }
+    if (requests_left_ > 0) --requests_left_;
     used = end;
   }
 }
@@ -308,10 +319,11 @@ Server::Patience Server::leave_line(ClientConnection& connection, Op op, ServerP
 
 // A session's requests take effect in their order. A write submitted now may be applied before an
 // earlier sync is answered, and the reads behind that sync would see it; and reads in front of a
-// write cannot be made to wait for their output to leave, so there may be only few.
+// write cannot be made to wait for their output to leave, so there may be only few, and none where
+// they wait already.
 bool Server::would_be_overtaken(const ClientConnection& connection) {
   return connection.barriers_queued > 0 || connection.rearms_queued > 0 ||
-         connection.reads_queued > kReadsBeforeWriteMax;
+         connection.reads_queued > (connection.stalled ? 0 : kReadsBeforeWriteMax);
 }
 
 // May nothing be submitted now? Whoever comes while others wait for the pipeline waits behind them.
@@ -357,15 +369,15 @@ void Server::resume_stalled(ServerParts& parts) {
   if (stalled_.empty() || !open(parts)) return;
   std::vector<LinkId> waiting;
   waiting.swap(stalled_);
-  size_t newcomers = 0;
-  for (const LinkId link : waiting) {
+  for (size_t i = 0; i < waiting.size(); ++i) {
+    if (requests_left_ == 0) {  // the others are the first the next time
+      stalled_.insert(stalled_.begin(), waiting.begin() + static_cast<ptrdiff_t>(i), waiting.end());
+      retry_ = std::min(retry_, parts.world.now());
+      return;
+    }
+    const LinkId link = waiting[i];
     ClientConnection* connection = find(link);
     if (connection == nullptr) continue;
-    if (connection->phase == Phase::Handshake && ++newcomers > kConnectionsPerTurn) {
-      stalled_.push_back(link);
-      retry_ = parts.world.now();
-      continue;
-    }
     connection->stalled = false;
     mark_dirty(*connection);
     advance(*connection, parts);
@@ -397,12 +409,19 @@ void Server::shed_some(ServerParts& parts) {
 }
 
 void Server::end_turn(ServerParts& parts) {
+  tell_left_ = parts.config.step_told_max;
+  requests_left_ = parts.config.step_requests_max;
+  end_turn_again(parts);
+}
+
+void Server::end_turn_again(ServerParts& parts) {
   if (!shed_.empty()) shed_some(parts);
   if (!leaving_.empty()) forget_some_watches(parts);
+  if (!untold_.empty()) tell_on(parts);
   resume_stalled(parts);
   if (dirty_.empty() && told_.empty()) return;
   flush_dirty(parts);
-  if (!told_.empty()) flush_some_told(parts);
+  if (!told_.empty() && untold_.empty()) flush_some_told(parts);
   if (unsent_ > parts.config.unsent_bytes_max) drop_slowest(parts);
 }
 
@@ -496,6 +515,7 @@ void Server::drop_slowest(ServerParts& parts) {
 void Server::close(ClientConnection& connection, End end, ServerParts& parts) {
   CHECK(connection.link.valid());
   const LinkId link = connection.link;
+  if (end == End::Drain) catch_up(connection);
   if (end == End::Drain && !connection.output.empty()) {
     parts.world.send(link, connection.output);
   }
@@ -574,6 +594,8 @@ void Server::serving_stopped(ServerParts& parts) {
   stalled_.clear();
   dirty_.clear();
   told_.clear();
+  untold_.clear();
+  tell_left_ = parts.config.step_told_max;
   shed_.clear();
   lined_up_ = false;
   retry_ = Instant::never();

@@ -48,13 +48,17 @@ class Server {
   // Takes events of the client door and its links. True: the event was Server's.
   bool step(const Event& event, ServerParts& parts);
   // Goes on with connections that had to wait, then sends. Call it before Zab's end_turn, so that
-  // what is submitted here leaves in the same turn, and again when that has called back.
+  // what is submitted here leaves in the same turn, and again when that has called back: both share
+  // what a step may do.
   void end_turn(ServerParts& parts);
+  void end_turn_again(ServerParts& parts);
   Instant deadline() const;
   void on_deadline(ServerParts& parts);
 
   // ZabUser's calls, handed on by Node. tree.last_applied() is the txn's zxid in applied().
   void applied(const Effects& effects, ServerParts& parts);
+  // False: what was applied is still being told; nothing else may be applied before this turn ends.
+  bool takes_more() const { return untold_.empty() && tell_left_ > 0; }
   void serving_started(ServerParts& parts);
   void read_only_started(ServerParts& parts);
   void serving_stopped(ServerParts& parts);
@@ -127,6 +131,13 @@ class Server {
     LinkId link;
     uint64_t position = 0;
   };
+  // A watch event on its way to those who waited for it.
+  struct Telling {
+    uint64_t number = 0;  // among all events
+    Bytes frame;          // encoded when somebody needs it
+    size_t waited = 0;    // who was found to wait for it
+    size_t told = 0;      // of these, who may know
+  };
 
   // A connection may be gone after any call that replies, closes or calls Replication: functions
   // that go on afterwards hold a LinkId and look again.
@@ -187,6 +198,8 @@ class Server {
                ServerParts& parts);
   uint64_t enqueue(ClientConnection& connection, PendingRequest request);
   PendingRequest dequeue(ClientConnection& connection);
+  Bytes take_spare_body();
+  void keep_spare_body(Bytes body);
   void submit(ClientConnection& connection, int32_t cxid, Op op, uint64_t position, ByteView body,
               ServerParts& parts);
   void identify(ClientConnection& connection, PendingRequest& request, ByteView body,
@@ -209,8 +222,14 @@ class Server {
                     ServerParts& parts);
   void forget_session(SessionId session, ServerParts& parts);
 
-  // watch_requests.cc
+  // watch_events.cc
   void fire_watches(const Effects& effects);
+  bool tell_some(const Effects::Change& change, Telling& telling);
+  void tell(ClientConnection& connection, const Effects::Change& change, Telling& telling);
+  void note_told(const Effects::Change& change, const Telling& telling);
+  void tell_on(const ServerParts& parts);
+  void catch_up(ClientConnection& connection);
+  bool caught_up(const ClientConnection& connection) const;
 
   std::deque<ClientConnection> connections_;  // by LinkId::slot
   size_t connection_count_ = 0;
@@ -228,7 +247,13 @@ class Server {
   bool read_only_ = false;
   AclRules acl_rules_;
   WatchTable watches_;
-  std::vector<WatcherId> fired_;      // keeps its memory from event to event
+  // Of the last txn, what is not told to all who waited for it; the first is under way. Nothing is
+  // applied meanwhile, and who asks for something is told first (catch_up()).
+  std::deque<std::pair<Effects::Change, Telling>> untold_;
+  Zxid event_zxid_;                   // of that txn
+  uint64_t events_ = 0;               // that have been; the number of the last one
+  size_t tell_left_ = 0;              // watchers, until the turn ends
+  size_t requests_left_ = 0;          // to be taken or answered in this step
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
@@ -236,6 +261,7 @@ class Server {
   std::deque<WatcherId> leaving_;     // connections that are gone, and have watches still
   std::vector<LinkId> shed_;          // still to be closed
   Instant retry_ = Instant::never();  // of those that wait for their output to leave
+  Bytes spare_body_;                  // the memory of an answered request's, for the next one
   std::vector<WordAsked> words_;
   ServerStats stats_;
   TrafficMetrics traffic_;  // since the start or the last srst

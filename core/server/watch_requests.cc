@@ -7,15 +7,12 @@
 
 #include "core/base/check.h"
 #include "core/server/replies.h"
-#include "core/server/server.h"
 #include "core/tree/permissions.h"
 #include "core/wire/client_messages.h"
 #include "core/wire/jute.h"
 
 namespace vivarium {
 namespace {
-
-constexpr size_t kManyTold = 64;
 
 // --- setWatches
 
@@ -53,43 +50,27 @@ void rearm(const ReadContext& context, WatchTable::Modes mode, std::string_view 
 // The lists of setWatches, in their order on the wire; the last two are setWatches2's.
 enum class List : uint8_t { Data, Exist, Child, Persistent, Recursive };
 
-struct ListedPath {
-  List list{};
-  std::string_view path;
-};
+uint32_t lists_of(Op op) { return op == Op::SetWatches2 ? 5 : 3; }
 
-struct SetWatchesRequest {
-  Zxid relative_zxid;
-  std::vector<ListedPath> paths;
-};
+constexpr size_t kStringBytesMin = 4;
 
-void read_paths(List list, JuteReader& reader, std::vector<ListedPath>& paths) {
-  constexpr size_t kStringBytesMin = 4;
-  const size_t count = reader.count(kStringBytesMin);
-  paths.reserve(paths.size() + count);
-  for (size_t i = 0; i < count && reader.ok(); ++i) {
-    bool null = false;
-    paths.push_back({list, reader.string(&null)});
-    if (null) reader.set_failed();
+bool decodes(Op op, ByteView body) {
+  JuteReader in(body);
+  in.i64();
+  for (uint32_t list = 0; list < lists_of(op); ++list) {
+    const size_t count = in.count(kStringBytesMin);
+    for (size_t i = 0; i < count && in.ok(); ++i) {
+      bool null = false;
+      in.string(&null);
+      if (null) in.set_failed();
+    }
   }
+  return in.ok();
 }
 
-SetWatchesRequest read_set_watches(Op op, JuteReader& reader) {
-  SetWatchesRequest request;
-  request.relative_zxid = Zxid::from_wire(reader.i64());
-  for (const List list : {List::Data, List::Exist, List::Child}) {
-    read_paths(list, reader, request.paths);
-  }
-  if (op != Op::SetWatches2) return request;
-  for (const List list : {List::Persistent, List::Recursive}) {
-    read_paths(list, reader, request.paths);
-  }
-  return request;
-}
-
-void rearm_path(const ReadContext& context, Zxid since, const ListedPath& listed, Bytes& out) {
-  const std::string_view path = listed.path;
-  switch (listed.list) {
+void rearm_path(const ReadContext& context, Zxid since, List list, std::string_view path,
+                Bytes& out) {
+  switch (list) {
     case List::Data:
       return rearm(context, WatchTable::kData, path, missed_data(context, path, since), out);
     case List::Exist:
@@ -141,17 +122,27 @@ std::optional<PathAndNumber> decode_path_and_number(ByteView body) {
 
 }  // namespace
 
-Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, size_t done, Bytes& out) {
-  constexpr size_t kAtOnceMax = 1024;
-  JuteReader reader(body);
-  const SetWatchesRequest request = read_set_watches(op, reader);
-  if (!reader.ok()) return {0, true, ErrorCode::MarshallingError};
-  CHECK(done <= request.paths.size());
-  const size_t end = std::min(request.paths.size(), done + kAtOnceMax);
-  for (size_t i = done; i < end; ++i) {
-    rearm_path(context, request.relative_zxid, request.paths[i], out);
+Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, RearmPlace& place,
+                      size_t max, Bytes& out) {
+  if (place.offset == 0) {
+    if (!decodes(op, body)) return {true, ErrorCode::MarshallingError};
+    JuteReader in(body);
+    place.since = Zxid::from_wire(in.i64());
+    place.offset = in.position();
   }
-  return {end, end == request.paths.size(), ErrorCode::Ok};
+  JuteReader in(body.subspan(place.offset));
+  for (size_t done = 0; done < max; ++done) {
+    while (place.left == 0 && place.lists < lists_of(op)) {
+      ++place.lists;
+      place.left = in.count(kStringBytesMin);
+    }
+    if (place.left == 0) return {true, ErrorCode::Ok};
+    rearm_path(context, place.since, static_cast<List>(place.lists - 1), in.string(), out);
+    --place.left;
+  }
+  CHECK(in.ok());
+  place.offset += in.position();
+  return {false, ErrorCode::Ok};
 }
 
 ErrorCode add_watch(const ReadContext& context, ByteView body, Bytes& out) {
@@ -187,39 +178,6 @@ ErrorCode remove_watches(const ReadContext& context, ByteView body, Bytes& out) 
   if (!modes) return ErrorCode::MarshallingError;
   const bool removed = context.watches.remove(context.watcher, *modes, request->path);
   return removed ? ErrorCode::Ok : ErrorCode::NoWatcher;
-}
-
-// Watches fire from what a txn did, of whatever type it was (hazards W3). Who may be told is
-// decided by the ACL that the change names, as it was when it happened; a one-shot watch is
-// consumed either way (semantics section 3).
-void Server::fire_watches(const Effects& effects) {
-  if (watches_.count() == 0) return;
-  Bytes frame;
-  for (const Effects::Change& change : effects.changes) {
-    watches_.fire(change.event, change.path, fired_);
-    if (fired_.empty()) continue;
-    size_t told = 0;
-    frame.clear();
-    append_watch_event(effects.header.zxid.wire(), change.event, change.path, frame);
-    const bool many = fired_.size() > kManyTold;
-    for (const WatcherId watcher : fired_) {
-      ClientConnection* connection = find(link_of(watcher));
-      CHECK(connection != nullptr || !leaving_.empty());
-      if (connection == nullptr) continue;
-      if (!may_be_told(change.acl, connection->ids, acl_rules_)) continue;
-      append_bytes(connection->output, frame);
-      ++connection->stats.sent;
-      ++stats_.sent;
-      ++told;
-      if (many) {
-        mark_told(*connection);
-      } else {
-        mark_dirty(*connection);
-      }
-    }
-    traffic_.watch_bytes += static_cast<int64_t>(told * frame.size());
-    traffic_.note_told(change.event, told);
-  }
 }
 
 }  // namespace vivarium

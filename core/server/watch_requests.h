@@ -13,15 +13,21 @@ namespace vivarium {
 // setWatches and setWatches2: tells what happened since relativeZxid and registers the rest.
 // Decided by mzxid for data, by pzxid for children, by existence for exist (hazards W1). A missed
 // event on a znode that the client may not read is not told, and its one-shot watch is gone as if
-// it had been. Goes on behind the first `done` paths, as far as one step may; what changes between
-// two slices is told as an event by those registered, and as missed by the others. Appends whole
-// frames of events, which precede the reply.
+// it had been. Goes on at `place` with `max` paths; what changes between two slices is told as
+// an event by those registered, and as missed by the others. Appends whole frames of events, which
+// precede the reply.
+struct RearmPlace {
+  size_t offset = 0;   // in the body; 0: not begun
+  Zxid since;          // relativeZxid
+  uint32_t lists = 0;  // that were begun
+  size_t left = 0;     // paths of the last of these
+};
 struct Rearmed {
-  size_t done = 0;
   bool all = false;
   ErrorCode error{};
 };
-Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, size_t done, Bytes& out);
+Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, RearmPlace& place,
+                      size_t max, Bytes& out);
 
 // Neither looks at the path or at ACLs: what may be told is decided when an event is due.
 ErrorCode add_watch(const ReadContext& context, ByteView body, Bytes& out);

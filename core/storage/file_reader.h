@@ -15,7 +15,7 @@ namespace vivarium {
 
 class FileReader {
  public:
-  static constexpr uint64_t kChunkBytes = 64 << 10;
+  static constexpr uint64_t kChunkBytes = 32 << 10;
 
   enum class Got : uint8_t {
     NotMine,

@@ -187,10 +187,14 @@ bool grants_everybody(const Acl& acl, int32_t wanted) {
          });
 }
 
-ErrorCode resolve_acl(const Acl& requested, std::span<const AuthId> ids, const AclRules& rules,
+ErrorCode resolve_acl(Acl&& requested, std::span<const AuthId> ids, const AclRules& rules,
                       Acl& resolved) {
   resolved.clear();
   if (requested.empty()) return ErrorCode::InvalidAcl;
+  if (requested.size() == 1 && is_world_anyone(requested.front())) {
+    resolved = std::move(requested);
+    return ErrorCode::Ok;
+  }
   Seen seen;
   for (const AclEntry& entry : requested) {
     if (requested.size() > 1 && seen.again(entry)) continue;

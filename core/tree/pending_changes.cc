@@ -1,7 +1,5 @@
 #include "core/tree/pending_changes.h"
 
-#include <utility>
-
 #include "core/base/check.h"
 #include "core/tree/digest.h"
 #include "core/tree/path.h"
@@ -50,7 +48,7 @@ void PendingChanges::roll_back() {
     Record& record = records_[undo.id];
     count_owner(record, -1);
     acls_.release(record.acl);
-    record = std::move(undo.before);
+    static_cast<RecordState&>(record) = undo.before;
     count_owner(record, 1);
   }
   CHECK(queue_.size() >= marked_queue_);
@@ -68,7 +66,7 @@ void PendingChanges::keep_for_undo(RecordId id, bool added) {
     const uint32_t acl = acls_.intern(acls_.get(undo.before.acl));
     CHECK(acl == undo.before.acl);
   }
-  undo_.push_back(std::move(undo));
+  undo_.push_back(undo);
 }
 
 void PendingChanges::forget_undo() {

@@ -51,15 +51,17 @@ class PendingChanges {
 
  private:
   using RecordId = uint32_t;
-  struct Record {
-    std::string path;  // the root's is empty
-    Zxid zxid;         // of the newest change; 0: free
+  struct RecordState {
+    Zxid zxid;  // of the newest change; 0: free
     bool exists = false;
     StatPersisted stat;
     int32_t num_children = 0;
     uint32_t content_crc = 0;
     uint32_t data_bytes = 0;
     uint32_t acl = 0;
+  };
+  struct Record : RecordState {
+    std::string path;  // the root's is empty
     uint32_t hash = 0;
   };
   // One per record and txn, oldest first. Stale once the record has a newer zxid.
@@ -72,7 +74,7 @@ class PendingChanges {
   struct Undo {
     RecordId id = 0;
     bool added = false;  // there was none
-    Record before;
+    RecordState before;
   };
 
   void keep_for_undo(RecordId id, bool added);

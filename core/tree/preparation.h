@@ -58,11 +58,12 @@ struct Preparation {
   }
 };
 
-// After the decoding of the record, which a multi does for all its operations at once.
-ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request);
+// All of these come after the decoding of the record, which a multi does for all its operations at
+// once. This one takes the ACL out of the request.
+ErrorCode prepare_create(Preparation& p, Op op, CreateRequest& request);
 ErrorCode prepare_delete(Preparation& p, const PathVersionRequest& request);
 ErrorCode prepare_set_data(Preparation& p, const SetDataRequest& request);
-ErrorCode prepare_set_acl(Preparation& p, const SetAclRequest& request);
+ErrorCode prepare_set_acl(Preparation& p, SetAclRequest& request);           // takes the ACL too
 ErrorCode prepare_check(Preparation& p, const PathVersionRequest& request);  // in a multi only
 ErrorCode prepare_delete_container(Preparation& p, const PathRequest& request);
 ErrorCode prepare_multi(Preparation& p);

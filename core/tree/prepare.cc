@@ -15,7 +15,7 @@ using NodeState = PendingChanges::NodeState;
 
 // Decodes the record and goes on with it.
 template <class Record, class Prepare>
-ErrorCode with_record(const std::optional<Record>& record, Prepare&& go_on) {
+ErrorCode with_record(std::optional<Record>&& record, Prepare&& go_on) {
   return record ? go_on(*record) : ErrorCode::MarshallingError;
 }
 
@@ -82,10 +82,10 @@ ErrorCode prepare_body(Preparation& p) {
     case Op::Create2:
     case Op::CreateContainer:
       return with_record(decode_create_request(body),
-                         [&](const CreateRequest& r) { return prepare_create(p, op, r); });
+                         [&](CreateRequest& r) { return prepare_create(p, op, r); });
     case Op::CreateTtl:
       return with_record(decode_create_ttl_request(body),
-                         [&](const CreateRequest& r) { return prepare_create(p, op, r); });
+                         [&](CreateRequest& r) { return prepare_create(p, op, r); });
     case Op::Delete:
       return with_record(decode_path_version_request(body),
                          [&](const PathVersionRequest& r) { return prepare_delete(p, r); });
@@ -94,7 +94,7 @@ ErrorCode prepare_body(Preparation& p) {
                          [&](const SetDataRequest& r) { return prepare_set_data(p, r); });
     case Op::SetAcl:
       return with_record(decode_set_acl_request(body),
-                         [&](const SetAclRequest& r) { return prepare_set_acl(p, r); });
+                         [&](SetAclRequest& r) { return prepare_set_acl(p, r); });
     case Op::Multi:
       return prepare_multi(p);
     case Op::Reconfig:

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,16 +31,16 @@ struct ReconfigVerdict {
   std::string text;  // of the new configuration, for /zookeeper/config
 };
 
-// A write as it reaches the leader.
+// A write as it reaches the leader. Borrows its body and ids.
 struct WriteRequest {
   SessionId session;
   int32_t cxid = 0;
   Op op{};
-  ByteView body;             // the request record; for CreateSession an int timeout
-  std::vector<AuthId> auth;  // ids of the client's connection
-  ServerId owner;            // server the request came through; checked against the session's owner
-  bool internal = false;     // expiry and the reaper: no session and ACL checks
-  bool local = false;        // of a session that only `owner` knows
+  ByteView body;                 // the request record; for CreateSession an int timeout
+  std::span<const AuthId> auth;  // ids of the client's connection
+  ServerId owner;         // server the request came through; checked against the session's owner
+  bool internal = false;  // expiry and the reaper: no session and ACL checks
+  bool local = false;     // of a session that only `owner` knows
   // A reconfig: what the leader thinks of it, once it is known who asks.
   std::optional<ReconfigVerdict> reconfig{};
 };

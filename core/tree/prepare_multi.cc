@@ -4,8 +4,8 @@
 namespace vivarium {
 namespace {
 
-ErrorCode prepare_part(Preparation& p, const MultiOp& op) {
-  if (const auto* create = std::get_if<CreateRequest>(&op.record)) {
+ErrorCode prepare_part(Preparation& p, MultiOp& op) {
+  if (auto* create = std::get_if<CreateRequest>(&op.record)) {
     return prepare_create(p, op.op, *create);
   }
   if (const auto* set = std::get_if<SetDataRequest>(&op.record)) return prepare_set_data(p, *set);
@@ -19,14 +19,14 @@ ErrorCode prepare_part(Preparation& p, const MultiOp& op) {
 // back; the txn still says what each had become, for the client: the body as prepared before it,
 // its error, and RuntimeInconsistency behind it (disk-formats section 3).
 ErrorCode prepare_multi(Preparation& p) {
-  const auto ops = decode_multi_request(p.request.body, Op::Multi);
+  auto ops = decode_multi_request(p.request.body, Op::Multi);
   if (!ops) return ErrorCode::MarshallingError;
   const size_t at = p.entry.size();
   MultiTxnWriter multi(ops->size(), p.entry);
   p.pending.mark();
   p.in_multi = true;
   bool failed = false;
-  for (const MultiOp& op : *ops) {
+  for (MultiOp& op : *ops) {
     multi.begin_part();
     const ErrorCode error = failed ? ErrorCode::RuntimeInconsistency : prepare_part(p, op);
     if (error != ErrorCode::Ok) {

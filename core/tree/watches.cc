@@ -1,7 +1,5 @@
 #include "core/tree/watches.h"
 
-#include <algorithm>
-
 #include "core/base/check.h"
 #include "core/base/hash.h"
 #include "core/tree/path.h"
@@ -79,32 +77,54 @@ bool WatchTable::remove_watcher(WatcherId watcher, size_t max) {
   }
 }
 
-void WatchTable::fire(WatchEvent event, std::string_view path, std::vector<WatcherId>& fired) {
-  fired.clear();
-  if (count_ == 0) return;
+bool WatchTable::take(WatcherId watcher, WatchEvent event, std::string_view path) {
   const Match match = match_of(event);
   const uint32_t id = find_path(path);
-  uint32_t entry = id == kNone ? kNone : paths_[id].first;
-  while (entry != kNone) {
-    const uint32_t next = entries_[entry].path_next;
-    const Modes modes = entries_[entry].modes;
-    if ((modes & match.told) != 0) {
-      fired.push_back(entries_[entry].watcher);
-      set_modes(entry, static_cast<Modes>(modes & ~match.consumed));
-    }
-    entry = next;
+  const uint32_t entry = id == kNone ? kNone : find_entry(id, watcher);
+  if (entry != kNone && (entries_[entry].modes & match.told) != 0) {
+    set_modes(entry, static_cast<Modes>(entries_[entry].modes & ~match.consumed));
+    return true;
   }
-  if (recursive_ != 0 && (match.told & kRecursive) != 0) {
-    for (std::string_view above = path_above(path); !above.empty(); above = path_above(above)) {
-      const uint32_t upper = find_path(above);
-      if (upper == kNone || paths_[upper].recursive == 0) continue;
-      for (uint32_t at = paths_[upper].first; at != kNone; at = entries_[at].path_next) {
-        if ((entries_[at].modes & kRecursive) != 0) fired.push_back(entries_[at].watcher);
-      }
-    }
+  return (match.told & kRecursive) != 0 && waits_above(watcher, path);
+}
+
+bool WatchTable::waits_above(WatcherId watcher, std::string_view path) const {
+  if (recursive_ == 0) return false;
+  for (std::string_view above = path_above(path); !above.empty(); above = path_above(above)) {
+    const uint32_t upper = find_path(above);
+    if (upper == kNone || paths_[upper].recursive == 0) continue;
+    const uint32_t entry = find_entry(upper, watcher);
+    if (entry != kNone && (entries_[entry].modes & kRecursive) != 0) return true;
   }
-  std::sort(fired.begin(), fired.end());
-  fired.erase(std::unique(fired.begin(), fired.end()), fired.end());
+  return false;
+}
+
+void WatchTable::seek(WatchEvent event, std::string_view path) {
+  const Match match = match_of(event);
+  const uint32_t id = find_path(path);
+  at_ = id == kNone ? kNone : paths_[id].first;
+  at_modes_ = match.told;
+  above_bytes_ = 0;
+  if (recursive_ == 0 || (match.told & kRecursive) == 0) return;
+  sought_ = path;
+  above_bytes_ = path_above(sought_).size();
+}
+
+std::optional<WatcherId> WatchTable::next() {
+  for (;;) {
+    while (at_ != kNone) {
+      const Entry& entry = entries_[at_];
+      at_ = entry.path_next;
+      if ((entry.modes & at_modes_) != 0) return entry.watcher;
+    }
+    if (above_bytes_ == 0) return std::nullopt;
+    const std::string_view above = std::string_view(sought_).substr(0, above_bytes_);
+    above_bytes_ = path_above(above).size();
+    const uint32_t upper = find_path(above);
+    if (upper == kNone || paths_[upper].recursive == 0) continue;
+    at_ = paths_[upper].first;
+    at_modes_ = kRecursive;
+  }
 }
 
 Modes WatchTable::modes(WatcherId watcher, std::string_view path) const {
@@ -203,6 +223,7 @@ void WatchTable::erase_entry(uint32_t entry) {
   const Entry e = entries_[entry];
   CHECK(e.modes == 0);
   entry_index_.erase(e.hash, entry);
+  if (at_ == entry) at_ = e.path_next;
   if (e.watcher_next != kNone) entries_[e.watcher_next].watcher_previous = e.watcher_previous;
   if (e.watcher_previous != kNone) {
     entries_[e.watcher_previous].watcher_next = e.watcher_next;

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,11 +42,16 @@ class WatchTable {
   bool remove(WatcherId watcher, Modes modes, std::string_view path);
   // Removes up to `max` entries of the watcher. True: it has none any more.
   bool remove_watcher(WatcherId watcher, size_t max);
-  // Who is told of `event` on `path`, each once, in ascending order. One-shot watches that match
-  // are consumed: of Created and DataChanged the data watches, of ChildrenChanged the child
-  // watches, of Deleted both. Recursive watches of the path and of all above it hear everything
-  // but ChildrenChanged.
-  void fire(WatchEvent event, std::string_view path, std::vector<WatcherId>& fired);
+  // Did the watcher wait for `event` on `path`? One-shot watches that match are consumed: of
+  // Created and DataChanged the data watches, of ChildrenChanged the child watches, of Deleted
+  // both. Recursive watches of the path and of all above it hear everything but ChildrenChanged.
+  bool take(WatcherId watcher, WatchEvent event, std::string_view path);
+  // Who waits for an event, one after the other, while the table goes on changing: seek() begins
+  // with another event, next() says who follows, and nothing when nobody is left. Whoever has
+  // waited since seek() and was not taken meanwhile is named; the same watcher may be named again,
+  // and who came behind seek() may be named too.
+  void seek(WatchEvent event, std::string_view path);
+  std::optional<WatcherId> next();
   // What the watcher waits for on the path.
   Modes modes(WatcherId watcher, std::string_view path) const;
 
@@ -88,6 +94,7 @@ class WatchTable {
 
   std::string_view text_of(const Path& path) const;
   uint32_t find_path(std::string_view path) const;
+  bool waits_above(WatcherId watcher, std::string_view path) const;
   uint32_t intern_path(std::string_view path);
   uint32_t find_entry(uint32_t path, WatcherId watcher) const;
   uint32_t make_entry(uint32_t path, WatcherId watcher);
@@ -105,6 +112,12 @@ class WatchTable {
   std::map<WatcherId, uint32_t> watchers_;  // to the first entry
   size_t count_ = 0;
   size_t recursive_ = 0;  // entries with that mode: without any, nobody looks above a path
+
+  // Where next() goes on: at an entry, then at the paths above.
+  std::string sought_;
+  uint32_t at_ = kNone;
+  Modes at_modes_ = 0;      // that are named there
+  size_t above_bytes_ = 0;  // of sought_, how much the path is that comes behind; 0: none
 };
 
 }  // namespace vivarium

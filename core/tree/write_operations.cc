@@ -115,7 +115,7 @@ ErrorCode check_quota(Preparation& p, std::string_view path, int64_t bytes, int6
 
 }  // namespace
 
-ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request) {
+ErrorCode prepare_create(Preparation& p, Op op, CreateRequest& request) {
   CreateMode mode;
   if (const ErrorCode e = check_mode(p, op, request, mode); e != ErrorCode::Ok) return e;
   const bool owned = mode.ephemeral && (op == Op::Create || op == Op::Create2);
@@ -123,8 +123,9 @@ ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request) {
   if (const ErrorCode e = p.check_session(); e != ErrorCode::Ok) return e;
   const size_t slash = request.path.rfind('/');
   if (slash == std::string_view::npos || has_nul(request.path)) return ErrorCode::BadArguments;
-  CreateTxn txn;
-  if (const ErrorCode e = resolve_acl(request.acl, p.request.auth, p.rules.acl, txn.acl);
+  TxnBody body = CreateTxn();
+  CreateTxn& txn = std::get<CreateTxn>(body);
+  if (const ErrorCode e = resolve_acl(std::move(request.acl), p.request.auth, p.rules.acl, txn.acl);
       e != ErrorCode::Ok) {
     return e;
   }
@@ -132,8 +133,9 @@ ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request) {
   const NodeState parent = p.look(above);
   if (!parent.exists) return ErrorCode::NoNode;
   if (!p.allows(op, parent)) return ErrorCode::NoAuth;
-  std::string path(request.path);
-  if (mode.sequential) path += fmt::format("{:010d}", parent.stat.cversion);
+  std::string_view path = request.path;
+  std::string numbered;
+  if (mode.sequential) path = numbered = fmt::format("{}{:010d}", path, parent.stat.cversion);
   if (!is_valid_path(path)) return ErrorCode::BadArguments;
   if (p.look(path).exists) return ErrorCode::NodeExists;
   if (node_kind(parent.stat.ephemeral_owner) == NodeKind::Ephemeral) {
@@ -151,7 +153,7 @@ ErrorCode prepare_create(Preparation& p, Op op, const CreateRequest& request) {
   txn.ephemeral = mode.ephemeral;
   txn.parent_cversion = plus_one(parent.stat.cversion);
   txn.ttl_ms = op == Op::CreateTtl ? request.ttl_ms : 0;
-  if (const ErrorCode e = p.write(create_type(p, op), txn); e != ErrorCode::Ok) return e;
+  if (const ErrorCode e = p.write(create_type(p, op), body); e != ErrorCode::Ok) return e;
 
   NodeState node;
   node.exists = true;
@@ -222,11 +224,11 @@ ErrorCode prepare_set_data(Preparation& p, const SetDataRequest& request) {
 
 // The new list counts for whatever is prepared from here on, not only once it is applied: a request
 // behind a revocation does not slip through.
-ErrorCode prepare_set_acl(Preparation& p, const SetAclRequest& request) {
+ErrorCode prepare_set_acl(Preparation& p, SetAclRequest& request) {
   if (const ErrorCode e = p.check_session(); e != ErrorCode::Ok) return e;
   if (!is_valid_path(request.path)) return ErrorCode::BadArguments;
   SetAclTxn txn;
-  if (const ErrorCode e = resolve_acl(request.acl, p.request.auth, p.rules.acl, txn.acl);
+  if (const ErrorCode e = resolve_acl(std::move(request.acl), p.request.auth, p.rules.acl, txn.acl);
       e != ErrorCode::Ok) {
     return e;
   }

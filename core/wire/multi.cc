@@ -47,7 +47,9 @@ void write_header(int32_t type, bool done, int32_t error, JuteWriter& out) {
 std::optional<std::vector<MultiOp>> decode_multi_request(ByteView in, Op op) {
   CHECK(op == Op::Multi || op == Op::MultiRead);
   JuteReader reader(in);
+  constexpr size_t kOpsOfMost = 16;
   std::vector<MultiOp> ops;
+  ops.reserve(kOpsOfMost);
   for (;;) {
     const int32_t type = reader.i32();
     const bool done = reader.boolean();

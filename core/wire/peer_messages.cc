@@ -211,30 +211,48 @@ Decoded decode_quorum_packet(ByteView in, size_t data_bytes_max, QuorumPacket& o
   return Decoded::Ok;
 }
 
-void encode(const QuorumPacket& packet, Bytes& out) {
-  CHECK(!packet.null_data || packet.data.empty());
-  CHECK(!packet.null_auth || packet.auth.empty());
-  CHECK(packet.auth.size() <= INT32_MAX);
-  CHECK(packet.data.size() <= INT32_MAX);
+namespace {
+
+// Null where there is none.
+void encode_parts(PacketType type, int64_t zxid, const ByteView* data,
+                  const std::span<const AuthId>* auth, Bytes& out) {
+  CHECK(data == nullptr || data->size() <= INT32_MAX);
+  CHECK(auth == nullptr || auth->size() <= INT32_MAX);
   JuteWriter writer(out);
   Byte* head = grow(out, kPacketHeadBytes);
-  head = put_next(head, static_cast<int32_t>(packet.type));
-  head = put_next(head, packet.zxid);
-  put_next(head, packet.null_data ? -1 : static_cast<int32_t>(packet.data.size()));
-  if (!packet.data.empty()) writer.raw(packet.data);
-  writer.i32(packet.null_auth ? -1 : static_cast<int32_t>(packet.auth.size()));
-  for (const AuthId& id : packet.auth) {
+  head = put_next(head, static_cast<int32_t>(type));
+  head = put_next(head, zxid);
+  put_next(head, data == nullptr ? -1 : static_cast<int32_t>(data->size()));
+  if (data != nullptr && !data->empty()) writer.raw(*data);
+  writer.i32(auth == nullptr ? -1 : static_cast<int32_t>(auth->size()));
+  if (auth == nullptr) return;
+  for (const AuthId& id : *auth) {
     writer.string(id.scheme);
     writer.string(id.id);
   }
 }
 
+}  // namespace
+
+void encode(const QuorumPacket& packet, Bytes& out) {
+  CHECK(!packet.null_data || packet.data.empty());
+  CHECK(!packet.null_auth || packet.auth.empty());
+  const std::span<const AuthId> auth = packet.auth;
+  encode_parts(packet.type, packet.zxid, packet.null_data ? nullptr : &packet.data,
+               packet.null_auth ? nullptr : &auth, out);
+}
+
 void encode_packet(PacketType type, int64_t zxid, Bytes& out) {
-  encode(QuorumPacket{type, zxid, true, {}, true, {}}, out);
+  encode_parts(type, zxid, nullptr, nullptr, out);
 }
 
 void encode_packet(PacketType type, int64_t zxid, ByteView data, Bytes& out) {
-  encode(QuorumPacket{type, zxid, false, data, true, {}}, out);
+  encode_parts(type, zxid, &data, nullptr, out);
+}
+
+void encode_packet(PacketType type, int64_t zxid, ByteView data, std::span<const AuthId> auth,
+                   Bytes& out) {
+  encode_parts(type, zxid, &data, &auth, out);
 }
 
 std::optional<LearnerInfo> decode_learner_info(ByteView data) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,6 +77,8 @@ void encode(const QuorumPacket& packet, Bytes& out);
 // The common forms.
 void encode_packet(PacketType type, int64_t zxid, Bytes& out);  // null data, null auth
 void encode_packet(PacketType type, int64_t zxid, ByteView data, Bytes& out);  // null auth
+void encode_packet(PacketType type, int64_t zxid, ByteView data, std::span<const AuthId> auth,
+                   Bytes& out);
 
 // FOLLOWERINFO and OBSERVERINFO.
 struct LearnerInfo {

@@ -63,6 +63,7 @@ MultiTxn read_multi(JuteReader& in) {
   bool null = false;
   const size_t count = in.count(kPartBytesMin, &null);
   if (null) in.set_failed();
+  txn.parts.reserve(count);
   for (size_t i = 0; i < count && in.ok(); ++i) {
     MultiTxn::Part part;
     part.type = static_cast<TxnType>(in.i32());

@@ -14,7 +14,8 @@ namespace vivarium {
 
 // Applies history items above tree.last_applied() and up to min(committed, last durable). `observe`
 // is called with the effects of each, before the next one is applied. `max` bounds what is done: a
-// txn counts as one, or as the znodes that it changed. True: more could be applied.
+// txn counts as one, or as the znodes that it changed; and the user may have enough. True: more
+// could be applied.
 template <class Observe>
 bool apply_committed(Zxid committed, size_t max, Parts& parts, Effects& effects, Observe&& observe);
 
@@ -47,7 +48,7 @@ bool apply_committed(Zxid committed, size_t max, Parts& parts, Effects& effects,
   size_t cost = 0;
   for (size_t i = history.upper_bound(parts.tree.last_applied());
        i < history.size() && history[i].zxid <= limit; ++i) {
-    if (cost >= max) return true;
+    if (cost >= max || !parts.user.takes_more()) return true;
     const Txn txn = decode_history_item(history[i]);
     CHECK(txn.header.zxid == history[i].zxid);
     effects.clear();

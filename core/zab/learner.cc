@@ -721,16 +721,14 @@ void Learner::advance(Parts& parts) {
 
 void Learner::submit(const WriteRequest& request, Parts& parts) {
   CHECK(serving_ && linked_);
-  Bytes data;
-  encode(ForwardedRequest{request.session, request.cxid, request.op, request.body}, data);
-  QuorumPacket packet;
-  packet.type = PacketType::Request;
-  packet.zxid = request.local ? kLocalSessionZxid : -1;
-  packet.null_data = false;
-  packet.data = data;
-  packet.null_auth = request.op == Op::CreateSession;
-  if (!packet.null_auth) packet.auth = request.auth;
-  encode(packet, link_.out());
+  request_.clear();
+  encode(ForwardedRequest{request.session, request.cxid, request.op, request.body}, request_);
+  const int64_t zxid = request.local ? kLocalSessionZxid : -1;
+  if (request.op == Op::CreateSession) {
+    encode_packet(PacketType::Request, zxid, request_, link_.out());
+  } else {
+    encode_packet(PacketType::Request, zxid, request_, request.auth, link_.out());
+  }
   (void)parts;
 }
 

@@ -151,6 +151,7 @@ class Learner {
   Instant sync_began_;
   Phase phase_ = Phase::Connecting;
   QuorumLink link_;
+  Bytes request_;  // being forwarded; keeps its memory
   bool linked_ = false;
   int attempts_ = 0;
   Instant give_up_;        // of connecting

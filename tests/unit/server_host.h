@@ -204,10 +204,10 @@ class ServerHost final : public Replication {
   }
 
   // --- the ensemble's side
-  // Applies up to `count` of the proposed txns.
+  // Applies up to `count` of the proposed txns, as many as the server takes.
   size_t commit(size_t count = SIZE_MAX) {
     size_t done = 0;
-    while (done < count && !log_.empty()) {
+    while (done < count && !log_.empty() && server.takes_more()) {
       const Proposed proposed = std::move(log_.front());
       log_.pop_front();
       apply(proposed.entry);

@@ -224,7 +224,8 @@ class Conversation {
     write.cxid = std::stoi(setting(words, "xid", "1"));
     write.op = op;
     write.body = body;
-    write.auth = {AuthId{"ip", "10.0.0.9"}};
+    const AuthId from{"ip", "10.0.0.9"};
+    write.auth = std::span(&from, 1);
     write.owner = host_.config.id;
     host_.submit(write);
   }

@@ -413,7 +413,8 @@ class Rehearsal {
     request_ = WriteRequest();
     request_.cxid = static_cast<int32_t>(zxid.value);
     request_.session = slots_[step.slot];
-    request_.auth = auth_of(step.slot);
+    auth_ = auth_of(step.slot);
+    request_.auth = auth_;
     request_.owner = ServerId{step.moved == 7 ? 2 : 1};
     Outcome outcome = prepare_both(step, zxid);
     outcome.digest = model_.digest();
@@ -709,6 +710,7 @@ class Rehearsal {
   int64_t now_ms_ = 1000;
   Zxid last_;
   WriteRequest request_;
+  std::vector<AuthId> auth_;
   Bytes body_;
 };
 

@@ -24,7 +24,7 @@ class TreePrepare : public testing::Test {
     request.cxid = 5;
     request.op = op;
     request.owner = kHere;
-    request.auth = {{"ip", "127.0.0.1"}};
+    request.auth = auth_;
     return request;
   }
   Bytes prepare_entry(WriteRequest request, const Bytes& body, size_t limit = SIZE_MAX) {
@@ -62,6 +62,7 @@ class TreePrepare : public testing::Test {
   WriteRules rules_;
   WallTime now_{99};
   std::string notice_;
+  std::vector<AuthId> auth_ = {{"ip", "127.0.0.1"}};
   Zxid last_;
   Bytes entry_;
   Txn txn_;

@@ -155,7 +155,9 @@ TEST_F(TreePrepare, VersionsSkipMinusOne) {
 TEST_F(TreePrepare, ResolvesAuthAndDropsDuplicates) {
   EXPECT_EQ(create("/a", CreateFlag::Persistent, {{31, "auth", ""}}), ErrorCode::InvalidAcl);
   WriteRequest known = request(Op::Create);
-  known.auth = {{"ip", "127.0.0.1"}, {"digest", "u:h"}, {"super", ""}, {"digest", "v:h"}};
+  const std::vector<AuthId> ids = {
+      {"ip", "127.0.0.1"}, {"digest", "u:h"}, {"super", ""}, {"digest", "v:h"}};
+  known.auth = ids;
   ASSERT_EQ(
       code_of(prepare_entry(
           known, create_body("/a", "", CreateFlag::Persistent,

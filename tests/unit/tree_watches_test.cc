@@ -3,7 +3,9 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -22,9 +24,12 @@ constexpr Modes kPersistent = WatchTable::kPersistent;
 constexpr Modes kRecursive = WatchTable::kRecursive;
 
 Fired fire(WatchTable& table, WatchEvent event, std::string_view path) {
-  Fired fired = {99};  // fire() starts from nothing
-  table.fire(event, path, fired);
-  return fired;
+  std::set<WatcherId> fired;
+  table.seek(event, path);
+  while (const auto watcher = table.next()) {
+    if (table.take(*watcher, event, path)) fired.insert(*watcher);
+  }
+  return {fired.begin(), fired.end()};
 }
 
 TEST(TreeWatches, EachEventUsesItsTable) {
@@ -162,9 +167,12 @@ class WatchModel {
   void remove_watcher(WatcherId watcher) {
     std::erase_if(modes_, [&](const auto& one) { return one.first.second == watcher; });
   }
-  Fired fire(WatchEvent event, const std::string& path) {
+  // Of all, or of one alone.
+  Fired fire(WatchEvent event, const std::string& path,
+             std::optional<WatcherId> only = std::nullopt) {
     std::set<WatcherId> told;
     for (auto& [key, modes] : modes_) {
+      if (only && key.second != *only) continue;
       const bool here = key.first == path;
       const std::string below = key.first == "/" ? "/" : key.first + "/";
       const bool above = !here && path.rfind(below, 0) == 0;
@@ -232,6 +240,67 @@ TEST(TreeWatches, AnswersAsTheModelDoes) {
       }
       RC_ASSERT(table.count() == model.count());
       RC_ASSERT(table.modes(action.watcher, path) == model.modes(action.watcher, path));
+    }
+  });
+  EXPECT_TRUE(held);
+}
+
+// An event that is told in parts while others go on: whoever changes something is told first, as
+// the server does it, and in the end those were told, once each, who had waited when it began.
+TEST(TreeWatches, AnEventInPartsIsToldToTheSame) {
+  const bool held = rc::check([] {
+    const std::vector<std::string> paths = {"/", "/a", "/a/b", "/a/b/c", "/a/d"};
+    constexpr WatcherId kWatchers = 12;
+    WatchTable table;
+    WatchModel model;
+    const auto change = [&](WatcherId watcher) {
+      const std::string& path = *rc::gen::elementOf(paths);
+      const auto modes = static_cast<Modes>(*rc::gen::inRange(1, 16));
+      switch (*rc::gen::inRange(0, 8)) {
+        case 0:
+          table.remove_watcher(watcher, SIZE_MAX);
+          model.remove_watcher(watcher);
+          return;
+        case 1:
+        case 2:
+          RC_ASSERT(table.remove(watcher, modes, path) == model.remove(watcher, modes, path));
+          return;
+        default:
+          table.add(watcher, modes, path);
+          model.add(watcher, modes, path);
+      }
+    };
+    const auto someone = [&] { return *rc::gen::inRange<WatcherId>(0, kWatchers); };
+    for (int i = *rc::gen::inRange(0, 60); i > 0; --i) change(someone());
+
+    const auto event = static_cast<WatchEvent>(*rc::gen::inRange(1, 5));
+    const std::string& path = *rc::gen::elementOf(paths);
+    const Fired due = WatchModel(model).fire(event, path);
+    std::set<WatcherId> settled;
+    Fired told;
+    const auto settle = [&](WatcherId watcher) {
+      if (!settled.insert(watcher).second) return;
+      const bool waited = table.take(watcher, event, path);
+      RC_ASSERT(waited == !model.fire(event, path, watcher).empty());
+      if (waited) told.push_back(watcher);
+    };
+    table.seek(event, path);
+    for (;;) {
+      for (int i = *rc::gen::inRange(0, 4); i > 0; --i) {
+        const WatcherId watcher = someone();
+        settle(watcher);
+        change(watcher);
+      }
+      const auto next = table.next();
+      if (!next) break;
+      settle(*next);
+    }
+    std::sort(told.begin(), told.end());
+    RC_ASSERT(told == due);
+    for (WatcherId watcher = 0; watcher < kWatchers; ++watcher) {
+      for (const std::string& at : paths) {
+        RC_ASSERT(table.modes(watcher, at) == model.modes(watcher, at));
+      }
     }
   });
   EXPECT_TRUE(held);

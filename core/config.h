@@ -146,8 +146,9 @@ struct Config {
   // Txns that a step applies, when many are committed at once, or proposes, when many sessions have
   // expired. No key either.
   uint32_t step_txns_max = 64;
-  uint32_t step_told_max = 512;       // watchers that it tells
-  uint32_t step_requests_max = 128;   // requests, and answers that waited; the parts of a multi too
+  uint32_t step_told_max = 512;  // watchers that a turn tells
+  // Requests, those of a multi one by one, and answers that had waited.
+  uint32_t step_requests_max = 128;
   bool trust_empty_snapshot = false;  // snapshot.trust.empty: a log may be all there is
   bool purge = true;                  // false: nothing is ever removed
   int64_t purge_interval_ms = 0;      // 0: behind each snapshot

@@ -384,10 +384,11 @@ bool Server::rearm_some(ClientConnection& connection, ServerParts& parts) {
   PendingRequest& request = connection.queue.front();
   if (request.kind != RequestClass::Rearm) return true;
   mark_dirty(connection);
-  const size_t max = parts.config.step_requests_max * kPathsForARequest;
+  const size_t max = requests_left_ * kPathsForARequest;
   const Rearmed now = rearm_watches(context_of(connection, request, parts), request.op,
                                     request.body, request.rearmed, max, connection.output);
   request.error = now.error;
+  requests_left_ -= std::min(requests_left_, now.done / kPathsForARequest);
   if (now.all) return true;
   stall(connection);
   retry_ = std::min(retry_, parts.world.now());

@@ -52,7 +52,9 @@ Server::Server(const Config& config)
     : local_(config.tick()),
       acl_rules_(acl_rules(config)),
       tell_left_(config.step_told_max),
-      requests_left_(config.step_requests_max) {}
+      requests_left_(config.step_requests_max) {
+  CHECK(config.step_told_max > 0 && config.step_requests_max > 0);
+}
 
 ClientConnection* Server::find(LinkId link) {
   if (!link.valid() || link.slot >= connections_.size()) return nullptr;
@@ -365,7 +367,7 @@ void Server::mark_told(ClientConnection& connection) {
 
 // Those that have to wait again go to the end of the line.
 void Server::resume_stalled(ServerParts& parts) {
-  lined_up_ = false;
+  const bool was_lined_up = std::exchange(lined_up_, false);
   if (stalled_.empty() || !open(parts)) return;
   std::vector<LinkId> waiting;
   waiting.swap(stalled_);
@@ -373,11 +375,16 @@ void Server::resume_stalled(ServerParts& parts) {
     if (requests_left_ == 0) {  // the others are the first the next time
       stalled_.insert(stalled_.begin(), waiting.begin() + static_cast<ptrdiff_t>(i), waiting.end());
       retry_ = std::min(retry_, parts.world.now());
+      lined_up_ = lined_up_ || was_lined_up;  // some of these may wait for the pipeline
       return;
     }
     const LinkId link = waiting[i];
     ClientConnection* connection = find(link);
     if (connection == nullptr) continue;
+    if (lined_up_ && connection->phase == Phase::Handshake) {  // thousands, after an election
+      stalled_.push_back(link);
+      continue;
+    }
     connection->stalled = false;
     mark_dirty(*connection);
     advance(*connection, parts);
@@ -435,7 +442,9 @@ void Server::flush_dirty(ServerParts& parts) {
     connection = find(link);
     if (connection == nullptr || !sends || !connection->stalled) continue;
     // LinkDrained comes only when something is left when the turn has ended.
-    if (output_full(*connection, parts)) retry_ = parts.world.now() + kRetryAfter;
+    if (output_full(*connection, parts)) {
+      retry_ = std::min(retry_, parts.world.now() + kRetryAfter);
+    }
   }
   dirty_.clear();
 }

@@ -57,7 +57,7 @@ class Server {
 
   // ZabUser's calls, handed on by Node. tree.last_applied() is the txn's zxid in applied().
   void applied(const Effects& effects, ServerParts& parts);
-  // False: what was applied is still being told; nothing else may be applied before this turn ends.
+  // False: what was applied is still being told, or a turn's share of that is used up.
   bool takes_more() const { return untold_.empty() && tell_left_ > 0; }
   void serving_started(ServerParts& parts);
   void read_only_started(ServerParts& parts);
@@ -252,15 +252,15 @@ class Server {
   std::deque<std::pair<Effects::Change, Telling>> untold_;
   Zxid event_zxid_;                   // of that txn
   uint64_t events_ = 0;               // that have been; the number of the last one
-  size_t tell_left_ = 0;              // watchers, until the turn ends
-  size_t requests_left_ = 0;          // to be taken or answered in this step
+  size_t tell_left_ = 0;              // watchers, of this turn's share
+  size_t requests_left_ = 0;          // of the share of this step, or of this turn's end
   std::vector<LinkId> stalled_;       // have input or an answerable queue, and had to wait
   bool lined_up_ = false;             // some of them wait for the pipeline
   std::vector<LinkId> dirty_;         // have output, or credit to get
   std::deque<LinkId> told_;           // one of many with the same watch event in its output
   std::deque<WatcherId> leaving_;     // connections that are gone, and have watches still
   std::vector<LinkId> shed_;          // still to be closed
-  Instant retry_ = Instant::never();  // of those that wait for their output to leave
+  Instant retry_ = Instant::never();  // of whatever goes on in a later turn
   Bytes spare_body_;                  // the memory of an answered request's, for the next one
   std::vector<WordAsked> words_;
   ServerStats stats_;

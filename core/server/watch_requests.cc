@@ -1,9 +1,7 @@
 #include "core/server/watch_requests.h"
 
-#include <algorithm>
 #include <optional>
 #include <string_view>
-#include <vector>
 
 #include "core/base/check.h"
 #include "core/server/replies.h"
@@ -125,24 +123,25 @@ std::optional<PathAndNumber> decode_path_and_number(ByteView body) {
 Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, RearmPlace& place,
                       size_t max, Bytes& out) {
   if (place.offset == 0) {
-    if (!decodes(op, body)) return {true, ErrorCode::MarshallingError};
+    if (!decodes(op, body)) return {0, true, ErrorCode::MarshallingError};
     JuteReader in(body);
     place.since = Zxid::from_wire(in.i64());
     place.offset = in.position();
   }
   JuteReader in(body.subspan(place.offset));
-  for (size_t done = 0; done < max; ++done) {
+  size_t done = 0;
+  for (; done < max; ++done) {
     while (place.left == 0 && place.lists < lists_of(op)) {
       ++place.lists;
       place.left = in.count(kStringBytesMin);
     }
-    if (place.left == 0) return {true, ErrorCode::Ok};
+    if (place.left == 0) return {done, true, ErrorCode::Ok};
     rearm_path(context, place.since, static_cast<List>(place.lists - 1), in.string(), out);
     --place.left;
   }
   CHECK(in.ok());
   place.offset += in.position();
-  return {false, ErrorCode::Ok};
+  return {done, false, ErrorCode::Ok};
 }
 
 ErrorCode add_watch(const ReadContext& context, ByteView body, Bytes& out) {

@@ -10,12 +10,7 @@
 
 namespace vivarium {
 
-// setWatches and setWatches2: tells what happened since relativeZxid and registers the rest.
-// Decided by mzxid for data, by pzxid for children, by existence for exist (hazards W1). A missed
-// event on a znode that the client may not read is not told, and its one-shot watch is gone as if
-// it had been. Goes on at `place` with `max` paths; what changes between two slices is told as
-// an event by those registered, and as missed by the others. Appends whole frames of events, which
-// precede the reply.
+// How far a setWatches has come.
 struct RearmPlace {
   size_t offset = 0;   // in the body; 0: not begun
   Zxid since;          // relativeZxid
@@ -23,9 +18,17 @@ struct RearmPlace {
   size_t left = 0;     // paths of the last of these
 };
 struct Rearmed {
+  size_t done = 0;  // paths, of this slice
   bool all = false;
   ErrorCode error{};
 };
+
+// setWatches and setWatches2: tells what happened since relativeZxid and registers the rest.
+// Decided by mzxid for data, by pzxid for children, by existence for exist (hazards W1). A missed
+// event on a znode that the client may not read is not told, and its one-shot watch is gone as if
+// it had been. Goes on at `place` with `max` paths; what changes between two slices is told as
+// an event by those registered, and as missed by the others. Appends whole frames of events, which
+// precede the reply.
 Rearmed rearm_watches(const ReadContext& context, Op op, ByteView body, RearmPlace& place,
                       size_t max, Bytes& out);
 

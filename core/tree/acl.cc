@@ -187,7 +187,7 @@ bool grants_everybody(const Acl& acl, int32_t wanted) {
          });
 }
 
-ErrorCode resolve_acl(Acl&& requested, std::span<const AuthId> ids, const AclRules& rules,
+ErrorCode resolve_acl(Acl requested, std::span<const AuthId> ids, const AclRules& rules,
                       Acl& resolved) {
   resolved.clear();
   if (requested.empty()) return ErrorCode::InvalidAcl;

@@ -40,7 +40,7 @@ bool grants_everybody(const Acl& acl, int32_t wanted);
 // authenticated ids. InvalidAcl: an empty list, an unknown scheme, a malformed id, "auth" without
 // such ids, more entries than kSetAclEntriesMax.
 inline constexpr size_t kSetAclEntriesMax = 4096;
-ErrorCode resolve_acl(Acl&& requested, std::span<const AuthId> ids, const AclRules& rules,
+ErrorCode resolve_acl(Acl requested, std::span<const AuthId> ids, const AclRules& rules,
                       Acl& resolved);
 
 // Forms of ids: "user:hash"; an address of IPv4 or IPv6, perhaps with "/bits"; a principal of

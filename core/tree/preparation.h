@@ -59,7 +59,7 @@ struct Preparation {
 };
 
 // All of these come after the decoding of the record, which a multi does for all its operations at
-// once. This one takes the ACL out of the request.
+// once. prepare_create() takes the ACL out of the request.
 ErrorCode prepare_create(Preparation& p, Op op, CreateRequest& request);
 ErrorCode prepare_delete(Preparation& p, const PathVersionRequest& request);
 ErrorCode prepare_set_data(Preparation& p, const SetDataRequest& request);

@@ -99,6 +99,16 @@ bool WatchTable::waits_above(WatcherId watcher, std::string_view path) const {
   return false;
 }
 
+bool WatchTable::is_watched(std::string_view path) const {
+  if (find_path(path) != kNone) return true;
+  if (recursive_ == 0) return false;
+  for (std::string_view above = path_above(path); !above.empty(); above = path_above(above)) {
+    const uint32_t upper = find_path(above);
+    if (upper != kNone && paths_[upper].recursive > 0) return true;
+  }
+  return false;
+}
+
 void WatchTable::seek(WatchEvent event, std::string_view path) {
   const Match match = match_of(event);
   const uint32_t id = find_path(path);

@@ -46,6 +46,9 @@ class WatchTable {
   // Created and DataChanged the data watches, of ChildrenChanged the child watches, of Deleted
   // both. Recursive watches of the path and of all above it hear everything but ChildrenChanged.
   bool take(WatcherId watcher, WatchEvent event, std::string_view path);
+  // Does the watcher wait for anything, and may anybody wait for an event on the path?
+  bool waits(WatcherId watcher) const { return watchers_.contains(watcher); }
+  bool is_watched(std::string_view path) const;
   // Who waits for an event, one after the other, while the table goes on changing: seek() begins
   // with another event, next() says who follows, and nothing when nobody is left. Whoever has
   // waited since seek() and was not taken meanwhile is named; the same watcher may be named again,

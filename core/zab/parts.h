@@ -19,7 +19,7 @@ class ZabUser {
   virtual ~ZabUser() = default;
   // A committed txn was applied to the tree; called for every txn while serving, in zxid order.
   virtual void applied(const Effects& effects) = 0;
-  // False: nothing more may be applied in this turn. True while nobody is served.
+  // False: nothing more may be applied for now. True while nobody is served.
   virtual bool takes_more() const = 0;
   // Clients may be served from now on (UPTODATE, or an established leader).
   virtual void serving_started() = 0;

@@ -302,9 +302,9 @@ TEST(Acls, AListAsLongAsAPacketIsRefused) {
   Acl acl;
   for (int32_t i = 0; i < 80'000; ++i) acl.push_back({i, "world", "anyone"});
   Acl resolved;
-  EXPECT_EQ(resolve_acl(Acl(acl), {}, AclRules{}, resolved), ErrorCode::InvalidAcl);
+  EXPECT_EQ(resolve_acl(acl, {}, AclRules{}, resolved), ErrorCode::InvalidAcl);
   acl.resize(kSetAclEntriesMax);
-  EXPECT_EQ(resolve_acl(Acl(acl), {}, AclRules{}, resolved), ErrorCode::Ok);
+  EXPECT_EQ(resolve_acl(acl, {}, AclRules{}, resolved), ErrorCode::Ok);
 }
 
 TEST(Acls, ReadersWithoutAdminSeeNoHashes) {

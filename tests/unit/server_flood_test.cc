@@ -332,6 +332,41 @@ TEST(ServerFlood, WhoHasToWaitIsNotTriedAgainAtOnce) {
   EXPECT_EQ(host.proposed_count(), 2U);
 }
 
+// Where a turn's share is used up by others, who waits for the pipeline still comes before
+// newcomers.
+TEST(ServerFlood, NobodyPassesThoseWhoWaitForThePipeline) {
+  Config config = ServerHost::default_config();
+  config.step_requests_max = 1;
+  config.outstanding_requests_max = 1;
+  ServerHost host(config);
+  const LinkId waiter = joined(host, "10.0.0.1");
+  const LinkId reader = joined(host, "10.0.0.2");
+  const LinkId first = joined(host, "10.0.0.3");
+  const LinkId late = joined(host, "10.0.0.4");
+  host.commits_by_itself = false;
+  ServerParts parts = host.parts();
+  Bytes reads;
+  for (int32_t i = 1; i <= 30; ++i) {
+    const Bytes frame = read(i, Op::Exists, "/x", false);
+    Bytes length(4);
+    put_u32(length.data(), static_cast<uint32_t>(frame.size()));
+    append_bytes(reads, length);
+    append_bytes(reads, frame);
+  }
+  host.send_frame(first, create(1, "/a"));
+  host.send(reader, reads);
+  host.send_frame(waiter, create(1, "/b"));
+  for (int turn = 0; turn < 3; ++turn) host.server.end_turn(parts);
+  EXPECT_EQ(host.commit(), 1U);
+  host.send_frame(late, create(1, "/c"));
+  EXPECT_EQ(host.proposed_count(), 0U);
+  for (int turn = 0; turn < 80 && host.proposed_count() == 0; ++turn) host.server.end_turn(parts);
+  EXPECT_EQ(host.commit(), 1U);
+  host.server.end_turn(parts);
+  EXPECT_EQ(host.received(waiter).size(), 1U);
+  EXPECT_EQ(host.received(late).size(), 0U);
+}
+
 // A write does not overtake the reads in front of it that have to wait for their turn.
 TEST(ServerFlood, ReadsThatWaitAreAnsweredBeforeALaterWrite) {
   Config config = ServerHost::default_config();

@@ -158,7 +158,9 @@ class Changes(ServerTest):
         client.create("/kept", b"alone")
         ensemble.start_only([2, 3])
         self.change(ensemble, client, {1: PART, 2: PART}, joining=ensemble.line(2))
-        self.change(ensemble, client, {1: PART, 2: PART, 3: PART}, joining=ensemble.line(3))
+        version = self.change(ensemble, client, {1: PART, 2: PART, 3: PART}, joining=ensemble.line(3))
+        # As long as they know nothing but {1, 2} to be in force, nobody leads without the first.
+        self.wait_active(ensemble, [2, 3], version)
         ensemble[1].kill()
         self.assert_same_data(ensemble, [2, 3], "/kept", b"alone")
         with connected(ensemble[2].address) as there:

@@ -173,13 +173,13 @@ class Crowd:
     """Many sessions, held by processes of their own until the end of the block. When `connected` is smaller than
     `count`, the others have lost their connections."""
 
-    def __init__(self, port, count, timeout_ms=600000, prepare=None, connected=None):
+    def __init__(self, port, count, timeout_ms=600000, prepare=None, connected=None, network=1):
         connected = count if connected is None else connected
         self.ready, self.done = multiprocessing.Semaphore(0), multiprocessing.Event()
         parts = [min(SESSIONS_A_PROCESS, count - at) for at in range(0, count, SESSIONS_A_PROCESS)]
         # An address of its own for each process: one has no more than 28,000 ports to connect from.
         self.holders = [multiprocessing.Process(target=hold_sessions,
-                                                args=(port, part, part * connected // count, f"127.0.1.{n + 1}",
+                                                args=(port, part, part * connected // count, f"127.0.{network}.{n + 1}",
                                                       timeout_ms, prepare, self.ready, self.done))
                         for n, part in enumerate(parts)]
 

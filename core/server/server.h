@@ -57,8 +57,8 @@ class Server {
 
   // ZabUser's calls, handed on by Node. tree.last_applied() is the txn's zxid in applied().
   void applied(const Effects& effects, ServerParts& parts);
-  // False: what was applied is still being told, or a turn's share of that is used up.
-  bool takes_more() const { return untold_.empty() && tell_left_ > 0; }
+  // False: what was applied is still being told.
+  bool takes_more() const { return untold_.empty(); }
   void serving_started(ServerParts& parts);
   void read_only_started(ServerParts& parts);
   void serving_stopped(ServerParts& parts);

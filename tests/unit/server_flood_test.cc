@@ -277,6 +277,15 @@ TEST(ServerFlood, WhoIsGoneIsNotWaitedFor) {
   for (const LinkId watcher : t.watchers) EXPECT_EQ(t.received(watcher).size(), 1U);
 }
 
+// Reads of /x that a client sends at once.
+Bytes pipelined_reads(int32_t count) {
+  Bytes out;
+  for (int32_t i = 1; i <= count; ++i) {
+    ServerHost::append_frame(read(i, Op::Exists, "/x", false), out);
+  }
+  return out;
+}
+
 // A flood of one client's requests is taken a few a turn, and others have their turn in between.
 TEST(ServerFlood, RequestsOfOneAreTakenTurnByTurn) {
   Config config = ServerHost::default_config();
@@ -284,15 +293,7 @@ TEST(ServerFlood, RequestsOfOneAreTakenTurnByTurn) {
   ServerHost host(config);
   const LinkId busy = joined(host, "10.0.0.1");
   const LinkId other = joined(host, "10.0.0.2");
-  Bytes flood;
-  for (int32_t i = 1; i <= 20; ++i) {
-    const Bytes frame = read(i, Op::Exists, "/x", false);
-    Bytes length(4);
-    put_u32(length.data(), static_cast<uint32_t>(frame.size()));
-    append_bytes(flood, length);
-    append_bytes(flood, frame);
-  }
-  host.send(busy, flood);
+  host.send(busy, pipelined_reads(20));
   host.send_frame(other, ping());
   ServerParts parts = host.parts();
   host.server.end_turn(parts);
@@ -345,16 +346,8 @@ TEST(ServerFlood, NobodyPassesThoseWhoWaitForThePipeline) {
   const LinkId late = joined(host, "10.0.0.4");
   host.commits_by_itself = false;
   ServerParts parts = host.parts();
-  Bytes reads;
-  for (int32_t i = 1; i <= 30; ++i) {
-    const Bytes frame = read(i, Op::Exists, "/x", false);
-    Bytes length(4);
-    put_u32(length.data(), static_cast<uint32_t>(frame.size()));
-    append_bytes(reads, length);
-    append_bytes(reads, frame);
-  }
   host.send_frame(first, create(1, "/a"));
-  host.send(reader, reads);
+  host.send(reader, pipelined_reads(30));
   host.send_frame(waiter, create(1, "/b"));
   host.server.end_turn(parts);  // the reader has all of its share
   EXPECT_EQ(host.commit(), 1U);

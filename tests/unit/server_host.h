@@ -253,10 +253,15 @@ class ServerHost final : public Replication {
     arrive(link);
   }
   void send_frame(LinkId link, ByteView payload) {
-    Bytes frame(4);
-    put_u32(frame.data(), static_cast<uint32_t>(payload.size()));
-    append_bytes(frame, payload);
+    Bytes frame;
+    append_frame(payload, frame);
     send(link, frame);
+  }
+  static void append_frame(ByteView payload, Bytes& out) {
+    Bytes length(4);
+    put_u32(length.data(), static_cast<uint32_t>(payload.size()));
+    append_bytes(out, length);
+    append_bytes(out, payload);
   }
   // The client's end breaks.
   void break_link(LinkId link) {

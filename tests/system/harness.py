@@ -268,6 +268,9 @@ class Ensemble:
         lines = [line for server in self for line in server.said(rf"learner {n} at .*: (DIFF|TRUNC|SNAP)")]
         return re.search(r": (DIFF|TRUNC|SNAP)", max(lines)).group(1) if lines else None
 
+    def memory_mb(self):
+        return sum(server.memory_mb() for server in self)
+
     def wait_leader(self):
         return wait_until(self.leader, "a leader")
 
